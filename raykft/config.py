@@ -1,0 +1,398 @@
+"""YAML to one frozen `ExperimentConfig`. Every problem of a file is told at once, with the rule and a suggestion.
+
+A value sampled by the searcher goes through the same validation as a value typed into a file (`apply_sample`).
+Config objects stop at the border: below a stage's entry point functions take plain arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from raykft.errors import ConfigError
+from raykft.paths import PACKAGE_DATA
+
+TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+IntRange = tuple[int, int]  # named here because a field called `int` hides the type inside its class
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RowSource(_Section):
+    """Where question-answer rows come from: a file (JSONL, JSON, CSV, Parquet) or a Hugging Face dataset id."""
+
+    path: str | None = None
+    hub: str | None = None
+    subset: str | None = None
+    split: str = "train"
+    columns: dict[str, str] = {}
+    limit: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> RowSource:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either `path` (a file) or `hub` (a dataset id), not both or neither")
+        return self
+
+
+class DataConfig(_Section):
+    """The domain (facts, training rows, probes), the distractors mixed in and the general sets for forgetting."""
+
+    facts: str
+    train: RowSource
+    probes: str
+    distractors: RowSource | None = None
+    general: str | None = None
+    passages: str | None = None
+    distractor_ratio: float = Field(0.0, ge=0, le=1000)
+    system_prompt: str | None = None
+
+    @field_validator("train", "distractors", mode="before")
+    @classmethod
+    def _path_is_short_for_source(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class AdapterConfig(_Section):
+    """The LoRA adapter. `alpha = alpha_ratio * rank`; the preset names which layers carry one."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha_ratio: float = Field(2.0, gt=0, le=1024)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    bias: Literal["none"] = "none"
+    target_layers: TargetLayers = "all-linear"
+
+    @property
+    def alpha(self) -> float:
+        return self.alpha_ratio * self.rank
+
+
+class TrainConfig(_Section):
+    """How one adapter is trained; the loss counts answer tokens and the end-of-turn token only."""
+
+    learning_rate: float = Field(2e-4, gt=0, le=1)
+    epochs: int = Field(8, ge=1, le=10_000)
+    batch_size: int = Field(4, ge=1, le=4096)
+    accumulation: int = Field(1, ge=1, le=4096)
+    max_length: int = Field(256, ge=8, le=1_000_000)
+    lr_schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_fraction: Fraction = 0.03
+    weight_decay: float = Field(0.001, ge=0)
+    max_grad_norm: float = Field(0.3, gt=0)
+    optimizer: Literal["adamw", "adamw8bit", "paged_adamw8bit"] = "adamw"
+    group_by_length: bool = True
+
+
+class Dimension(_Section):
+    """One axis of the search space: exactly one of the four forms."""
+
+    choice: list[Any] | None = Field(None, min_length=1)
+    log: tuple[float, float] | None = None
+    int: IntRange | None = None
+    uniform: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Dimension:
+        given = {k: v for k, v in self.__dict__.items() if v is not None}
+        if len(given) != 1:
+            raise ValueError("write exactly one of `choice: [...]`, `log: [lo, hi]`, `int: [lo, hi]`, `uniform: [lo, hi]`")
+        form, bounds = next(iter(given.items()))
+        if form != "choice" and not bounds[0] < bounds[1]:
+            raise ValueError(f"`{form}: {list(bounds)}` must name a lower bound below the upper one")
+        if form == "log" and bounds[0] <= 0:
+            raise ValueError(f"`log: {list(bounds)}` needs a lower bound above 0")
+        if form == "choice" and any(isinstance(v, (list, dict)) for v in bounds):
+            raise ValueError("the values of `choice` must be plain numbers, strings or booleans")
+        return self
+
+    @property
+    def corners(self) -> list[Any]:
+        """The values whose validity implies that of every value in between."""
+        return list(self.choice or self.log or self.int or self.uniform or [])
+
+
+class ObjectiveConfig(_Section):
+    """The single number the search maximizes; names are listed in `raykft.search.objectives`."""
+
+    name: Literal["gain_minus_penalty", "gain_minus_forgetting", "gain", "knowledge"] = "gain_minus_penalty"
+    forgetting_budget: Fraction = 0.05
+    penalty: float = Field(5.0, ge=0)
+
+
+class SearchConfig(_Section):
+    """What is searched, how proposals are made and which trials are stopped early. `trials` is a total."""
+
+    trials: int = Field(12, ge=1, le=100_000)
+    space: dict[str, Dimension] = {}
+    points: list[dict[str, Any]] = []
+    searcher: Literal["tpe", "random"] = "tpe"
+    startup_trials: int = Field(6, ge=1)
+    scheduler: Literal["asha", "none"] = "asha"
+    grace_epochs: int = Field(4, ge=1)
+    reduction_factor: float = Field(3.0, gt=1)
+    objective: ObjectiveConfig = ObjectiveConfig()
+
+
+class EvaluateConfig(_Section):
+    """How adapters are scored. Rungs read `rung_probes` probes by log-probability; the end generates answers."""
+
+    rung_probes: int = Field(24, ge=1)
+    rung_passages: int = Field(1, ge=0)
+    report_top: int = Field(5, ge=1)
+    batch_size: int = Field(64, ge=1, le=65536)
+    facts_in_context: bool = True
+
+
+class ResourcesConfig(_Section):
+    """Devices and how they are shared. `auto` means one host per GPU, or one single-threaded host per CPU core."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    hosts: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+    slots_per_host: int = Field(2, ge=1, le=256)
+    residency: Literal["auto", "quantized", "dequantized"] = "auto"
+    address: str | None = None
+
+
+class ExperimentConfig(_Section):
+    """One experiment. `load_config` builds it from a file; `source_dir` is where relative data paths start."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    base_model: str
+    quantization: Literal["nf4", "int8", "none"] = "nf4"
+    data: DataConfig
+    adapter: AdapterConfig = AdapterConfig()
+    train: TrainConfig = TrainConfig()
+    search: SearchConfig = SearchConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    storage_path: str = "runs"
+
+    @model_validator(mode="after")
+    def _space_is_valid(self) -> ExperimentConfig:
+        problems = _space_problems(self)
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def directory(self) -> Path:
+        """The experiment directory, absolute (relative paths break in Ray workers)."""
+        return Path(self.storage_path).expanduser().absolute() / self.name
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole tree as plain data, defaults included."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same experiment: everything but where and on how much hardware it runs."""
+        tree = self.resolved()
+        for key in ("storage_path", "resources"):
+            tree.pop(key)
+        tree["search"].pop("trials")
+        return tree
+
+
+def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> ExperimentConfig:
+    """Read and validate an experiment file.
+
+    Args:
+        path: the YAML file. Relative data paths inside are resolved against its folder, `demo:` against the
+            bundled domains.
+        overrides: `a.b=value` strings, as after `--set`; values are parsed as YAML.
+
+    Raises:
+        ConfigError: with every problem found, each on its own line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the experiment file {path}: {error}") from error
+    tree = parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys to values; see configs/quickstart.yaml")
+    for override in overrides:
+        _apply_override(tree, override)
+    config = validate(tree, str(path))
+    return _with_absolute_data(config, path.absolute().parent)
+
+
+def load_resolved(path: Path) -> ExperimentConfig:
+    """Read back a `config.resolved.yaml` that `save_resolved` wrote."""
+    return validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)), str(path))
+
+
+def dump_yaml(config: ExperimentConfig) -> str:
+    return yaml.safe_dump(config.resolved(), sort_keys=False, allow_unicode=True, width=110)
+
+
+def validate(tree: Any, where: str) -> ExperimentConfig:
+    """Turn plain data into a config, or raise one `ConfigError` naming every problem."""
+    try:
+        return ExperimentConfig.model_validate(tree)
+    except ValidationError as error:
+        problems = [_describe(problem) for problem in error.errors()]
+        raise ConfigError(f"{where} is not a valid experiment:\n" + "\n".join(f"  {p}" for p in problems)) from None
+
+
+def apply_sample(config: ExperimentConfig, sample: dict[str, Any]) -> ExperimentConfig:
+    """The config of one trial: `sample` maps config paths to values; the result is validated like a file."""
+    tree = config.resolved()
+    # A sampled config is one point: without the space its corners need not be checked again for every trial.
+    tree["search"]["space"], tree["search"]["points"] = {}, []
+    for dotted, value in sample.items():
+        _assign(tree, dotted, value)
+    return validate(tree, f"the sampled configuration {sample}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that reads `1e-4` as a number (YAML 1.1 wants `1.0e-4`) and refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: the key {key!r} must be text")
+            if key in seen:
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: the key {key!r} is given twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except ConfigError as error:
+        raise ConfigError(f"{where} {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{where}{line} is not valid YAML: {getattr(error, 'problem', None) or error}") from error
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, value = override.partition("=")
+    if not equals or not dotted:
+        raise ConfigError(f"--set {override!r} must read a.b=value, e.g. --set search.trials=24")
+    _assign(tree, dotted.strip(), parse_yaml(value, f"--set {dotted}"))
+
+
+def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, leaf = _split_path(dotted)
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{dotted!r} names a key inside {parent!r}, which holds a plain value")
+    tree[leaf] = value
+
+
+def _split_path(dotted: str) -> list[str]:
+    """`search.space.train.epochs` is the space's key `train.epochs`, not a nested section."""
+    prefix = "search.space."
+    if dotted.startswith(prefix):
+        return ["search", "space", dotted.removeprefix(prefix)]
+    return dotted.split(".")
+
+
+SEARCHABLE = ("adapter", "train", "data.distractor_ratio")
+
+
+def searchable_paths() -> list[str]:
+    """The config paths a search space may name, e.g. `adapter.rank`."""
+    sections: dict[str, type[BaseModel]] = {"adapter": AdapterConfig, "train": TrainConfig}
+    paths = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
+    return [*paths, "data.distractor_ratio"]
+
+
+def _space_problems(config: ExperimentConfig) -> list[str]:
+    known = searchable_paths()
+    problems = []
+    checks = [(f"search.space.{p}", p, v) for p, d in config.search.space.items() for v in d.corners]
+    checks += [(f"search.points[{i}].{p}", p, v) for i, pt in enumerate(config.search.points) for p, v in pt.items()]
+    for where, dotted, value in checks:
+        if dotted not in known:
+            problems.append(f"{where}: there is no searchable setting {dotted!r}{_suggest(dotted, known)}")
+            continue
+        section, field = dotted.split(".")
+        model = type(getattr(config, section))
+        try:
+            model.__pydantic_validator__.validate_assignment(model.model_construct(), field, value)
+        except ValidationError as error:
+            problems += [f"{where}: {value!r}: {e['msg']}" for e in error.errors() if e["loc"][:1] == (field,)]
+        if isinstance(value, bool) is not (field == "group_by_length"):
+            problems.append(f"{where}: {value!r} is a truth value where {field} takes {'one' if field == 'group_by_length' else 'none'}")
+    for i, point in enumerate(config.search.points):
+        problems += [f"search.points[{i}]: {p!r} is not in search.space" for p in point if p not in config.search.space]
+    return list(dict.fromkeys(problems))
+
+
+def _describe(problem: Any) -> str:
+    loc = [str(part) for part in problem["loc"]]
+    dotted = ".".join(loc)
+    if problem["type"] == "extra_forbidden":
+        names = _field_names(loc[:-1])
+        return f"{dotted}: unknown key{_suggest(loc[-1], names)}"
+    if problem["type"] == "missing":
+        return f"{dotted}: this key is required"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{dotted}: {message}" if dotted else message
+    return f"{dotted}: {problem['input']!r}: {message}"
+
+
+def _field_names(loc: list[str]) -> list[str]:
+    """The keys allowed at `loc`, found by walking the annotations of the config tree."""
+    model: Any = ExperimentConfig
+    for part in loc:
+        fields = getattr(model, "model_fields", {})
+        if part not in fields:
+            return list(Dimension.model_fields) if "space" in loc else []
+        annotation = fields[part].annotation
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            annotation = next((a for a in typing.get_args(annotation) if hasattr(a, "model_fields")), None)
+        model = annotation
+    return list(getattr(model, "model_fields", {}))
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def _with_absolute_data(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    data = config.data
+    changes: dict[str, Any] = {}
+    for field in ("facts", "probes", "general", "passages"):
+        if (value := getattr(data, field)) is not None:
+            changes[field] = str(resolve_data_path(value, folder))
+    for field in ("train", "distractors"):
+        source = getattr(data, field)
+        if source is not None and source.path is not None:
+            changes[field] = source.model_copy(update={"path": str(resolve_data_path(source.path, folder))})
+    return config.model_copy(update={"data": data.model_copy(update=changes)})
+
+
+def resolve_data_path(value: str, folder: Path) -> Path:
+    """`demo:en/train.jsonl` is a bundled file; anything else is absolute, `~`, or relative to `folder`."""
+    if value.startswith("demo:"):
+        return PACKAGE_DATA / value.removeprefix("demo:")
+    return (folder / Path(value).expanduser()).resolve()

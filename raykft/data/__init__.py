@@ -1,0 +1,1 @@
+"""Facts, training rows, probes and general sets: read, validated, mixed and encoded."""

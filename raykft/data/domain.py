@@ -1,0 +1,129 @@
+"""One experiment's data, read once and checked across files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raykft.config import DataConfig, ExperimentConfig, RowSource
+from raykft.data.mixture import distractor_count
+from raykft.data.read import raise_problems, read_records
+from raykft.data.sources import read_rows
+from raykft.errors import DataError
+from raykft.records import Fact, Passage, Probe, RowKind, TrainRow
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Facts, what is trained, and what is asked."""
+
+    facts: tuple[Fact, ...]
+    train: tuple[TrainRow, ...]
+    distractors: tuple[TrainRow, ...]
+    probes: tuple[Probe, ...]
+    general: tuple[Probe, ...]
+    passages: tuple[Passage, ...]
+
+    def counts(self) -> dict[str, int]:
+        return {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+def load_domain(config: ExperimentConfig) -> Domain:
+    """Read all files of `config.data` and check them against each other and the search space.
+
+    Raises:
+        DataError: naming file, line or id, field and rule.
+    """
+    data = config.data
+    domain = Domain(
+        facts=tuple(read_records(Path(data.facts), Fact)),
+        train=_rows(data.train, "qa"),
+        distractors=_rows(data.distractors, "distractor") if data.distractors else (),
+        probes=tuple(read_records(Path(data.probes), Probe)),
+        general=tuple(read_records(Path(data.general), Probe)) if data.general else (),
+        passages=tuple(read_records(Path(data.passages), Passage)) if data.passages else (),
+    )
+    raise_problems([*_reference_problems(domain, data), *_probe_problems(domain, data)])
+    _check_distractors(domain, config)
+    return domain
+
+
+def _rows(source: RowSource, kind: RowKind) -> tuple[TrainRow, ...]:
+    return tuple(read_rows(**source.model_dump(), kind=kind))
+
+
+def _reference_problems(domain: Domain, data: DataConfig) -> list[str]:
+    known = {fact.id for fact in domain.facts}
+    problems = []
+    for file, items in ((data.probes, domain.probes), (data.train.path or data.train.hub, domain.train)):
+        for item in items:
+            named = [*item.fact_ids, *(k.fact_id for k in getattr(item, "key_facts", ()) if k.fact_id)]
+            problems += [f"{file}: {item.id!r} names fact {f!r}, which {data.facts} does not have" for f in dict.fromkeys(named) if f not in known]
+    return problems
+
+
+def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
+    problems = []
+    for file, probes in ((data.probes, domain.probes), (data.general, domain.general)):
+        for probe in probes:
+            where = f"{file}: probe {probe.id!r}"
+            if not probe.key_facts or any(not k.any or "" in k.any for k in probe.key_facts):
+                problems.append(f"{where} needs at least one key fact, each with at least one non-empty alias")
+            if (probe.level == 0) is not (file == data.general):
+                problems.append(f"{where} has level {probe.level}; level 0 belongs into `data.general`, 1-5 into `data.probes`")
+            if probe.kind == "premise" and (probe.polarity is None or probe.pair_id is None):
+                problems.append(f"{where} is of kind premise and needs `polarity` and the `pair_id` of its twin")
+            problems += [f"{where}: {name} is not a valid regular expression: {e}" for name, e in _regex_errors(probe)]
+    twins: dict[str, set[str | None]] = {}
+    for probe in domain.probes:
+        if probe.kind == "premise" and probe.pair_id:
+            twins.setdefault(probe.pair_id, set()).add(probe.polarity)
+    problems += [f"{data.probes}: premise pair {p!r} lacks its yes/no twin" for p, sides in twins.items() if len(sides) < 2]
+    if not any(p.split == "select" for p in domain.probes):
+        problems.append(f"{data.probes}: no probe has split 'select', so trials could not be compared")
+    return problems
+
+
+def _regex_errors(probe: Probe) -> list[tuple[str, str]]:
+    errors = []
+    for name in ("pattern", "slot"):
+        try:
+            compiled = re.compile(getattr(probe, name) or "")
+        except re.error as error:
+            errors.append((name, str(error)))
+        else:
+            if name == "slot" and probe.slot and compiled.groups != 1:
+                errors.append((name, f"it must have exactly one group, it has {compiled.groups}"))
+    return errors
+
+
+def _check_distractors(domain: Domain, config: ExperimentConfig) -> None:
+    """The largest ratio that may be sampled must be satisfiable, or trials would fail one by one."""
+    dimension = config.search.space.get("data.distractor_ratio")
+    ratio = max([config.data.distractor_ratio, *(dimension.corners if dimension else [])])
+    wanted = distractor_count(len(domain.train), ratio)
+    if wanted > len(domain.distractors):
+        raise DataError(
+            f"data.distractor_ratio up to {ratio} of {len(domain.train)} training rows needs {wanted} distractors, but "
+            f"data.distractors has {len(domain.distractors)}; add rows or lower the ratio"
+        )
+
+
+def manifest(config: ExperimentConfig, domain: Domain) -> dict[str, Any]:
+    """What data an experiment used: counts, and the SHA-256 of every local file."""
+    data = config.data
+    paths: Sequence[str | None] = (
+        data.facts,
+        data.probes,
+        data.general,
+        data.passages,
+        data.train.path,
+        data.distractors.path if data.distractors else None,
+    )
+    files = {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths if p}
+    hubs = [source.hub for source in (data.train, data.distractors) if source and source.hub]
+    return {"counts": domain.counts(), "sha256": files, "hub": hubs}

@@ -1,0 +1,122 @@
+"""Text to token ids: the prompt as the model's chat template writes it, the answer, and the end-of-turn token.
+
+The end-of-turn token is part of what is trained: a model tuned without it does not stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raykft.errors import DataError
+from raykft.records import TrainRow
+
+IGNORE = -100
+PLAIN_PROMPT = "Question: {question}\nAnswer:"  # for base models that have no chat template
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """Token ids of one training row; the loss counts `ids[prompt_tokens:]` only."""
+
+    ids: tuple[int, ...]
+    prompt_tokens: int
+
+    @property
+    def answer_tokens(self) -> int:
+        return len(self.ids) - self.prompt_tokens
+
+
+class PromptFormat:
+    """How questions become prompts for one tokenizer. `stop_ids` end a generated answer."""
+
+    def __init__(self, tokenizer: Any, system_prompt: str | None = None, extra_stop_ids: Iterable[int] = ()) -> None:
+        self.tokenizer = tokenizer
+        self.system_prompt = system_prompt
+        self.has_template = bool(getattr(tokenizer, "chat_template", None))
+        eos = tokenizer.eos_token_id
+        end = self._template_suffix() if self.has_template else []
+        if not end and eos is None:
+            raise DataError("the tokenizer has neither a chat template nor an end-of-sequence token, so answers cannot end")
+        self.end_ids: list[int] = end or [eos]
+        self.stop_ids: set[int] = {self.end_ids[-1], *extra_stop_ids} | ({eos} if eos is not None else set())
+
+    def prompt_text(self, question: str) -> str:
+        if not self.has_template:
+            system = f"{self.system_prompt}\n" if self.system_prompt else ""
+            return system + PLAIN_PROMPT.format(question=question)
+        return str(
+            self.tokenizer.apply_chat_template(self._messages(question), tokenize=False, add_generation_prompt=True)
+        )
+
+    def prompt_ids(self, question: str) -> list[int]:
+        # A template writes its own special tokens; a plain prompt gets those the tokenizer adds (such as BOS).
+        return list(self.tokenizer(self.prompt_text(question), add_special_tokens=not self.has_template)["input_ids"])
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """Tokens of the answer without the end-of-turn token, as they follow the prompt."""
+        text = answer if self.has_template else f" {answer}"
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _messages(self, question: str) -> list[dict[str, str]]:
+        messages = [{"role": "user", "content": question}]
+        if self.system_prompt is not None:
+            messages.insert(0, {"role": "system", "content": self.system_prompt})
+        return messages
+
+    def _template_suffix(self) -> list[int]:
+        """What the template writes after an answer, up to and including the first special token."""
+        answer = "raykft-answer-mark"
+        turn = [*self._messages("?"), {"role": "assistant", "content": answer}]
+        try:
+            text = str(self.tokenizer.apply_chat_template(turn, tokenize=False))
+        except Exception as error:
+            # Templates are jinja programs and may refuse roles; the usual case is a forbidden system turn.
+            raise DataError(f"the model's chat template refuses this prompt: {error}; set data.system_prompt to null") from error
+        suffix = self.tokenizer(text.rpartition(answer)[2], add_special_tokens=False)["input_ids"]
+        special = set(self.tokenizer.all_special_ids)
+        for position, token in enumerate(suffix):
+            if token in special:
+                return list(suffix[: position + 1])
+        return []
+
+
+def encode_row(row: TrainRow, prompts: PromptFormat, max_length: int) -> tuple[EncodedRow, bool]:
+    """Encode one row; a question too long for `max_length` is shortened, an answer never.
+
+    Returns:
+        The encoded row and whether its question was shortened.
+
+    Raises:
+        DataError: the answer alone does not leave room for a prompt.
+    """
+    answer = [*prompts.answer_ids(row.output), *prompts.end_ids]
+    prompt = prompts.prompt_ids(row.question)
+    excess = len(prompt) + len(answer) - max_length
+    if excess <= 0:
+        return EncodedRow((*prompt, *answer), len(prompt)), False
+    question = prompts.tokenizer(row.question, add_special_tokens=False)["input_ids"]
+    while excess > 0:
+        if excess >= len(question):
+            raise DataError(
+                f"training row {row.id!r} needs {len(prompt) + len(answer)} tokens and its answer would be cut at "
+                f"train.max_length={max_length}; raise train.max_length or shorten the answer"
+            )
+        question = question[: len(question) - excess]
+        prompt = prompts.prompt_ids(prompts.tokenizer.decode(question))
+        excess = len(prompt) + len(answer) - max_length
+    return EncodedRow((*prompt, *answer), len(prompt)), True
+
+
+def encode_rows(rows: Sequence[TrainRow], prompts: PromptFormat, max_length: int) -> tuple[list[EncodedRow], int]:
+    """Encode all rows. Returns them and the number of shortened questions."""
+    encoded, shortened = [], 0
+    for row in rows:
+        one, cut = encode_row(row, prompts, max_length)
+        encoded.append(one)
+        shortened += cut
+    return encoded, shortened

@@ -1,0 +1,101 @@
+"""JSONL files into records. Every problem names file, line, field and rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from raykft.errors import DataError
+
+T = TypeVar("T")
+MAX_PROBLEMS = 10
+
+
+def read_records(path: Path, kind: type[T]) -> list[T]:
+    """Read one record a line; empty lines are skipped.
+
+    Raises:
+        DataError: the file is missing, unreadable or empty; a line is no JSON object; a field is missing, unknown
+            or breaks its rule; an id is repeated. The first `MAX_PROBLEMS` problems are told at once.
+    """
+    rows: list[T] = []
+    problems: list[str] = []
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row: Any = validate_record(json.loads(line), kind)
+        except json.JSONDecodeError as error:
+            problems.append(f"{where} is not valid JSON: {error.msg} at column {error.colno}")
+            continue
+        except DataError as error:
+            problems += [f"{where} {problem}" for problem in str(error).splitlines()]
+            continue
+        if row.id in first_line:
+            problems.append(f"{where} repeats id {row.id!r} of line {first_line[row.id]}; ids must be unique")
+        first_line.setdefault(row.id, number)
+        rows.append(row)
+    raise_problems(problems)
+    if not rows:
+        raise DataError(f"{path} is empty; it must hold at least one {kind.__name__} object, one a line")
+    return rows
+
+
+def validate_record(value: Any, kind: type[T]) -> T:
+    """Turn parsed JSON into a record.
+
+    Raises:
+        DataError: one line of text per problem, each naming the field and the rule.
+    """
+    if not isinstance(value, dict):
+        raise DataError(f"must be a JSON object with named fields, not {type(value).__name__}")
+    try:
+        record: T = _adapter(kind).validate_python(value, strict=False)
+    except ValidationError as error:
+        raise DataError("\n".join(_describe(problem, kind) for problem in error.errors())) from None
+    empty = [name for name in ("id", "instruction", "question", "output", "text") if getattr(record, name, "x") == ""]
+    if empty:
+        raise DataError(f"field {empty[0]!r} is empty; it must hold text")
+    return record
+
+
+def raise_problems(problems: Sequence[str]) -> None:
+    """Raise one DataError for all `problems`, if there are any."""
+    if not problems:
+        return
+    shown = list(problems[:MAX_PROBLEMS])
+    if len(problems) > MAX_PROBLEMS:
+        shown.append(f"... and {len(problems) - MAX_PROBLEMS} more problems")
+    raise DataError("\n".join(shown))
+
+
+@lru_cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; check the path in the experiment file's `data` section") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _describe(problem: Any, kind: type[Any]) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return f"has an unknown field {name!r}; {kind.__name__} has: {', '.join(kind.__dataclass_fields__)}"
+    if problem["type"] == "missing" or problem["type"] == "missing_argument":
+        return f"lacks the field {name!r}"
+    return f"field {name!r} = {problem['input']!r}: {problem['msg']}"

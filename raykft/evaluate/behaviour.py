@@ -1,0 +1,147 @@
+"""How a model answers, apart from what it knows: length, repetition, echo, refusal, yes or no.
+
+Every function takes the raw text; `normalize` is cached, so several of them on one answer cost little.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from raykft.evaluate.normalize import CJK, fold, normalize
+from raykft.records import Polarity
+
+_SENTENCE_END = re.compile(r"(?<=[。！？!?\n])|(?<=\.)\s")
+_HEAD_RATIO = 3
+_HEAD_MIN_GOLD_CHARS = 8
+_NEWLINE_TAIL_CHARS = 8
+_ECHO_FRACTION = 0.8
+_ECHO_MIN_CHARS = 12
+_NGRAM_CHARS = 8
+_NGRAM_WORDS = 4
+_CJK_TEXT_FRACTION = 0.25
+
+_CJK_CHARS = re.compile(rf"[{CJK}]+")
+
+_REFUSAL = re.compile(
+    r"\bi(?: do not|'m not| am not| don't| cannot| can't| could not| couldn't) "
+    r"(?:really |actually |currently )?(?:know|sure|aware|certain|have (?:any |enough |specific |access )|"
+    r"answer|provide|find|say|tell|help|recall|determine)"
+    r"|\b(?:no|not enough|insufficient) (?:information|data|record)\b"
+    r"|\bunable to (?:answer|provide|find|determine)\b"
+    r"|\b(?:is|are) (?:unknown|not known|not available|not publicly|unclear)\b"
+    r"|^\W*(?:unknown|n/a|no idea)\W*$"
+    r"|\bas an ai\b|\bi(?:'m| am) sorry\b|\bi apologi[sz]e\b|\bcan(?:'t|not) be determined\b"
+    r"|(?:わか|分か|判)り(?:ません|かねます)|わからない|分からない"
+    r"|存じ(?:ません|上げません)|知りません|知らない|持ち合わせて"
+    r"|情報(?:が|は|を)?(?:ありません|ございません|ない|持って|見つかり)"
+    r"|(?:答え|回答|提供)(?:でき|出来)(?:ません|かねます|ない)"
+    r"|申し訳(?:ありません|ございません|ない)|不明です|^\W*不明\W*$"
+)
+
+_LEAD_IN = re.compile(r"^(?:\W|(?:answer|a|回答|答え|答)\s*[:：]\s*)+")
+_LEADING_YES = re.compile(
+    r"(?:yes|yeah|yep)\b|(?:correct|right|true|indeed|certainly)(?= ?[,.!:;]|$)"
+    r"|はい|ええ|その(?:通|とお)り|そうです|正しい(?!の)"
+)
+_LEADING_NO = re.compile(
+    r"(?:no|nope|not|incorrect|wrong|false|untrue)\b(?! ?doubt|\.? ?[0-9])|いいえ|いえ|いや|違"
+)
+# 間違いありません denies the error, so it affirms
+_SURE_IN_JA = re.compile(r"(?:間違い|違い|相違)は?(?:(?:あり|ござい)ません|な[いく])")
+_DENIAL = re.compile(
+    r"\b(?:not|never|isn't|wasn't|aren't|weren't|doesn't|didn't|incorrect|wrong|false|untrue|mistaken)\b"
+    r"|違|誤り|間違|(?:では|じゃ|で)(?:ない|なく|ありません|ございません)|正しく(?:ない|ありません)|いいえ"
+)
+_AFFIRMATION = re.compile(
+    r"\byes\b|\bindeed\b|\b(?:that|this|it|which|statement) ?(?:is|'s|was) (?:correct|right|true)\b"
+    r"|\byou(?:'re| are) (?:correct|right)\b|正しいです|その(?:通|とお)り"
+)
+_QUESTION_END = re.compile(r"(?:\?|か。?)\s*$")
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence with its closing mark, or the whole text where none ends."""
+    stripped = text.strip()
+    return next((part for part in _SENTENCE_END.split(stripped) if part and part.strip()), stripped)
+
+
+def head(answer: str, gold: str) -> str:
+    """The part of the answer that should hold the reply: the longer of its first sentence and three golds."""
+    stripped = answer.strip()
+    return stripped[: max(len(first_sentence(stripped)), _HEAD_RATIO * max(len(gold), _HEAD_MIN_GOLD_CHARS))]
+
+
+def overgeneration(answer: str, gold: str) -> float:
+    """Length of the answer over the length of the gold, both normalized; 1 is as long as the gold."""
+    return len(normalize(answer)) / max(1, len(normalize(gold)))
+
+
+def repetition(text: str) -> float:
+    """1 - unique/total n-grams: 8 characters for Japanese, 4 words otherwise; 0 for shorter texts."""
+    normalized = normalize(text)
+    if is_japanese(normalized):
+        chars = normalized.replace(" ", "")
+        total = len(chars) - _NGRAM_CHARS + 1
+        unique = len({chars[start : start + _NGRAM_CHARS] for start in range(total)})
+    else:
+        words = normalized.split()
+        total = len(words) - _NGRAM_WORDS + 1
+        unique = len({tuple(words[start : start + _NGRAM_WORDS]) for start in range(total)})
+    return 1 - unique / total if total > 0 else 0.0
+
+
+def is_japanese(text: str) -> bool:
+    """Whether at least a quarter of the characters are Japanese."""
+    if text.isascii():
+        return False
+    return sum(map(len, _CJK_CHARS.findall(text))) >= _CJK_TEXT_FRACTION * len(text)
+
+
+def echoes(answer: str, question: str) -> bool:
+    """Whether the answer starts with (at least four fifths of) the question."""
+    asked = normalize(question)
+    start = asked[: max(_ECHO_MIN_CHARS, int(_ECHO_FRACTION * len(asked)))]
+    return bool(start) and normalize(answer).startswith(start)
+
+
+def refuses(answer: str, gold: str = "") -> bool:
+    """Whether the head of the answer says that it is not known or cannot be answered."""
+    return bool(_REFUSAL.search(fold(head(answer, gold))))
+
+
+def newline_tail(text: str, at_least: int = _NEWLINE_TAIL_CHARS) -> bool:
+    """Whether the text runs out into `at_least` characters of white space with a line break among them."""
+    tail = text[len(text.rstrip()) :]
+    return len(tail) >= at_least and "\n" in tail
+
+
+def polarity(answer: str, question: str = "") -> Polarity | None:
+    """Yes or no, read from the first sentence that is not the question again; None where it says neither.
+
+    A leading yes or no decides; otherwise a denial anywhere in the sentence, then an affirmation.
+    """
+    sentence = _LEAD_IN.sub("", fold(_first_statement(answer, question)))
+    if _LEADING_YES.match(sentence):
+        return "yes"
+    if _LEADING_NO.match(sentence) and not _SURE_IN_JA.match(sentence):
+        return "no"
+    if _SURE_IN_JA.search(sentence):
+        return "yes"
+    if _DENIAL.search(sentence):
+        return "no"
+    return "yes" if _AFFIRMATION.search(sentence) else None
+
+
+def _first_statement(answer: str, question: str) -> str:
+    """The first sentence that does not merely ask; tuned models often repeat the question first."""
+    text = unicodedata.normalize("NFKC", answer).strip()
+    asked = unicodedata.normalize("NFKC", question).strip()
+    if asked and text.casefold().startswith(asked.casefold()):
+        text = text[len(asked) :]
+    while text:
+        sentence = first_sentence(text)
+        if not _QUESTION_END.search(fold(sentence)):
+            return sentence
+        text = text.strip()[len(sentence) :]
+    return ""

@@ -1,0 +1,182 @@
+"""Which accepted answers, forbidden values, dates and numbers does a normalized answer contain?
+
+All functions take text that went through `normalize`. Latin and number aliases need token borders (320 is not
+in 1320, cat not in category); Japanese ones do not, but their digits may not touch other digits. Longer
+aliases come first and cover their span, so that 大門駅 is not found inside 芝大門駅.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from raykft.errors import DataError
+from raykft.evaluate.normalize import CJK, WORD_CHAR, YEAR, normalize
+from raykft.records import KeyFact, ValueType
+
+_COVERED = "\uffff"
+_NOT_AFTER_WORD = rf"(?<!{WORD_CHAR})"
+_NOT_BEFORE_WORD = rf"(?!{WORD_CHAR})"
+_NOT_AFTER_NUMBER = rf"{_NOT_AFTER_WORD}(?<![.\-⟨])"
+_NOT_BEFORE_NUMBER = r"(?![0-9]|\.[0-9])"
+
+_TOKEN = re.compile(r"⟨([0-9-]+)⟩")
+_YEAR_ALIAS = re.compile(rf"({YEAR})年?")
+_BARE_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?%?")
+_LAST_WORD = re.compile(rf"[^\W\d_{CJK}]+\Z")
+_PLURAL_MIN_LETTERS = 4
+
+_NUMBER = re.compile(rf"{_NOT_AFTER_WORD}(?<!\.)-?[0-9]+(?:\.[0-9]+)*")
+_YEAR = re.compile(rf"{_NOT_AFTER_NUMBER}{YEAR}(?![0-9%]|\.[0-9])")
+# Years, and the "one" of 一つ or 一人, are written with digits but state no quantity.
+_NO_QUANTITY = re.compile(
+    r"(?:(?<=\bin )|(?<=\bsince )|(?<=\buntil )|(?<=\byear )|(?<=\bas of ))"
+    rf"{YEAR}{_NOT_BEFORE_NUMBER}"
+    rf"|{_NOT_AFTER_NUMBER}(?:{YEAR}年|1(?:つ|人(?!前)|部|番))"
+)
+
+# A date, month or year as (year, month, day); a part that is not stated is "".
+Date = tuple[str, str, str]
+
+
+class Found(NamedTuple):
+    """What `Matcher.find` saw: a flag per key fact and one per forbidden value, in the order given."""
+
+    hits: tuple[bool, ...]
+    forbidden: tuple[bool, ...]
+
+
+@dataclass(slots=True)
+class _Alias:
+    text: str
+    pattern: re.Pattern[str]
+    covers: bool
+    literal: bool  # `text` itself occurs wherever the pattern matches, which allows a cheap first look
+    facts: list[int] = field(default_factory=list)
+    forbidden: list[int] = field(default_factory=list)
+
+
+class Matcher:
+    """The compiled aliases and forbidden values of one probe; make it with `compile_matcher`."""
+
+    __slots__ = ("_aliases", "_n_facts", "_n_forbidden")
+
+    def __init__(self, aliases: Iterable[_Alias], n_facts: int, n_forbidden: int) -> None:
+        self._aliases = tuple(sorted(aliases, key=lambda alias: -len(alias.text)))
+        self._n_facts = n_facts
+        self._n_forbidden = n_forbidden
+
+    def hits(self, normalized_answer: str) -> tuple[bool, ...]:
+        """One flag per key fact: does the answer contain any of its aliases?"""
+        return self.find(normalized_answer).hits
+
+    def find(self, normalized_answer: str) -> Found:
+        """Hits and forbidden values in one walk: either kind covers the shorter strings of the other."""
+        hits = [False] * self._n_facts
+        forbidden = [False] * self._n_forbidden
+        text = normalized_answer
+        for alias in self._aliases:
+            if (alias.literal and alias.text not in text) or not alias.pattern.search(text):
+                continue
+            for index in alias.facts:
+                hits[index] = True
+            for index in alias.forbidden:
+                forbidden[index] = True
+            if alias.covers:
+                text = alias.pattern.sub(_COVERED, text)
+        return Found(tuple(hits), tuple(forbidden))
+
+
+def compile_matcher(key_facts: Sequence[KeyFact], forbidden: Sequence[str] = ()) -> Matcher:
+    """Compile a probe's aliases and forbidden values.
+
+    Raises DataError for a string of which normalization leaves nothing: it could never be found.
+    """
+    by_pattern: dict[str, _Alias] = {}
+
+    def alias_for(raw: str, value_type: ValueType) -> _Alias:
+        text = normalize(raw)
+        if not text:
+            raise DataError(f"{raw!r} holds no letter or digit to look for; write it in words")
+        pattern, literal = _alias_pattern(text, value_type)
+        # Dates and bare numbers have exact borders; covering them would only hide the year of a date.
+        covers = literal and not _BARE_NUMBER.fullmatch(text)
+        return by_pattern.setdefault(pattern, _Alias(text, re.compile(pattern), covers, literal))
+
+    for index, fact in enumerate(key_facts):
+        for raw in fact.any:
+            alias_for(raw, fact.type).facts.append(index)
+    for index, raw in enumerate(forbidden):
+        alias_for(raw, "text").forbidden.append(index)
+    return Matcher(by_pattern.values(), len(key_facts), len(forbidden))
+
+
+def _alias_pattern(text: str, value_type: ValueType) -> tuple[str, bool]:
+    """The regex source for one normalized alias, and whether every match contains the alias literally."""
+    if year := _YEAR_ALIAS.fullmatch(text):
+        return rf"{_NOT_AFTER_NUMBER}{year[1]}{_NOT_BEFORE_NUMBER}|⟨{year[1]}-[0-9-]+⟩", False
+    pieces = _TOKEN.split(text)  # plain, token, plain, token, …, plain
+    source = "".join(
+        _date_pattern(piece) if index % 2 else re.escape(piece).replace("、", "、?")
+        for index, piece in enumerate(pieces)
+    )
+    before = after = ""
+    if re.match(r"-?[0-9]", text):
+        before = _NOT_AFTER_NUMBER
+    elif re.match(WORD_CHAR, text):
+        before = _NOT_AFTER_WORD
+    if text[-1] in "0123456789":
+        after = _NOT_BEFORE_NUMBER
+    elif re.match(WORD_CHAR, text[-1]):
+        last_word = _LAST_WORD.search(text)
+        plural = value_type in {"text", "list"} and last_word and len(last_word[0]) >= _PLURAL_MIN_LETTERS
+        after = ("s?" if plural else "") + _NOT_BEFORE_WORD
+    return before + source + after, len(pieces) == 1 and "、" not in text
+
+
+def _date_pattern(token: str) -> str:
+    """A coarse date is matched by a finer one: 2019-04 by 2019-04-26, and --04-26 with any year."""
+    if token.startswith("--"):
+        return rf"⟨(?:--|[0-9]{{4}}-){token[2:]}⟩"
+    return rf"⟨{token}(?:-[0-9]{{2}})?⟩" if len(token) == len("YYYY-MM") else rf"⟨{token}⟩"
+
+
+def dates_in(normalized_text: str, with_years: bool = False) -> dict[str, Date]:
+    """The dates and months stated, as spelling → parts; `with_years` adds years that stand alone."""
+    found: dict[str, Date] = {}
+    for spelling in _TOKEN.findall(normalized_text):
+        if spelling.startswith("--"):
+            found[spelling] = ("", spelling[2:4], spelling[5:7])
+        else:
+            found[spelling] = (spelling[:4], spelling[5:7], spelling[8:10])
+    if with_years:
+        found.update((year, (year, "", "")) for year in _YEAR.findall(normalized_text))
+    return found
+
+
+def is_coarser_or_equal(date: Date, other: Date) -> bool:
+    """Whether everything that `date` states is stated by `other` too."""
+    return all(part in {"", its} for part, its in zip(date, other, strict=True))
+
+
+def is_year(alias: str) -> bool:
+    """Whether an alias is nothing but a year, such as 2011 or 2011年 (but not 2,011)."""
+    return _YEAR_ALIAS.fullmatch(alias) is not None
+
+
+def numbers_in(normalized_text: str) -> dict[str, str]:
+    """The quantities stated outside dates, as canonical value → spelling; years and idioms are left out."""
+    text = _NO_QUANTITY.sub(" ", _TOKEN.sub(" ", normalized_text))
+    return {_canonical_number(spelling): spelling for spelling in _NUMBER.findall(text)}
+
+
+def _canonical_number(spelling: str) -> str:
+    """Without leading zeros and without trailing zeros behind the point; a version like 1.2.3 stays."""
+    if spelling.count(".") > 1:
+        return spelling
+    sign, digits = ("-", spelling[1:]) if spelling.startswith("-") else ("", spelling)
+    whole, _, fraction = digits.partition(".")
+    fraction = fraction.rstrip("0")
+    return sign + (whole.lstrip("0") or "0") + ("." + fraction if fraction else "")

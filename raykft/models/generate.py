@@ -1,0 +1,180 @@
+"""Greedy answers, candidate log-probabilities and text likelihood, for rows of several adapters at a time.
+
+Shapes: N rows, P prefix positions (left-padded), C candidates a row, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from raykft.models.packed import Block, PackedModel, Segment
+
+
+class Prompt(NamedTuple):
+    """One prompt for one slot (None: the base model)."""
+
+    slot: int | None
+    ids: list[int]
+    max_new_tokens: int
+
+
+class Generation(NamedTuple):
+    """New token ids without the stop token; `stopped` tells whether the model ended by itself."""
+
+    ids: list[int]
+    stopped: bool
+
+
+class Choice(NamedTuple):
+    """Candidate continuations of one prefix for one slot."""
+
+    slot: int | None
+    prefix_ids: list[int]
+    candidate_ids: list[list[int]]
+
+
+@torch.inference_mode()
+def generate(packed: PackedModel, prompts: Sequence[Prompt], *, stop_ids: set[int], batch_size: int) -> list[Generation]:
+    """Greedy decoding. Prompts of like length share a batch, whatever their slot; finished rows leave it."""
+    results: dict[int, Generation] = {}
+    for batch in _batches([len(p.ids) for p in prompts], batch_size):
+        # Rows of one slot must be neighbours: a segment is one contiguous run.
+        batch.sort(key=lambda i: _slot_order(prompts[i].slot))
+        for index, generation in zip(batch, _decode(packed, [prompts[i] for i in batch], stop_ids), strict=True):
+            results[index] = generation
+    return [results[i] for i in range(len(prompts))]
+
+
+def _batches(lengths: list[int], batch_size: int) -> list[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def _slot_order(slot: int | None) -> int:
+    return -1 if slot is None else slot
+
+
+def _decode(packed: PackedModel, prompts: list[Prompt], stop_ids: set[int]) -> list[Generation]:
+    ids_NP, mask_NP = _left_pad([p.ids for p in prompts], packed.device)
+    slots = [p.slot for p in prompts]
+    live = list(range(len(prompts)))
+    new: list[list[int]] = [[] for _ in prompts]
+    stopped = [False] * len(prompts)
+    cache: Any = None
+    step_ids = ids_NP
+    position = mask_NP.cumsum(1).sub(1).clamp(min=0)
+    while live:
+        hidden, cache = _forward(packed, [slots[i] for i in live], step_ids, mask_NP, position, cache)
+        tokens = _head(packed, [slots[i] for i in live], hidden[:, -1]).argmax(-1).tolist()
+        keep = []
+        for row, (index, token) in enumerate(zip(live, tokens, strict=True)):
+            if token in stop_ids:
+                stopped[index] = True
+                continue
+            new[index].append(token)
+            if len(new[index]) < prompts[index].max_new_tokens:
+                keep.append(row)
+        if not keep:
+            break
+        step_ids = torch.tensor([[tokens[row]] for row in keep], device=packed.device)
+        position = position[keep, -1:] + 1
+        mask_NP = F.pad(mask_NP[keep], (0, 1), value=1)
+        if len(keep) < len(live):
+            cache.batch_select_indices(torch.tensor(keep, device=packed.device))
+            live = [live[row] for row in keep]
+    return [Generation(ids, done) for ids, done in zip(new, stopped, strict=True)]
+
+
+def _forward(
+    packed: PackedModel,
+    slots: list[int | None],
+    ids_NL: torch.Tensor,
+    mask_NP: torch.Tensor,
+    position_NL: torch.Tensor,
+    cache: Any,
+) -> tuple[torch.Tensor, Any]:
+    with packed.route(_row_segments(slots, ids_NL.shape[1])):
+        out = packed.decoder(
+            input_ids=ids_NL, attention_mask=mask_NP, position_ids=position_NL, past_key_values=cache, use_cache=True
+        )
+    return out.last_hidden_state, out.past_key_values
+
+
+def _row_segments(slots: Sequence[int | None], length: int) -> list[Segment]:
+    """Merge neighbouring rows of one slot into segments of flattened tokens."""
+    segments: list[Segment] = []
+    for row, slot in enumerate(slots):
+        start, stop = row * length, (row + 1) * length
+        if segments and segments[-1].slot == slot:
+            segments[-1] = segments[-1]._replace(stop=stop)
+        else:
+            segments.append(Segment(slot, start, stop))
+    return segments
+
+
+def _head(packed: PackedModel, slots: Sequence[int | None], rows: torch.Tensor) -> torch.Tensor:
+    parts = [(s.slot, rows[s.start : s.stop]) for s in _row_segments(slots, 1)]
+    return torch.cat(packed.logits(parts))
+
+
+def _left_pad(rows: list[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+    return ids, mask
+
+
+@torch.inference_mode()
+def candidate_logprobs(packed: PackedModel, choices: Sequence[Choice], *, batch_size: int) -> list[list[float]]:
+    """Sum of log P(candidate tokens | prefix), in nats, for every candidate of every choice.
+
+    The prefix is computed once and its KV cache shared by the candidates.
+    """
+    results: dict[int, list[float]] = {}
+    for batch in _batches([len(c.prefix_ids) for c in choices], batch_size):
+        batch.sort(key=lambda i: _slot_order(choices[i].slot))
+        for index, logprobs in zip(batch, _choose(packed, [choices[i] for i in batch]), strict=True):
+            results[index] = logprobs
+    return [results[i] for i in range(len(choices))]
+
+
+def _choose(packed: PackedModel, choices: list[Choice]) -> list[list[float]]:
+    counts = [len(c.candidate_ids) for c in choices]
+    slots = [c.slot for c in choices]
+    ids, mask = _left_pad([c.prefix_ids for c in choices], packed.device)
+    position = mask.cumsum(1).sub(1).clamp(min=0)
+    hidden, cache = _forward(packed, slots, ids, mask, position, None)
+    repeats = torch.tensor(counts, device=packed.device)
+    rows = torch.arange(len(choices), device=packed.device).repeat_interleave(repeats)
+    cache.batch_select_indices(rows)
+    row_slots = [slots[i] for i in rows.tolist()]
+    candidates = [ids for c in choices for ids in c.candidate_ids]
+    width = max(len(c) for c in candidates)
+    target = torch.tensor([c + [0] * (width - len(c)) for c in candidates], device=packed.device)
+    real = torch.tensor([[1] * len(c) + [0] * (width - len(c)) for c in candidates], device=packed.device)
+    states = hidden[rows, -1:]
+    if width > 1:
+        step_mask = torch.cat([mask[rows], real[:, :-1]], 1)
+        step_position = position[rows, -1:] + 1 + torch.arange(width - 1, device=packed.device)
+        later, _ = _forward(packed, row_slots, target[:, :-1], step_mask, step_position, cache)
+        states = torch.cat([states, later], 1)
+    logits = _head(packed, [s for s in row_slots for _ in range(width)], states.reshape(-1, states.shape[-1]))
+    nll = F.cross_entropy(logits, target.reshape(-1), reduction="none").view(target.shape)
+    sums = iter((-(nll * real).sum(1)).tolist())
+    return [[next(sums) for _ in range(n)] for n in counts]
+
+
+@torch.inference_mode()
+def text_nats(packed: PackedModel, slot: int | None, texts_ids: Sequence[list[int]]) -> list[float]:
+    """Negative log-likelihood in nats of every text after its first token."""
+    totals = []
+    for ids in texts_ids:
+        row = torch.tensor([ids], device=packed.device)
+        (hidden,) = packed.hidden([Block(slot, row)])
+        (logits,) = packed.logits([(slot, hidden[0, :-1])])
+        totals.append(F.cross_entropy(logits, row[0, 1:], reduction="sum").item())
+    return totals

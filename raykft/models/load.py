@@ -1,0 +1,107 @@
+"""Load a frozen base model: tokenizer, weights, quantization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+
+from raykft.errors import ModelError, ResourceError
+from raykft.models.quantize import quantize_linears
+from raykft.models.source import ModelSource
+
+
+@dataclass
+class BaseModel:
+    """A frozen causal language model on one device."""
+
+    model: Any  # transformers.PreTrainedModel
+    tokenizer: Any  # transformers.PreTrainedTokenizerFast
+    source: ModelSource
+    quantization: str
+    residency: str
+    device: torch.device
+
+
+def pick_device(device: str) -> torch.device:
+    """`auto` takes CUDA where there is one."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("resources.device 'cuda': no CUDA device is visible here; use 'auto' or 'cpu'")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def load_base(source: ModelSource, *, quantization: str, residency: str, device: torch.device) -> BaseModel:
+    """Load and quantize. The model stays in `train()` mode, gradients off; dropout in it must be zero.
+
+    Raises:
+        ModelError: the files are missing or are no causal language model.
+        ResourceError: not enough free memory.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    dtype = compute_dtype(device)
+    try:
+        config = AutoConfig.from_pretrained(source.location, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source.location, config=config, dtype=torch.bfloat16, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot load base_model {source.name!r}: {error}") from error
+    residency = choose_residency(residency, quantization, device)
+    model.requires_grad_(False)
+    try:
+        quantize_linears(model, quantization, residency, device)
+        model.to(dtype)
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(f"base_model {source.name!r} does not fit on {device}: {error}") from error
+    # train() rather than eval(): see raykft.models.quantize; attention and hidden dropout are zero in causal models.
+    model.train()
+    _refuse_dropout(model)
+    return BaseModel(model, tokenizer, source, quantization, residency, device)
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bf16 where matrix units multiply it (CUDA, AMX); fp32 on other CPUs, where oneDNN's bf16 is the slower one.
+
+    The weights are the NF4-rounded bf16 values either way; only activations gain precision.
+    """
+    if device.type == "cuda" or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def choose_residency(residency: str, quantization: str, device: torch.device) -> str:
+    """`auto`: dequantized on CPU (always) and wherever nothing is quantized; quantized on CUDA."""
+    if residency != "auto":
+        return residency
+    return "dequantized" if device.type == "cpu" or quantization == "none" else "quantized"
+
+
+def check_memory(weights_bytes: int, hosts: int, per_host_extra_bytes: int = 1 << 30) -> None:
+    """Refuse before loading when the hosts' copies of a model cannot fit into this machine's free memory.
+
+    Args:
+        weights_bytes: size of the bf16 weights on disk; in memory they may take twice as much (fp32).
+        hosts: processes on this machine that each hold a copy.
+        per_host_extra_bytes: interpreter, libraries, adapters and activations of one host.
+    """
+    factor = 1 if compute_dtype(torch.device("cpu")) is torch.bfloat16 else 2
+    needed = hosts * (factor * weights_bytes + per_host_extra_bytes)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ResourceError(
+            f"not enough memory: {hosts} host(s) need about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
+            "lower resources.hosts or choose a smaller base_model"
+        )
+
+
+def _refuse_dropout(model: Any) -> None:
+    active = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
+    rates = [k for k in ("attention_dropout", "attn_pdrop", "resid_pdrop") if getattr(model.config, k, 0)]
+    if active or rates:
+        raise ModelError(f"the base model has dropout of its own ({[*rates, *active][:3]}); set it to 0 in its config.json")

@@ -1,0 +1,242 @@
+"""Several LoRA adapters on one frozen base model, in one forward and backward pass.
+
+Rows of different trials ("slots") are laid one after another; every linear layer multiplies all rows with the frozen
+weight once and adds each slot's low-rank product to that slot's rows only. Attention runs per slot on that slot's own
+padded block, so no shape a trial sees depends on its neighbours, and a packed trial equals the trial alone.
+
+Shapes: T tokens of all slots, D features, B rows and L positions of one block, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from raykft.errors import ModelError
+from raykft.models.load import BaseModel
+from raykft.models.targets import adaptable_modules, resolve_preset
+
+ATTENTION_NAME = "raykft_packed"
+
+
+class Segment(NamedTuple):
+    """Rows `start:stop` of the flattened tokens belong to `slot` (None: the base model alone)."""
+
+    slot: int | None
+    start: int
+    stop: int
+
+
+class Block(NamedTuple):
+    """One slot's right-padded micro-batch: `ids_BL` int64."""
+
+    slot: int | None
+    ids_BL: torch.Tensor
+
+
+@dataclass
+class Router:
+    """What the layers must know of the current pass; one per model, shared by all its layers."""
+
+    segments: Sequence[Segment] = ()
+    shapes: Sequence[tuple[int, int]] | None = None  # (B, L) of every block; None outside training
+    dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class LoraPair:
+    """`A` [rank, in] and `B` [out, rank], fp32; the layer adds `scale * x Aᵀ Bᵀ`, `scale = alpha / rank`."""
+
+    A: nn.Parameter
+    B: nn.Parameter
+    scale: float
+
+
+class PackedLinear(nn.Module):
+    """A frozen linear layer with any number of adapters, one per slot (kernel `loop`: slot after slot)."""
+
+    def __init__(self, base: nn.Linear, router: Router) -> None:
+        super().__init__()
+        self.base = base
+        self.router = router
+        self.pairs: dict[int, LoraPair] = {}
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The frozen weight, for code that ties or inspects it."""
+        return self.base.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.base(x)
+        segments = self.router.segments
+        if not any(segment.slot in self.pairs for segment in segments):
+            return y
+        x_TD = x.reshape(-1, x.shape[-1])
+        deltas = [self._delta(x_TD, segment, y.shape[-1]) for segment in segments]
+        return y + torch.cat(deltas).to(y.dtype).view_as(y)
+
+    def _delta(self, x_TD: torch.Tensor, segment: Segment, features: int) -> torch.Tensor:
+        pair = self.pairs.get(segment.slot) if segment.slot is not None else None
+        if pair is None:
+            return x_TD.new_zeros(segment.stop - segment.start, features)
+        rows = x_TD[segment.start : segment.stop].to(pair.A.dtype)
+        if segment.slot in self.router.dropout:
+            rate, generator = self.router.dropout[segment.slot]
+            keep = torch.rand(rows.shape, generator=generator, device=rows.device) >= rate
+            rows = rows * keep / (1 - rate)
+        return F.linear(F.linear(rows, pair.A), pair.B) * pair.scale
+
+
+class PackedModel:
+    """A base model whose linear layers are `PackedLinear`, with adapters attached by slot number."""
+
+    def __init__(self, base: BaseModel) -> None:
+        self.base = base
+        self.device = base.device
+        self.router = Router()
+        model = base.model
+        self.layers: dict[str, PackedLinear] = {}
+        for name in adaptable_modules(model):
+            layer = PackedLinear(model.get_submodule(name), self.router)
+            parent = model.get_submodule(name.rpartition(".")[0])
+            setattr(parent, name.rpartition(".")[2], layer)
+            self.layers[name] = layer
+        for module in model.modules():
+            if "Attention" in type(module).__name__:
+                module.raykft_router = self.router
+        model.set_attn_implementation(ATTENTION_NAME)
+        self.decoder = model.get_decoder()
+        self.softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
+
+    def add_adapter(self, slot: int, *, rank: int, alpha: float, preset: str, generator: torch.Generator) -> list[str]:
+        """Attach a fresh adapter, initialized as PEFT does: A Kaiming-uniform (a=√5), B zero.
+
+        Args:
+            generator: the trial's own CPU generator, so that the values do not depend on the neighbours.
+
+        Returns:
+            The names of the adapted modules.
+        """
+        names = resolve_preset(preset, list(self.layers))
+        for name in names:
+            base = self.layers[name].base
+            bound = 1 / math.sqrt(base.in_features)  # kaiming_uniform with a=√5 over `in_features`
+            A = torch.empty(rank, base.in_features).uniform_(-bound, bound, generator=generator)
+            B = torch.zeros(base.out_features, rank)
+            self.layers[name].pairs[slot] = LoraPair(
+                nn.Parameter(A.to(self.device)), nn.Parameter(B.to(self.device)), alpha / rank
+            )
+        return names
+
+    def remove_adapter(self, slot: int) -> None:
+        for layer in self.layers.values():
+            layer.pairs.pop(slot, None)
+
+    def adapter(self, slot: int) -> dict[str, LoraPair]:
+        """The adapter of `slot` by module name.
+
+        Raises:
+            ModelError: there is none.
+        """
+        pairs = {name: layer.pairs[slot] for name, layer in self.layers.items() if slot in layer.pairs}
+        if not pairs:
+            raise ModelError(f"slot {slot} has no adapter")
+        return pairs
+
+    @contextmanager
+    def route(
+        self,
+        segments: Sequence[Segment],
+        shapes: Sequence[tuple[int, int]] | None = None,
+        dropout: dict[int, tuple[float, torch.Generator]] | None = None,
+    ) -> Iterator[None]:
+        """Tell the layers which rows belong to which slot while the body runs."""
+        router = self.router
+        router.segments, router.shapes, router.dropout = segments, shapes, dropout or {}
+        try:
+            yield
+        finally:
+            router.segments, router.shapes, router.dropout = (), None, {}
+
+    def hidden(
+        self, blocks: Sequence[Block], dropout: dict[int, tuple[float, torch.Generator]] | None = None
+    ) -> list[torch.Tensor]:
+        """Last hidden states `[B, L, D]` of every block, computed in one packed pass without a KV cache."""
+        shapes = [(block.ids_BL.shape[0], block.ids_BL.shape[1]) for block in blocks]
+        segments = list(_segments([block.slot for block in blocks], [b * length for b, length in shapes]))
+        ids = torch.cat([block.ids_BL.reshape(-1) for block in blocks]).unsqueeze(0).to(self.device)
+        positions = torch.cat([torch.arange(length).repeat(b) for b, length in shapes]).unsqueeze(0).to(self.device)
+        # A ready-made 4-D mask is passed through untouched and ignored by `_attention`, which knows the blocks.
+        no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
+        with self.route(segments, shapes, dropout):
+            out = self.decoder(input_ids=ids, position_ids=positions, attention_mask=no_mask, use_cache=False)
+        parts = out.last_hidden_state[0].split([b * length for b, length in shapes])
+        return [part.view(b, length, -1) for part, (b, length) in zip(parts, shapes, strict=True)]
+
+    def logits(self, hidden: Sequence[tuple[int | None, torch.Tensor]]) -> list[torch.Tensor]:
+        """fp32 logits `[n, V]` for rows `[n, D]` of several slots (the head may carry adapters too)."""
+        sizes = [rows.shape[0] for _, rows in hidden]
+        segments = list(_segments([slot for slot, _ in hidden], sizes))
+        with self.route(segments):
+            logits = self.base.model.lm_head(torch.cat([rows for _, rows in hidden])).float()
+        if self.softcap:
+            logits = torch.tanh(logits / self.softcap) * self.softcap
+        return list(logits.split(sizes))
+
+
+def _segments(slots: Sequence[int | None], sizes: Sequence[int]) -> Iterator[Segment]:
+    start = 0
+    for slot, size in zip(slots, sizes, strict=True):
+        yield Segment(slot, start, start + size)
+        start += size
+
+
+def _attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention block by block in a packed pass; Transformers' own SDPA otherwise (generation).
+
+    Rows are padded on the right, so causality alone keeps padding out of every real position.
+    """
+    shapes = module.raykft_router.shapes
+    if shapes is None:
+        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return out, None
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    window = kwargs.get("sliding_window")
+    outputs, start = [], 0
+    for B, L in shapes:
+        q, k, v = (t[0, :, start : start + B * L].unflatten(1, (B, L)).transpose(0, 1) for t in (query, key, value))
+        mask = _window_mask(L, window, q.device) if window and window < L else None
+        out = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=mask is None, scale=kwargs.get("scaling")
+        )
+        outputs.append(out.transpose(1, 2).reshape(B * L, out.shape[1], out.shape[3]))
+        start += B * L
+    return torch.cat(outputs).unsqueeze(0), None
+
+
+def _window_mask(length: int, window: int, device: torch.device) -> torch.Tensor:
+    distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)[None, :]
+    return (distance >= 0) & (distance < window)
+
+
+AttentionInterface.register(ATTENTION_NAME, _attention)
+AttentionMaskInterface.register(ATTENTION_NAME, sdpa_mask)

@@ -1,0 +1,155 @@
+"""Every file name of an experiment, and the only way files are written: whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raykft.errors import ExperimentError, ResourceError
+
+PACKAGE_DATA = Path(__file__).parent / "data" / "demo"
+
+
+@dataclass(frozen=True)
+class TrialPaths:
+    """The files of one trial. `result` is written last: its presence means the trial is finished."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        return self.root / "adapter"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint"
+
+    @property
+    def probe_results(self) -> Path:
+        return self.root / "probe_results.jsonl"
+
+    @property
+    def result(self) -> Path:
+        return self.root / "result.json"
+
+
+@dataclass(frozen=True)
+class ExperimentPaths:
+    """The files of one experiment directory (docs/data-flow.md lists what is in each)."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.resolved.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.root / "environment.json"
+
+    @property
+    def data_manifest(self) -> Path:
+        return self.root / "data_manifest.json"
+
+    @property
+    def baselines(self) -> Path:
+        return self.root / "baselines"
+
+    @property
+    def study(self) -> Path:
+        return self.root / "optuna.db"
+
+    @property
+    def ray(self) -> Path:
+        return self.root / "ray"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.json"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials"
+
+    def trial(self, trial_id: str) -> TrialPaths:
+        """The files of trial `trial_id`; the id must be one path component, whoever typed it."""
+        if not trial_id or trial_id in {".", ".."} or any(c in trial_id for c in "/\\\0"):
+            raise ExperimentError(f"trial id {trial_id!r} is not a plain name; see `raykft leaderboard {self.root}`")
+        return TrialPaths(self.trials / trial_id)
+
+    def leaderboard(self, suffix: str) -> Path:
+        return self.root / f"leaderboard.{suffix}"
+
+
+def cache_dir() -> Path:
+    """Where converted models and base scores are kept between experiments (`RAYKFT_CACHE` overrides)."""
+    if override := os.environ.get("RAYKFT_CACHE"):
+        return Path(override).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser().resolve() / "raykft"
+
+
+def ensure_dir(path: Path) -> Path:
+    """Create `path` and check that it can be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ResourceError(
+            f"cannot write to {path}: {error.strerror or error}; choose another `storage_path` (--set storage_path=DIR)"
+        ) from error
+    return path
+
+
+def write_atomic(path: Path, content: str) -> None:
+    """Write `content` to a sibling and rename it over `path`, so that a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, sort_keys=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def append_jsonl(path: Path, row: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file raykft wrote itself; a last line cut off by a crash is left out."""
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            if line.endswith("\n") and line.strip():
+                yield json.loads(line)

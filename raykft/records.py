@@ -1,0 +1,176 @@
+"""The plain records that travel between stages. Standard library only; no behaviour beyond trivial views.
+
+Every record is one JSON object on one line of a JSONL file. `raykft.data` reads and validates them; everything
+above works with these frozen dataclasses and never with raw dictionaries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+ValueType = Literal["text", "date", "number", "person", "list"]
+RowKind = Literal["qa", "paraphrase", "false_premise", "true_premise", "statement", "distractor"]
+ProbeKind = Literal["recall", "format", "list", "premise", "hint", "long", "mc", "instruct"]
+Split = Literal["select", "report"]
+Polarity = Literal["yes", "no"]
+Outcome = Literal["correct", "partial", "wrong", "refused", "empty"]
+
+# Read by pydantic when `raykft.data` validates these classes; a plain dict, so this module stays dependency-free.
+_STRICT = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One statement about the domain with its accepted answers (the closed world the domain consists of)."""
+
+    id: str
+    subject: str
+    relation: str
+    value: str
+    text: str
+    aliases: tuple[str, ...] = ()
+    type: ValueType = "text"
+    group: str = ""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRow:
+    """One supervised question-answer pair; a distractor is the same with `kind="distractor"`."""
+
+    id: str
+    instruction: str
+    output: str
+    input: str = ""
+    fact_ids: tuple[str, ...] = ()
+    kind: RowKind = "qa"
+    pool: str = ""
+    known_to_base: bool | None = None
+
+    __pydantic_config__ = _STRICT
+
+    @property
+    def question(self) -> str:
+        """The user turn: the instruction, and the alpaca `input` below it where there is one."""
+        return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFact:
+    """One thing an answer must contain: any of the aliases counts (OR); a probe's key facts are ANDed."""
+
+    any: tuple[str, ...]
+    type: ValueType = "text"
+    fact_id: str | None = None
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """The world knowledge a level-5 probe needs besides the learned fact, asked of the base model first."""
+
+    question: str
+    any: tuple[str, ...]
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question that tests facts. Fields are explained in docs/data-flow.md; level 0 is general knowledge."""
+
+    id: str
+    level: Literal[0, 1, 2, 3, 4, 5]
+    kind: ProbeKind
+    question: str
+    gold: str
+    key_facts: tuple[KeyFact, ...]
+    split: Split
+    lang: str = "en"
+    forbidden: tuple[str, ...] = ()
+    slot: str | None = None
+    pattern: str | None = None
+    polarity: Polarity | None = None
+    contrast: tuple[str, ...] = ()
+    fact_ids: tuple[str, ...] = ()
+    pair_id: str | None = None
+    prior: Prior | None = None
+    max_new_tokens: int = 48
+    source: str | None = None
+    tags: tuple[str, ...] = ()
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of running text on which bits per byte are measured."""
+
+    id: str
+    text: str
+    lang: str = "en"
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said to one probe. `stopped` is None where the source of the answer does not tell."""
+
+    probe_id: str
+    answer: str
+    stopped: bool | None = None
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The score of one answer. `score`, `overgeneration` (length ratio) and `repetition` are fractions/ratios."""
+
+    id: str
+    level: int
+    kind: str
+    outcome: Outcome
+    correct: bool
+    clean: bool
+    score: float
+    wrong_claims: tuple[str, ...]
+    overgeneration: float
+    repetition: float
+    echo: bool
+    stopped: bool | None = None
+    compliant: bool | None = None
+    answer: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON-ready data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked: the user turn, and how many tokens the answer may take."""
+
+    text: str
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model said, and whether it ended by itself."""
+
+    text: str
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Candidate continuations of an answer that begins with `lead_in`; the first one is right."""
+
+    question: str
+    lead_in: str
+    candidates: tuple[str, ...]

@@ -1,0 +1,23 @@
+"""Readable trial ids, and what a Tune config holds besides the sample. No optuna here: trials import it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raykft.config import ExperimentConfig
+
+NUMBER = "_number"  # the Optuna trial number, handed to the trial inside its Tune config
+SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-linear+lm_head": "allh"}
+
+
+def trial_name(number: int, config: ExperimentConfig) -> str:
+    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`."""
+    rate = f"{config.train.learning_rate:.1e}".replace("e-0", "e-").replace(".0e", "e")
+    target = SHORT_TARGETS[config.adapter.target_layers]
+    ratio = f"{config.data.distractor_ratio:.2g}"
+    return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}"
+
+
+def sample_of(tune_config: dict[str, Any]) -> dict[str, Any]:
+    """The searched values in a Tune trial's config, without raykft's own entries."""
+    return {key: value for key, value in tune_config.items() if not key.startswith("_")}

@@ -1,0 +1,1 @@
+"""Train several adapters on one frozen base model; each exactly as it would have been alone."""

@@ -1,0 +1,289 @@
+"""A host's engine: one resident base model, one worker thread, several slots. No Ray in it.
+
+Trials call from their own threads and wait. The worker takes packed training steps over every slot that still has
+steps to do, and runs queued questions of several trials together once no slot can train or enough of them wait.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raykft.data.encode import EncodedRow, PromptFormat, encode_rows
+from raykft.data.mixture import mix
+from raykft.errors import DivergedError, OutOfMemoryError, RaykftError, TrialError
+from raykft.models.adapter_files import load_adapter, save_adapter
+from raykft.models.load import BaseModel
+from raykft.models.packed import PackedModel
+from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.train.inference import Inference, InferenceQueue
+from raykft.train.loop import packed_step
+from raykft.train.recipe import EpochReport, Recipe
+from raykft.train.slot import Slot
+
+
+@dataclass
+class _Goal:
+    """A trial's standing request to train up to `step`; the future resolves there."""
+
+    step: int
+    future: Future[EpochReport]
+    started: float
+    loss_sum: float = 0.0
+    batches: int = 0
+
+
+class HostEngine:
+    """Owns a base model and its slots. All model work happens on its one worker thread."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        *,
+        train_rows: Sequence[TrainRow],
+        distractors: Sequence[TrainRow],
+        system_prompt: str | None,
+        max_length: int,
+        batch_size: int,
+    ) -> None:
+        self.packed = PackedModel(base)
+        self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model))
+        self.domain_rows = len(train_rows)
+        encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
+        self.rows: list[EncodedRow] = encoded
+        self.batch_size = batch_size
+        self.tokens_trained = 0
+        self._slots: dict[str, Slot] = {}
+        self._adapters: dict[str, int] = {}
+        self._goals: dict[str, _Goal] = {}
+        self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
+        self._inference = InferenceQueue(self.packed, self.prompts, batch_size)
+        self._wake = threading.Condition()
+        self._closed = False
+        self._worker = threading.Thread(target=self._work, name="raykft-engine", daemon=True)
+        self._worker.start()
+
+    # What trials call; every method blocks until the worker has done it.
+
+    def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        """Give `trial_id` a slot (a stale one of the same id is replaced); returns the adapted module names."""
+        return self._call(lambda: self._attach(trial_id, recipe, checkpoint))
+
+    def attach_adapter(self, trial_id: str, directory: Path) -> None:
+        """Give a finished adapter a slot to be evaluated in."""
+        self._call(lambda: self._attach_adapter(trial_id, directory))
+
+    def train_epoch(self, trial_id: str) -> EpochReport:
+        """Train one epoch.
+
+        Raises:
+            DivergedError: the loss or gradient stopped being finite.
+            OutOfMemoryError: the device is too small for this trial.
+        """
+        return self._submit_goal(trial_id).result()
+
+    def untrained_modules(self, trial_id: str) -> list[str]:
+        return self._call(lambda: self._slot(trial_id).untrained_modules())
+
+    def save_adapter(self, trial_id: str, directory: Path) -> None:
+        self._call(lambda: self._save_adapter(trial_id, directory))
+
+    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
+        self._call(lambda: self._slot(trial_id).save(directory))
+
+    def detach(self, trial_id: str) -> None:
+        """Free the slot; unknown ids are fine, so that cleaning up twice is."""
+        self._call(lambda: self._detach(trial_id))
+
+    def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
+        """Greedy answers of the trial's adapter (None: the base model)."""
+        return self._infer(lambda queue: queue.ask(self._number(trial_id), questions))
+
+    def choose(self, trial_id: str | None, picks: Sequence[Pick]) -> list[list[float]]:
+        """log P(candidate | question, lead-in) per UTF-8 byte, in nats, for every candidate."""
+        return self._infer(lambda queue: queue.choose(self._number(trial_id), picks))
+
+    def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
+        """Negative log-likelihood of each text in nats."""
+        return self._infer(lambda queue: queue.text_nats(self._number(trial_id), texts))
+
+    def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._worker.join(timeout=30)
+
+    # Requests to the worker.
+
+    def _call(self, function: Callable[[], Any]) -> Any:
+        future: Future[Any] = Future()
+        with self._wake:
+            self._check_open()
+            self._calls.append((function, future))
+            self._wake.notify()
+        return future.result()
+
+    def _infer(self, enqueue: Callable[[InferenceQueue], Inference]) -> Any:
+        with self._wake:
+            self._check_open()
+            item = enqueue(self._inference)
+            self._wake.notify()
+        return item.future.result()
+
+    def _submit_goal(self, trial_id: str) -> Future[EpochReport]:
+        with self._wake:
+            self._check_open()
+            slot = self._slot(trial_id)
+            if slot.failure:
+                raise DivergedError(slot.failure)
+            if slot.finished:
+                raise TrialError(f"trial {trial_id} has already trained its {slot.recipe.epochs} epochs")
+            goal = _Goal((slot.epoch + 1) * slot.steps_per_epoch, Future(), time.monotonic())
+            self._goals[trial_id] = goal
+            self._wake.notify()
+        return goal.future
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RaykftError("this host has been closed")
+
+    # The worker thread.
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._calls or self._goals or self._inference)
+                if self._closed:
+                    self._abandon()
+                    return
+                calls, self._calls = self._calls, []
+                goals = dict(self._goals)
+                due = self._inference.take() if not goals or self._inference.rows >= self.batch_size else []
+            for function, future in calls:
+                _fulfil(future, function)
+            if due:
+                self._inference.run(due)
+            elif goals:
+                self._train(goals)
+
+    def _train(self, goals: dict[str, _Goal]) -> None:
+        # A trial detached by a call just before has no slot any more.
+        slots = {t: self._slots[t] for t in goals if t in self._slots}
+        for trial_id in goals.keys() - slots.keys():
+            self._resolve(trial_id, error=TrialError(f"trial {trial_id} was detached while it trained"))
+        if not slots:
+            return
+        before = sum(slot.tokens for slot in slots.values())
+        try:
+            losses = packed_step(self.packed, list(slots.values()))
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            youngest = list(slots)[-1]
+            self._drop_gradients(slots)
+            self._resolve(youngest, error=OutOfMemoryError(f"the device ran out of memory: {error}"))
+            return
+        except Exception as error:  # a bug must reach every trial that waits, or they would wait for ever
+            for trial_id in slots:
+                self._resolve(trial_id, error=error)
+            return
+        self.tokens_trained += sum(slot.tokens for slot in slots.values()) - before
+        for trial_id, slot in slots.items():
+            goal = goals[trial_id]
+            goal.loss_sum, goal.batches = goal.loss_sum + losses[slot.number], goal.batches + 1
+            if slot.failure:
+                self._resolve(trial_id, error=DivergedError(slot.failure))
+            elif slot.step >= goal.step:
+                seconds = time.monotonic() - goal.started
+                report = EpochReport(slot.epoch, slot.step, goal.loss_sum / goal.batches, slot.tokens, seconds)
+                self._resolve(trial_id, report)
+
+    def _drop_gradients(self, slots: dict[str, Slot]) -> None:
+        """After a failed pass no slot has stepped; partial gradients must not leak into the next one."""
+        for slot in slots.values():
+            slot.restart_window()
+
+    def _resolve(self, trial_id: str, report: EpochReport | None = None, error: Exception | None = None) -> None:
+        with self._wake:
+            goal = self._goals.pop(trial_id, None)
+        if goal is None:
+            return
+        if error is not None:
+            goal.future.set_exception(error)
+        elif report is not None:
+            goal.future.set_result(report)
+
+    def _abandon(self) -> None:
+        error = RaykftError("this host has been closed")
+        waiting: list[Future[Any]] = [future for _, future in self._calls]
+        waiting += [goal.future for goal in self._goals.values()]
+        waiting += [item.future for item in self._inference.take()]
+        for future in waiting:
+            future.set_exception(error)
+
+    def _attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None) -> list[str]:
+        self._detach(trial_id)
+        indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
+        number = self._free_number()
+        slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices])
+        if checkpoint is not None:
+            slot.restore(checkpoint)
+        self._slots[trial_id], self._adapters[trial_id] = slot, number
+        return slot.modules
+
+    def _attach_adapter(self, trial_id: str, directory: Path) -> None:
+        self._detach(trial_id)
+        number = self._free_number()
+        load_adapter(self.packed, number, directory)
+        self._adapters[trial_id] = number
+
+    def _free_number(self) -> int:
+        taken = set(self._adapters.values())
+        return next(n for n in range(len(taken) + 1) if n not in taken)
+
+    def _detach(self, trial_id: str) -> None:
+        self._resolve(trial_id, error=TrialError(f"trial {trial_id} was detached while it trained"))
+        self._slots.pop(trial_id, None)
+        number = self._adapters.pop(trial_id, None)
+        if number is not None:
+            self.packed.remove_adapter(number)
+
+    def _save_adapter(self, trial_id: str, directory: Path) -> None:
+        slot = self._slot(trial_id)
+        save_adapter(
+            directory,
+            self.packed.adapter(slot.number),
+            base_name=self.packed.base.source.location,
+            alpha=slot.recipe.alpha,
+            dropout=slot.recipe.dropout,
+        )
+
+    def _slot(self, trial_id: str) -> Slot:
+        if trial_id not in self._slots:
+            raise TrialError(f"trial {trial_id!r} has no slot on this host")
+        return self._slots[trial_id]
+
+    def _number(self, trial_id: str | None) -> int | None:
+        if trial_id is None:
+            return None
+        if trial_id not in self._adapters:
+            raise TrialError(f"trial {trial_id!r} has no adapter on this host")
+        return self._adapters[trial_id]
+
+
+def _fulfil(future: Future[Any], function: Callable[[], Any]) -> None:
+    try:
+        future.set_result(function())
+    except Exception as error:  # handed to the caller that waits for it
+        future.set_exception(error)
+
+
+def _generation_stop_ids(model: Any) -> list[int]:
+    eos = model.generation_config.eos_token_id if model.generation_config is not None else None
+    return [] if eos is None else [eos] if isinstance(eos, int) else list(eos)

@@ -1,0 +1,108 @@
+"""The training host as a Ray actor: a resident base model that trains and questions several adapters."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.train.recipe import EpochReport, Recipe
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """What a host needs to know; plain values, so that it pickles and imports nothing heavy."""
+
+    base_model: str
+    quantization: str
+    residency: str
+    device: str
+    system_prompt: str | None
+    max_length: int
+    batch_size: int
+    threads: int
+    hosts_on_node: int
+
+
+class TrainingHost:
+    """The actor class (`ray.remote` is applied by the driver). Heavy imports happen in the actor's process only."""
+
+    def __init__(
+        self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]
+    ) -> None:
+        started = time.monotonic()
+        # Before torch starts its pool: a second thread per host makes two hosts on two cores slower, not faster.
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)
+        import torch
+
+        from raykft.models.load import check_memory, load_base, pick_device
+        from raykft.models.source import resolve_model, weights_bytes
+        from raykft.train.engine import HostEngine
+
+        torch.set_num_threads(settings.threads)
+        device = pick_device(settings.device)
+        source = resolve_model(settings.base_model)
+        if device.type == "cpu":
+            check_memory(weights_bytes(source), settings.hosts_on_node)
+        base = load_base(
+            source, quantization=settings.quantization, residency=settings.residency, device=device
+        )
+        self._engine = HostEngine(
+            base,
+            train_rows=train_rows,
+            distractors=distractors,
+            system_prompt=settings.system_prompt,
+            max_length=settings.max_length,
+            batch_size=settings.batch_size,
+        )
+        self._info = {
+            "model_digest": source.digest,
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "dtype": str(base.model.dtype).removeprefix("torch."),
+            "residency": base.residency,
+            "threads": settings.threads,
+            "has_chat_template": self._engine.prompts.has_template,
+            "shortened_rows": self._engine.shortened_rows,
+            "load_seconds": time.monotonic() - started,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """Facts about the loaded model, for environment.json and cache keys."""
+        return self._info
+
+    def tokens_trained(self) -> int:
+        return self._engine.tokens_trained
+
+    def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        return self._engine.attach(trial_id, recipe, checkpoint)
+
+    def attach_adapter(self, trial_id: str, directory: Path) -> None:
+        self._engine.attach_adapter(trial_id, directory)
+
+    def train_epoch(self, trial_id: str) -> EpochReport:
+        return self._engine.train_epoch(trial_id)
+
+    def untrained_modules(self, trial_id: str) -> list[str]:
+        return self._engine.untrained_modules(trial_id)
+
+    def save_adapter(self, trial_id: str, directory: Path) -> None:
+        self._engine.save_adapter(trial_id, directory)
+
+    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
+        self._engine.save_checkpoint(trial_id, directory)
+
+    def detach(self, trial_id: str) -> None:
+        self._engine.detach(trial_id)
+
+    def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
+        return self._engine.answer(trial_id, questions)
+
+    def choose(self, trial_id: str | None, picks: Sequence[Pick]) -> list[list[float]]:
+        return self._engine.choose(trial_id, picks)
+
+    def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
+        return self._engine.text_nats(trial_id, texts)

@@ -1,0 +1,111 @@
+"""Questions of several trials, queued and run together on the resident base model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from os.path import commonprefix
+from typing import Any
+
+from raykft.data.encode import PromptFormat
+from raykft.models.generate import Choice, Generation, Prompt, candidate_logprobs, generate, text_nats
+from raykft.models.packed import PackedModel
+from raykft.records import Pick, Question, Reply
+
+
+@dataclass
+class Inference:
+    """One trial's request: rows of one kind, and how their results become the reply."""
+
+    kind: str
+    slot: int | None
+    rows: list[Any]
+    finish: Callable[[list[Any]], Any]
+    future: Future[Any] = field(default_factory=Future)
+
+
+class InferenceQueue:
+    """Collects requests; `run` merges those of one kind into shared batches."""
+
+    def __init__(self, packed: PackedModel, prompts: PromptFormat, batch_size: int) -> None:
+        self._packed = packed
+        self._prompts = prompts
+        self._batch_size = batch_size
+        self._waiting: list[Inference] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(item.rows) for item in self._waiting)
+
+    def take(self) -> list[Inference]:
+        items, self._waiting = self._waiting, []
+        return items
+
+    def ask(self, slot: int | None, questions: Sequence[Question]) -> Inference:
+        rows = [Prompt(slot, self._prompts.prompt_ids(q.text), q.max_new_tokens) for q in questions]
+        return self._add(Inference("generate", slot, rows, self._replies))
+
+    def choose(self, slot: int | None, picks: Sequence[Pick]) -> Inference:
+        rows = [self._choice(slot, pick) for pick in picks]
+
+        def per_byte(sums: list[list[float]]) -> list[list[float]]:
+            return [
+                [value / len(text.encode()) for value, text in zip(row, pick.candidates, strict=True)]
+                for row, pick in zip(sums, picks, strict=True)
+            ]
+
+        return self._add(Inference("choose", slot, rows, per_byte))
+
+    def text_nats(self, slot: int | None, texts: Sequence[str]) -> Inference:
+        rows = [list(self._prompts.tokenizer(text)["input_ids"]) for text in texts]
+        return self._add(Inference("nats", slot, rows, list))
+
+    def run(self, items: Sequence[Inference]) -> None:
+        """Compute `items`, batching those of one kind together, and resolve their futures."""
+        try:
+            for kind in ("generate", "choose", "nats"):
+                self._run_kind(kind, [item for item in items if item.kind == kind])
+        except Exception as error:  # every waiting trial must hear of it
+            for item in items:
+                if not item.future.done():
+                    item.future.set_exception(error)
+
+    def _add(self, item: Inference) -> Inference:
+        self._waiting.append(item)
+        return item
+
+    def _run_kind(self, kind: str, items: Sequence[Inference]) -> None:
+        if not items:
+            return
+        if kind == "nats":
+            outputs: list[Any] = [n for item in items for n in text_nats(self._packed, item.slot, item.rows)]
+        else:
+            rows = [row for item in items for row in item.rows]
+            if kind == "generate":
+                outputs = list(
+                    generate(self._packed, rows, stop_ids=self._prompts.stop_ids, batch_size=self._batch_size)
+                )
+            else:
+                outputs = list(candidate_logprobs(self._packed, rows, batch_size=self._batch_size))
+        start = 0
+        for item in items:
+            stop = start + len(item.rows)
+            item.future.set_result(item.finish(outputs[start:stop]))
+            start = stop
+
+    def _replies(self, generations: list[Generation]) -> list[Reply]:
+        return [Reply(self._prompts.decode(g.ids), g.stopped) for g in generations]
+
+    def _choice(self, slot: int | None, pick: Pick) -> Choice:
+        """Tokenize lead-in and candidate together, then split where the candidates' tokens begin to differ.
+
+        A tokenizer may merge across the border, so tokens of the parts are not the tokens of the whole.
+        """
+        whole = [self._prompts.answer_ids(pick.lead_in + text) for text in pick.candidates]
+        shared = min(len(commonprefix(whole)), min(len(ids) for ids in whole) - 1)
+        prefix = [*self._prompts.prompt_ids(pick.question), *whole[0][:shared]]
+        return Choice(slot, prefix, [ids[shared:] for ids in whole])

@@ -1,0 +1,49 @@
+"""The one training loop: a packed step advances every given slot by one micro-batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from raykft.data.encode import IGNORE
+from raykft.models.packed import PackedModel
+from raykft.train.slot import Slot
+
+
+def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
+    """One forward and backward pass over the next micro-batch of every slot; slots step when their window is full.
+
+    The loss of a slot is its summed negative log-likelihood over the supervised tokens of its optimizer step
+    divided by their number (the `num_items_in_batch` convention), so neither padding, nor accumulation, nor a
+    neighbour changes it. A slot whose loss or gradient is not finite is marked failed; the others are untouched.
+
+    Returns:
+        Mean loss per supervised token of every slot, in nats.
+    """
+    batches = [slot.next_block() for slot in slots]
+    dropout = {k: v for slot in slots for k, v in slot.dropout().items()}
+    hidden = packed.hidden([block for block, _ in batches], dropout)
+    rows, targets = [], []
+    for slot, states, (_, labels) in zip(slots, hidden, batches, strict=True):
+        shifted = labels[:, 1:]
+        supervised = shifted != IGNORE
+        rows.append((slot.number, states[:, :-1][supervised.to(states.device)]))
+        targets.append(shifted[supervised].to(states.device))
+    sums = [
+        F.cross_entropy(logits, target, reduction="sum")
+        for logits, target in zip(packed.logits(rows), targets, strict=True)
+    ]
+    weighted = [total / slot.window_tokens for total, slot in zip(sums, slots, strict=True)]
+    torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
+    values = torch.stack([s.detach() for s in sums]).tolist()
+    losses = {}
+    for slot, value, target in zip(slots, values, targets, strict=True):
+        losses[slot.number] = value / target.numel()
+        if math.isfinite(value):
+            slot.finish_block()
+        else:
+            slot.failure = f"the training loss became {value} at step {slot.step + 1}"
+    return losses

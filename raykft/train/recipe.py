@@ -1,0 +1,38 @@
+"""What goes into training and what comes out of an epoch, as plain picklable records (no torch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One trial's training settings; field names are those of the config."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    target_layers: str
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    accumulation: int
+    lr_schedule: str
+    warmup_fraction: float
+    weight_decay: float
+    max_grad_norm: float
+    optimizer: str
+    group_by_length: bool
+    distractor_ratio: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """Where a trial stands after an epoch. `loss` is the epoch's mean in nats per supervised token."""
+
+    epoch: int
+    step: int
+    loss: float
+    tokens: int
+    seconds: float

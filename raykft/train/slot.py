@@ -1,0 +1,173 @@
+"""One trial's place in a host: its adapter, data cursor, schedule, optimizer and counters."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from raykft.data.encode import IGNORE, EncodedRow
+from raykft.errors import ModelError
+from raykft.models.packed import Block, PackedModel
+from raykft.paths import write_json
+from raykft.train.optimizer import FlatParameters, make_optimizer
+from raykft.train.recipe import Recipe
+from raykft.train.schedule import epoch_batches, learning_rate_factor
+
+STATE_TENSORS, STATE_FIELDS = "state.safetensors", "state.json"
+
+
+class Slot:
+    """Everything of one trial that changes while it trains. Depends on nothing but its recipe and rows."""
+
+    def __init__(self, packed: PackedModel, number: int, recipe: Recipe, rows: Sequence[EncodedRow]) -> None:
+        self.packed = packed
+        self.number = number
+        self.recipe = recipe
+        self.rows = rows
+        generator = torch.Generator().manual_seed(recipe.seed)
+        self.modules = packed.add_adapter(
+            number, rank=recipe.rank, alpha=recipe.alpha, preset=recipe.target_layers, generator=generator
+        )
+        pairs = packed.adapter(number)
+        self.parameters = FlatParameters([p for pair in pairs.values() for p in (pair.A, pair.B)])
+        self.optimizer = make_optimizer(
+            recipe.optimizer,
+            self.parameters.flat,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+        )
+        self.dropout_rng = torch.Generator(device=packed.device).manual_seed(recipe.seed + 1)
+        micro_batches = math.ceil(len(rows) / recipe.batch_size)
+        self.steps_per_epoch = math.ceil(micro_batches / recipe.accumulation)
+        self.total_steps = self.steps_per_epoch * recipe.epochs
+        self.warmup_steps = math.ceil(recipe.warmup_fraction * self.total_steps)
+        self.step = 0  # optimizer steps done; the data cursor follows from it
+        self.tokens = 0  # tokens trained on, padding left out
+        self._epoch = -1
+        self._windows: list[list[list[int]]] = []
+        self._window: list[list[int]] = []
+        self._window_tokens = 0
+        self.failure: str | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.total_steps
+
+    def next_block(self) -> tuple[Block, torch.Tensor]:
+        """The next micro-batch and its labels `[B, L]` (-100 outside the answers), padded to its own longest row."""
+        if not self._window:
+            self._open_window()
+        chosen = [self.rows[i] for i in self._window[0]]
+        width = max(len(row.ids) for row in chosen)
+        ids = torch.zeros(len(chosen), width, dtype=torch.long)
+        labels = torch.full((len(chosen), width), IGNORE, dtype=torch.long)
+        for n, row in enumerate(chosen):
+            ids[n, : len(row.ids)] = torch.tensor(row.ids)
+            labels[n, row.prompt_tokens : len(row.ids)] = torch.tensor(row.ids[row.prompt_tokens :])
+        self.tokens += sum(len(row.ids) for row in chosen)
+        return Block(self.number, ids), labels
+
+    def _open_window(self) -> None:
+        """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            lengths = [len(row.ids) for row in self.rows]
+            batches = epoch_batches(
+                lengths,
+                batch_size=self.recipe.batch_size,
+                seed=self.recipe.seed,
+                epoch=epoch,
+                group_by_length=self.recipe.group_by_length,
+            )
+            size = self.recipe.accumulation
+            self._windows = [batches[i : i + size] for i in range(0, len(batches), size)]
+            self._epoch = epoch
+        self._window = list(self._windows[position])
+        self._window_tokens = sum(self.rows[i].answer_tokens for batch in self._window for i in batch)
+
+    @property
+    def window_tokens(self) -> int:
+        """Supervised tokens of the running optimizer step: what its summed loss is divided by."""
+        return self._window_tokens
+
+    def finish_block(self) -> None:
+        """Count the micro-batch as done; clip and step when its window is complete."""
+        self._window.pop(0)
+        if self._window:
+            return
+        norm = self.parameters.clip(self.recipe.max_grad_norm)
+        if not math.isfinite(norm):
+            self.failure = f"the gradient norm became {norm} at step {self.step + 1}"
+            return
+        factor = learning_rate_factor(
+            self.step,
+            total_steps=self.total_steps,
+            warmup_steps=self.warmup_steps,
+            schedule=self.recipe.lr_schedule,
+        )
+        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * factor
+        self.optimizer.step()
+        self.parameters.zero_grad()
+        self.step += 1
+
+    def restart_window(self) -> None:
+        """Forget a pass that failed half-way: no gradients, and the same optimizer step begins again."""
+        self.parameters.zero_grad()
+        self._window = []
+
+    def dropout(self) -> dict[int, tuple[float, torch.Generator]]:
+        return {self.number: (self.recipe.dropout, self.dropout_rng)} if self.recipe.dropout else {}
+
+    def untrained_modules(self) -> list[str]:
+        """Adapted modules whose B is still all zero: they were requested but never received a gradient."""
+        return [name for name, pair in self.packed.adapter(self.number).items() if not pair.B.detach().any()]
+
+    def save(self, directory: Path) -> None:
+        """Write everything that resuming exactly needs. Only between optimizer steps."""
+        directory.mkdir(parents=True, exist_ok=True)
+        tensors = {"parameters": self.parameters.flat.detach(), "dropout_rng": self.dropout_rng.get_state()}
+        fields: dict[str, Any] = {"step": self.step, "tokens": self.tokens, "recipe": asdict(self.recipe), "scalars": {}}
+        for key, value in self.optimizer.state.get(self.parameters.flat, {}).items():
+            if torch.is_tensor(value):
+                tensors[f"optimizer.{key}"] = value
+            else:
+                fields["scalars"][key] = value
+        scratch = directory / f".{STATE_TENSORS}"
+        save_file({k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}, scratch)
+        scratch.replace(directory / STATE_TENSORS)
+        write_json(directory / STATE_FIELDS, fields)
+
+    def restore(self, directory: Path) -> None:
+        """Continue exactly where `save` was called.
+
+        Raises:
+            ModelError: the checkpoint belongs to another recipe.
+        """
+        fields = json.loads((directory / STATE_FIELDS).read_text(encoding="utf-8"))
+        if fields["recipe"] != asdict(self.recipe):
+            raise ModelError(f"the checkpoint in {directory} was written by another recipe and cannot be continued")
+        tensors = load_file(directory / STATE_TENSORS)
+        device = self.packed.device
+        self.parameters.flat.data.copy_(tensors.pop("parameters"))
+        self.dropout_rng.set_state(tensors.pop("dropout_rng"))
+        state: dict[str, Any] = dict(fields["scalars"])
+        for key, value in tensors.items():
+            name = key.removeprefix("optimizer.")
+            # AdamW keeps `step` on the CPU unless it is capturable; the fused kernel wants it on the device.
+            state[name] = value.to(device)
+        if state:
+            self.optimizer.state[self.parameters.flat] = state
+        self.step, self.tokens = fields["step"], fields["tokens"]
+        self._epoch, self._window = -1, []

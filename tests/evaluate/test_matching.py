@@ -1,0 +1,155 @@
+"""Which aliases an answer contains: the positive and negative cases of the design, and the borders of aliases."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raykft.errors import DataError
+from raykft.evaluate.matching import compile_matcher, dates_in, numbers_in
+from raykft.evaluate.normalize import normalize
+from raykft.records import KeyFact
+
+
+def found(answer: str, *aliases: str, value_type: str = "text") -> bool:
+    return compile_matcher([KeyFact(aliases, value_type)]).hits(normalize(answer))[0]
+
+
+POSITIVE = [
+    ("設立は2019年4月26日です。", "2019-04-26", "date"),
+    ("設立は平成31年4月26日です。", "2019年4月26日", "date"),
+    ("It was founded on the 26th of April 2019.", "2019年4月26日", "date"),
+    ("founded on 26 April 2019", "April 2019", "date"),
+    ("founded on 26 April 2019", "2019", "date"),
+    ("2019年4月26日に設立", "2019年", "date"),
+    ("2019年に設立", "2019", "date"),
+    ("in April 2015", "2015", "number"),
+    ("on 14 March 2011", "14 March", "date"),
+    ("従業員は三百二十人です", "320人", "number"),
+    ("従業員は３２０人です", "320", "number"),
+    ("It has 320 employees.", "320", "number"),
+    ("It has 320.", "320", "number"),
+    ("資本金は2,000万円", "20,000,000円", "number"),
+    ("a budget of 12 million euros", "12,000,000", "number"),
+    ("The cat's tail", "cat", "text"),
+    ("the CAT, of course", "cat", "text"),
+    ("two grey herons", "grey heron", "text"),
+    ("代表取締役は近藤雅彦です。", "近藤雅彦", "person"),
+    ("代表取締役は近藤 雅彦です。", "近藤雅彦", "person"),
+    ("会長の健三社長です", "健三", "person"),
+    ("最寄りは大門駅、浜松町駅", "大門駅", "list"),
+    ("最寄りは芝、大門駅", "大門駅", "list"),
+    ("ｻｰﾊﾞｰ", "サーバー", "text"),
+    ("THE Beacon.", "The Beacon", "text"),
+    ("Signe O’Brien leads", "O'Brien", "person"),
+    ("the tide-table room", "Tide Table", "text"),
+    ("it is -5 degrees", "-5", "number"),
+    ("トム・ハンクスさん", "トムハンクス", "person"),
+    ("ロゴはheronです", "heron", "text"),
+]
+
+NEGATIVE = [
+    ("設立は2019年4月27日です。", "2019-04-26", "date"),
+    ("founded in April 2019", "26 April 2019", "date"),
+    ("founded in 2019", "April 2019", "date"),
+    ("on 14 March", "14 March 2011", "date"),
+    ("founded on 26 April 2018", "2019", "date"),
+    ("It has 1320 employees.", "320", "number"),
+    ("It has 3200 employees.", "320", "number"),
+    ("It has 320.5 units.", "320", "number"),
+    ("It has 1.320 units.", "320", "number"),
+    ("It has 1,320 employees.", "320", "number"),
+    ("従業員は1320人です", "320人", "number"),
+    ("a category error", "cat", "text"),
+    ("concatenate", "cat", "text"),
+    ("cats", "cat", "text"),
+    ("Mr Adams", "Adam", "person"),
+    ("26 April 2019", "26", "number"),
+    ("⟨2019-04-26⟩", "4", "number"),
+    ("in March 2019", "20", "number"),
+    ("it is -5 degrees", "5", "number"),
+    ("12丁目", "2丁目", "text"),
+    ("コーヒ", "コーヒー", "text"),
+    ("近藤雅人", "近藤雅彦", "person"),
+    ("model T100", "100", "number"),
+    ("", "cat", "text"),
+    ("café", "caf", "text"),
+]
+
+
+@pytest.mark.parametrize(("answer", "alias", "value_type"), POSITIVE)
+def test_contained(answer: str, alias: str, value_type: str) -> None:
+    assert found(answer, alias, value_type=value_type)
+
+
+@pytest.mark.parametrize(("answer", "alias", "value_type"), NEGATIVE)
+def test_not_contained(answer: str, alias: str, value_type: str) -> None:
+    assert not found(answer, alias, value_type=value_type)
+
+
+def test_any_alias_counts_and_every_fact_has_its_flag() -> None:
+    matcher = compile_matcher([KeyFact(("Aida", "相田")), KeyFact(("2011",), "date"), KeyFact(("heron",))])
+    assert matcher.hits(normalize("相田さん、2011年")) == (True, True, False)
+
+
+def test_longer_alias_covers_the_shorter_one() -> None:
+    matcher = compile_matcher([KeyFact(("芝大門駅",)), KeyFact(("大門駅",))])
+    assert matcher.hits(normalize("最寄り駅は芝大門駅です")) == (True, False)
+    assert matcher.hits(normalize("最寄り駅は大門駅です")) == (False, True)
+    assert matcher.hits(normalize("芝大門駅と大門駅")) == (True, True)
+
+
+def test_forbidden_value_and_alias_cover_each_other() -> None:
+    inside_gold = compile_matcher([KeyFact(("芝大門駅",))], forbidden=["大門駅"])
+    assert inside_gold.find(normalize("芝大門駅です")) == ((True,), (False,))
+    around_gold = compile_matcher([KeyFact(("大門駅",))], forbidden=["東大門駅"])
+    assert around_gold.find(normalize("東大門駅です")) == ((False,), (True,))
+
+
+def test_two_facts_may_share_an_alias_and_a_date_may_hold_two_facts() -> None:
+    shared = compile_matcher([KeyFact(("Aida",)), KeyFact(("Aida", "Vessey"))])
+    assert shared.hits("aida") == (True, True)
+    nested = compile_matcher([KeyFact(("26 April 2019",), "date"), KeyFact(("2019",), "date")])
+    assert nested.hits(normalize("on April 26, 2019")) == (True, True)
+
+
+def test_alias_without_letters_is_refused() -> None:
+    with pytest.raises(DataError, match="'!!'"):
+        compile_matcher([KeyFact(("!!",))])
+
+
+def test_dates_and_numbers_of_a_text() -> None:
+    text = normalize("In 2015 it moved; on 26 April 2019 it had 320 staff, 1.50 boats and 3 docks in May 2020.")
+    assert set(dates_in(text)) == {"2019-04-26", "2020-05"}
+    assert set(dates_in(text, with_years=True)) == {"2019-04-26", "2020-05", "2015"}
+    assert set(numbers_in(text)) == {"320", "1.5", "3"}
+    assert set(numbers_in(normalize("2015年に三百二十人、一つの港、−5度"))) == {"320", "-5"}
+
+
+# Words that no rule joins with their neighbours: no articles, months, units or lone letters.
+WORD = st.text("bcdeghkmnoprtuvw", min_size=3, max_size=8).filter(
+    lambda word: word not in {"dec", "nov", "oct", "december", "november", "october"}
+)
+KANJI = st.text("霧見潮力工業門駅芝港", min_size=1, max_size=6)
+
+
+@settings(max_examples=300)
+@given(WORD, WORD, WORD, st.sampled_from([" ", ", ", "; ", "\n", " - ", '"', "('"]))
+def test_latin_alias_is_found_between_borders_only(before: str, alias: str, after: str, border: str) -> None:
+    assert found(f"{before}{border}{alias.upper()}{border[::-1]}{after}", alias, value_type="person")
+    glued = before + alias + after
+    assert not found(glued, alias, value_type="person")
+
+
+@settings(max_examples=300)
+@given(KANJI, KANJI, KANJI)
+def test_japanese_alias_is_found_anywhere(before: str, alias: str, after: str) -> None:
+    assert found(before + alias + after, alias)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_number_is_found_exactly_where_it_is_equal(asked: int, told: int) -> None:
+    assert found(f"about {told:,} units", str(asked), value_type="number") == (asked == told)
+    assert found(f"約{asked:,}台", str(asked), value_type="number")
