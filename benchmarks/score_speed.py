@@ -82,10 +82,8 @@ def main() -> None:
     probes = make_probes()
     for probe in probes:
         score_answer(probe, probe.gold)
-    answers = [
-        (probes[index % len(probes)], make_answer(probes[index % len(probes)], index))
-        for index in range(total)
-    ]
+    asked = [probes[index % len(probes)] for index in range(total)]
+    answers = [(probe, make_answer(probe, index)) for index, probe in enumerate(asked)]
     start = time.perf_counter()
     for probe, answer in answers:
         score_answer(probe, answer)

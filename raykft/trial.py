@@ -75,15 +75,15 @@ def run_trial(
     modules = host.attach(trial_id, recipe, checkpoint)
     try:
         for epoch in _remaining(host, trial_id, recipe):
-            row = _row(epoch, started) | scorer.rung(trial_id)
+            row = {"epochs": recipe.epochs} | _row(epoch, started) | scorer.rung(trial_id)
             if epoch.epoch < recipe.epochs:
                 row |= {"score": row["rung_score"], "final": False}
             else:
                 _check_trained(host, trial_id, modules)
                 full = scorer.full(trial_id, "select")
                 row |= full.metrics | {"final": True}
-                host.save_adapter(trial_id, paths.adapter)
                 write_jsonl(paths.probe_results, (r.as_dict() for r in full.results))
+            host.save_adapter(trial_id, paths.adapter)
             host.save_checkpoint(trial_id, paths.checkpoint)
             append_jsonl(paths.metrics, row)
             if row["final"]:

@@ -139,9 +139,5 @@ def _first_statement(answer: str, question: str) -> str:
     asked = unicodedata.normalize("NFKC", question).strip()
     if asked and text.casefold().startswith(asked.casefold()):
         text = text[len(asked) :]
-    while text:
-        sentence = first_sentence(text)
-        if not _QUESTION_END.search(fold(sentence)):
-            return sentence
-        text = text.strip()[len(sentence) :]
-    return ""
+    sentences = (part for part in _SENTENCE_END.split(text) if part and part.strip())
+    return next((part for part in sentences if not _QUESTION_END.search(fold(part))), "")

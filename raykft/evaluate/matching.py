@@ -24,7 +24,6 @@ _NOT_BEFORE_NUMBER = r"(?![0-9]|\.[0-9])"
 
 _TOKEN = re.compile(r"⟨([0-9-]+)⟩")
 _YEAR_ALIAS = re.compile(rf"({YEAR})年?")
-_BARE_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?%?")
 _LAST_WORD = re.compile(rf"[^\W\d_{CJK}]+\Z")
 _PLURAL_MIN_LETTERS = 4
 
@@ -52,7 +51,6 @@ class Found(NamedTuple):
 class _Alias:
     text: str
     pattern: re.Pattern[str]
-    covers: bool
     literal: bool  # `text` itself occurs wherever the pattern matches, which allows a cheap first look
     facts: list[int] = field(default_factory=list)
     forbidden: list[int] = field(default_factory=list)
@@ -84,7 +82,8 @@ class Matcher:
                 hits[index] = True
             for index in alias.forbidden:
                 forbidden[index] = True
-            if alias.covers:
+            # A date has exact borders; covering it would only hide its year from another fact.
+            if alias.literal:
                 text = alias.pattern.sub(_COVERED, text)
         return Found(tuple(hits), tuple(forbidden))
 
@@ -101,9 +100,7 @@ def compile_matcher(key_facts: Sequence[KeyFact], forbidden: Sequence[str] = ())
         if not text:
             raise DataError(f"{raw!r} holds no letter or digit to look for; write it in words")
         pattern, literal = _alias_pattern(text, value_type)
-        # Dates and bare numbers have exact borders; covering them would only hide the year of a date.
-        covers = literal and not _BARE_NUMBER.fullmatch(text)
-        return by_pattern.setdefault(pattern, _Alias(text, re.compile(pattern), covers, literal))
+        return by_pattern.setdefault(pattern, _Alias(text, re.compile(pattern), literal))
 
     for index, fact in enumerate(key_facts):
         for raw in fact.any:

@@ -117,13 +117,13 @@ _KATAKANA_DOT = re.compile(rf"(?<=[{_KATAKANA}]) ?・ ?(?=[{_KATAKANA}])")
 _CJK_GAP = re.compile(rf"(?<=[{CJK}])[^\w%+⟨⟩{_JOINT}]+(?=[{CJK}])")
 _SEPARATOR = re.compile(r"[、。・,.;:!?/|~\n\-…]")
 # A hyphen is a minus sign where a number follows and no word precedes; hiragana is a particle, not a word.
-_NO_MINUS = re.compile(r"(?<=[^\s(\u3041-\u3096])-|-(?![0-9])")
+_NO_MINUS = re.compile(r"(?<=[^\s(,:=\u3041-\u3096])-|-(?![0-9])")
 _NO_DECIMAL_POINT = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
 _NO_PERCENT = re.compile(r"(?<![0-9])%")
 _NO_CJK_COMMA = re.compile(rf"(?<![{CJK}])、|、(?![{CJK}])")
 _PUNCTUATION = re.compile(rf"[^\w %+.\-、⟨⟩{_JOINT}]|_")
 _ARTICLES = re.compile(rf"(?<!{WORD_CHAR})(?:(?:a|an|the) )+(?=[\w⟨])")
-_SPACE_AT_CJK = re.compile(rf"(?<=[{CJK}]) | (?=[{CJK}])")
+_SPACE_AT_CJK = re.compile(rf"(?<=[{CJK}]) (?!-)| (?=[{CJK}])")
 _RUN_OF_SPACES = re.compile(r" {2,}")
 
 

@@ -166,8 +166,11 @@ def _wrong_claims(compiled: CompiledProbe, answer: str, forbidden_hits: tuple[bo
                 claim(spelling, spelling)
     if compiled.asks_number:
         for number, spelling in numbers_in(normalize(_LIST_MARKER.sub("", answer))).items():
-            if number not in compiled.known_numbers:
-                claim(spelling, spelling)
+            # Not by `claim`: the 5 in 15 is another number.
+            if number not in compiled.known_numbers and not any(
+                number in numbers_in(other) for other in claims
+            ):
+                claims[spelling] = spelling
     return tuple(claims.values())
 
 

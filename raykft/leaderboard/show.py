@@ -1,0 +1,53 @@
+"""Base and tuned answers side by side for the probes of one trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from raykft.errors import ExperimentError
+from raykft.leaderboard.store import BASE_FILE
+from raykft.paths import ExperimentPaths, read_json, read_jsonl
+
+COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
+
+
+def side_by_side(paths: ExperimentPaths, trial_id: str, questions: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """One record a probe: question, both answers, outcome.
+
+    Args:
+        questions: the probes' questions by id.
+
+    Raises:
+        ExperimentError: the trial does not exist or has no scored answers.
+    """
+    trial = paths.trial(trial_id)
+    if not trial.root.is_dir():
+        raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {paths.root}`")
+    if not trial.probe_results.is_file():
+        raise ExperimentError(f"trial {trial_id!r} has no scored answers: it was stopped, failed or is still running")
+    base_file = paths.baselines / BASE_FILE
+    base = read_json(base_file)["answers"] if base_file.is_file() else {}
+    for row in read_jsonl(trial.probe_results):
+        yield {**row, "question": questions.get(row["id"], ""), "base_answer": base.get(row["id"], "")}
+
+
+def render_answers(rows: list[dict[str, Any]]) -> RenderableType:
+    """A terminal table. Answers are untrusted: they become plain text, never markup or control codes."""
+    table = Table(show_lines=True, expand=True)
+    table.add_column("probe", no_wrap=True)
+    for title in ("question", "base model", "tuned"):
+        table.add_column(title, ratio=1)
+    for row in rows:
+        verdict = Text(f"{row['id']}\n{row['outcome']}", style=COLOURS.get(row["outcome"], ""))
+        table.add_row(verdict, *(Text(plain(row[key])) for key in ("question", "base_answer", "answer")))
+    return Group(table)
+
+
+def plain(text: str) -> str:
+    """`text` without characters that would move the cursor or change the terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else " " for c in text)

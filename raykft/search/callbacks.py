@@ -1,0 +1,92 @@
+"""What the driver does as trials begin, report and end: files of stopped trials, released slots, progress."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from raykft.config import ExperimentConfig, apply_sample
+from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl, write_json
+from raykft.search.names import NUMBER, sample_of, trial_name
+from raykft.search.progress import Progress
+from raykft.trial import write_result
+
+
+class DriverCallback(tune.Callback):  # type: ignore[misc]
+    """Tune's events for one experiment."""
+
+    def __init__(self, config: ExperimentConfig, paths: ExperimentPaths, broker: Any, hosts: dict[str, Any], progress: Progress) -> None:
+        self._config = config
+        self._paths = paths
+        self._broker = broker
+        self._hosts = hosts
+        self._progress = progress
+        self.interrupted = False
+
+    def __reduce__(self) -> Any:
+        # Tune pickles callbacks into its snapshot; a terminal and actor handles do not belong there.
+        return (tune.Callback, ())
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._progress.started(self._name(trial))
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        self._progress.reported(self._name(trial), result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        name = self._name(trial)
+        files = self._paths.trial(name)
+        if not files.result.is_file():
+            self._write_stopped(trial, name, files)
+        shutil.rmtree(files.checkpoint, ignore_errors=True)
+        self._release(name)
+        self._progress.ended(name, read_json(files.result))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        name = self._name(trial)
+        files = self._paths.trial(name)
+        if not files.result.is_file():
+            write_result(files, name, sample_of(trial.config), _last_row(files), status="failed", reason=_reason(trial))
+        if not files.config.is_file():  # it failed before it could write its first file
+            write_json(files.config, {"trial_id": name, "sample": sample_of(trial.config), "config": self._applied(trial).resolved()})
+        self._release(name)
+        self._progress.ended(name, read_json(files.result))
+
+    def _write_stopped(self, trial: Any, name: str, files: TrialPaths) -> None:
+        row = _last_row(files)
+        at = f"after epoch {row.get('epoch', 0)} of {self._applied(trial).train.epochs}"
+        if self.interrupted:
+            status, reason = "interrupted", f"the run was interrupted {at}"
+        else:
+            status, reason = "stopped", f"stopped early by {self._config.search.scheduler} {at}"
+        write_result(files, name, sample_of(trial.config), row, status=status, reason=reason)
+
+    def _release(self, name: str) -> None:
+        # The trial does both itself unless its process was killed; both are harmless when repeated.
+        self._broker.release.remote(name)
+        for host in self._hosts.values():
+            host.detach.remote(name)
+
+    def _applied(self, trial: Any) -> ExperimentConfig:
+        return apply_sample(self._config, sample_of(trial.config))
+
+    def _name(self, trial: Any) -> str:
+        return trial_name(trial.config[NUMBER], self._applied(trial))
+
+
+def _last_row(files: TrialPaths) -> dict[str, Any]:
+    rows = list(read_jsonl(files.metrics)) if files.metrics.is_file() else []
+    return rows[-1] if rows else {}
+
+
+def _reason(trial: Any) -> str:
+    error = trial.get_pickled_error() if trial.pickled_error_file else None
+    cause = getattr(error, "cause", None) or error
+    where = f"; traceback: {trial.error_file}" if trial.error_file and Path(trial.error_file).is_file() else ""
+    if isinstance(cause, ray.exceptions.RayActorError):
+        cause = f"its process or host died: {str(cause).splitlines()[0]}"
+    return f"{type(cause).__name__ if isinstance(cause, Exception) else ''} {cause}".strip() + where

@@ -1,0 +1,117 @@
+"""Progress of a running search: a live panel in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+REFRESH_SECONDS = 1.0
+
+
+class Progress:
+    """Counts trials and estimates the time left. Fed by the driver's callback, from one thread."""
+
+    def __init__(self, console: Console, total: int, done: int, tokens: Callable[[], int]) -> None:
+        self._console = console
+        self._total = total
+        self._done_before = done
+        self._tokens = tokens
+        self._started = time.monotonic()
+        self._rate = 0.0
+        self._running: dict[str, dict[str, Any]] = {}
+        self._ended: Counter[str] = Counter()
+        self._best: tuple[float, str] | None = None
+        self._live: Live | None = None
+        self._stop = threading.Event()
+        self._sampler = threading.Thread(target=self._sample_rate, name="raykft-progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._started = time.monotonic()
+        self._sampler.start()
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._panel, console=self._console, refresh_per_second=2, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._stop.set()
+        self._sampler.join(timeout=5)
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def started(self, trial_id: str) -> None:
+        self._running.setdefault(trial_id, {})
+
+    def reported(self, trial_id: str, row: dict[str, Any]) -> None:
+        self._running[trial_id] = row
+
+    def ended(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._running.pop(trial_id, None)
+        self._ended[result["status"]] += 1
+        score = result["metrics"].get("score") if result["status"] == "ok" else None
+        if score is not None and (self._best is None or score > self._best[0]):
+            self._best = (score, trial_id)
+        outcome = f"score {score:.2f}" if score is not None else result["reason"]
+        # Printed above the live panel, and the only lines where there is no terminal.
+        self._console.print(
+            Text(f"[{self.done}/{self._total}] {trial_id}  {result['status']}  {outcome}  {self._figures()}")
+        )
+
+    @property
+    def done(self) -> int:
+        return self._done_before + sum(self._ended.values())
+
+    def _figures(self) -> str:
+        best = f"best {self._best[0]:.2f}" if self._best else "no score yet"
+        return f"({best}, {self._rate:.0f} tokens/s, {self._left()})"
+
+    def _left(self) -> str:
+        """Time left from the pace so far, counting running trials by the share of their epochs done."""
+        ended = sum(self._ended.values())
+        if not ended:
+            return "time left unknown"
+        partial = sum(_share(row) for row in self._running.values())
+        pace = (time.monotonic() - self._started) / (ended + 0.5 * partial)
+        left = max(0.0, pace * (self._total - self.done - 0.5 * partial))
+        return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+
+    def _panel(self) -> RenderableType:
+        counts = ", ".join(f"{n} {status}" for status, n in sorted(self._ended.items())) or "none ended"
+        title = Text(f"{self.done}/{self._total} trials ({counts}), {len(self._running)} running {self._figures()}")
+        table = Table(box=None, pad_edge=False)
+        for name in ("running trial", "epoch", "loss", "rung"):
+            table.add_column(name, justify="left" if name == "running trial" else "right")
+        for trial_id, row in list(self._running.items()):
+            if row:
+                figures = [str(row.get("epoch", "")), f"{row['loss']:.3f}", f"{row['rung_score']:.2f}"]
+            else:
+                figures = ["", "", ""]
+            table.add_row(trial_id, *figures)
+        return Group(title, table)
+
+    def _sample_rate(self) -> None:
+        """Tokens per second over the last half minute of training, asked of the hosts."""
+        window: list[tuple[float, int]] = []
+        while not self._stop.wait(REFRESH_SECONDS):
+            try:
+                window.append((time.monotonic(), self._tokens()))
+            except Exception:  # a host is restarting; the next sample will tell
+                continue
+            window = [sample for sample in window if sample[0] > window[-1][0] - 30]
+            elapsed = window[-1][0] - window[0][0]
+            self._rate = (window[-1][1] - window[0][1]) / elapsed if elapsed > 0 else 0.0
+
+
+def _share(row: dict[str, Any]) -> float:
+    """How much of a running trial is done, 0 to 1."""
+    epochs = row.get("epochs")
+    return min(1.0, row["epoch"] / epochs) if epochs else 0.0
