@@ -89,9 +89,7 @@ def main() -> None:
         score_answer(probe, answer)
     elapsed_s = time.perf_counter() - start
     chars = sum(len(answer) for _, answer in answers) / total
-    print(
-        f"{total} answers of {chars:.0f} characters in {elapsed_s:.1f} s: {total / elapsed_s:.0f} answers/s"
-    )
+    print(f"{total} answers of {chars:.0f} characters in {elapsed_s:.1f} s: {total / elapsed_s:.0f} answers/s")
 
 
 if __name__ == "__main__":

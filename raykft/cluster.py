@@ -43,7 +43,11 @@ def connect(address: str | None, plan_hosts: int | None = None) -> bool:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    for name, value in {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_SIGINT_HANDLER": "1", **WORKER_ENVIRONMENT}.items():
+    for name, value in {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        **WORKER_ENVIRONMENT,
+    }.items():
         os.environ.setdefault(name, value)
     import ray
 
@@ -99,13 +103,17 @@ def plan_hosts(*, device: str, hosts: int | str, useful: int, embedded: bool = T
 
     gpus = int(ray.cluster_resources().get("GPU", 0))
     if device == "cuda" and not gpus:
-        raise ResourceError("resources.device 'cuda': Ray sees no GPU; use 'auto' or 'cpu', or start Ray on a GPU machine")
+        raise ResourceError(
+            "resources.device 'cuda': Ray sees no GPU; use 'auto' or 'cpu', or start Ray on a GPU machine"
+        )
     cuda = gpus > 0 and device != "cpu"
     # A cluster's CPU count includes the one reserved for trials only in an embedded Ray.
     units = gpus if cuda else available_cores() if embedded else int(ray.cluster_resources().get("CPU", 1))
     if hosts != "auto" and int(hosts) > units:
         kind = "GPUs" if cuda else "CPU cores"
-        raise ResourceError(f"resources.hosts {hosts}: only {units} {kind} are available; use 'auto' or at most {units}")
+        raise ResourceError(
+            f"resources.hosts {hosts}: only {units} {kind} are available; use 'auto' or at most {units}"
+        )
     count = min(units, useful) if hosts == "auto" else int(hosts)
     threads = 1 if cuda else max(1, units // count) if hosts != "auto" else 1
     return HostPlan(count, "cuda" if cuda else "cpu", threads)

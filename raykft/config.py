@@ -105,7 +105,9 @@ class Dimension(_Section):
     def _one_form(self) -> Dimension:
         given = {k: v for k, v in self.__dict__.items() if v is not None}
         if len(given) != 1:
-            raise ValueError("write exactly one of `choice: [...]`, `log: [lo, hi]`, `int: [lo, hi]`, `uniform: [lo, hi]`")
+            raise ValueError(
+                "write exactly one of `choice: [...]`, `log: [lo, hi]`, `int: [lo, hi]`, `uniform: [lo, hi]`"
+            )
         form, bounds = next(iter(given.items()))
         if form != "choice" and not bounds[0] < bounds[1]:
             raise ValueError(f"`{form}: {list(bounds)}` must name a lower bound below the upper one")
@@ -144,9 +146,10 @@ class SearchConfig(_Section):
 
 
 class EvaluateConfig(_Section):
-    """How adapters are scored. Rungs read `rung_probes` probes by log-probability; the end generates answers."""
+    """How adapters are scored. Rungs read a few probes by log-probability; the end generates all answers."""
 
     rung_probes: int = Field(24, ge=1)
+    rung_general: int = Field(12, ge=0)
     rung_passages: int = Field(1, ge=0)
     report_top: int = Field(5, ge=1)
     batch_size: int = Field(64, ge=1, le=65536)
@@ -337,7 +340,8 @@ def _space_problems(config: ExperimentConfig) -> list[str]:
         except ValidationError as error:
             problems += [f"{where}: {value!r}: {e['msg']}" for e in error.errors() if e["loc"][:1] == (field,)]
         if isinstance(value, bool) is not (field == "group_by_length"):
-            problems.append(f"{where}: {value!r} is a truth value where {field} takes {'one' if field == 'group_by_length' else 'none'}")
+            wanted = "true or false" if field == "group_by_length" else "no truth value"
+            problems.append(f"{where}: {value!r}: {field} takes {wanted}")
     for i, point in enumerate(config.search.points):
         problems += [f"search.points[{i}]: {p!r} is not in search.space" for p in point if p not in config.search.space]
     return list(dict.fromkeys(problems))

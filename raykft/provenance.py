@@ -12,7 +12,17 @@ from typing import Any
 
 from raykft._version import __version__
 
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "ray", "optuna", "numpy", "tokenizers", "datasets")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "ray",
+    "optuna",
+    "numpy",
+    "tokenizers",
+    "datasets",
+)
 
 
 def environment() -> dict[str, Any]:

@@ -126,14 +126,27 @@ def complete(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_result(
-    paths: TrialPaths, trial_id: str, sample: dict[str, Any], row: dict[str, Any], *, status: str, reason: str = ""
+    paths: TrialPaths,
+    trial_id: str,
+    sample: dict[str, Any],
+    row: dict[str, Any],
+    *,
+    status: str,
+    reason: str = "",
 ) -> None:
     """Write `result.json`, the last file of a trial."""
     metrics = {k: v for k, v in row.items() if k in METRICS and v == v}
     progress = {k: row[k] for k in ("epoch", "step", "tokens", "seconds", "loss") if k in row}
     write_json(
         paths.result,
-        {"trial_id": trial_id, "status": status, "reason": reason, "sample": sample, **progress, "metrics": metrics},
+        {
+            "trial_id": trial_id,
+            "status": status,
+            "reason": reason,
+            "sample": sample,
+            **progress,
+            "metrics": metrics,
+        },
     )
 
 

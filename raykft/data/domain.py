@@ -62,7 +62,11 @@ def _reference_problems(domain: Domain, data: DataConfig) -> list[str]:
     for file, items in ((data.probes, domain.probes), (data.train.path or data.train.hub, domain.train)):
         for item in items:
             named = [*item.fact_ids, *(k.fact_id for k in getattr(item, "key_facts", ()) if k.fact_id)]
-            problems += [f"{file}: {item.id!r} names fact {f!r}, which {data.facts} does not have" for f in dict.fromkeys(named) if f not in known]
+            problems += [
+                f"{file}: {item.id!r} names fact {f!r}, which {data.facts} does not have"
+                for f in dict.fromkeys(named)
+                if f not in known
+            ]
     return problems
 
 
@@ -74,7 +78,9 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
             if not probe.key_facts or any(not k.any or "" in k.any for k in probe.key_facts):
                 problems.append(f"{where} needs at least one key fact, each with at least one non-empty alias")
             if (probe.level == 0) is not (file == data.general):
-                problems.append(f"{where} has level {probe.level}; level 0 belongs into `data.general`, 1-5 into `data.probes`")
+                problems.append(
+                    f"{where} has level {probe.level}; level 0 belongs into `data.general`, 1-5 into `data.probes`"
+                )
             if probe.kind == "premise" and (probe.polarity is None or probe.pair_id is None):
                 problems.append(f"{where} is of kind premise and needs `polarity` and the `pair_id` of its twin")
             problems += [f"{where}: {name} is not a valid regular expression: {e}" for name, e in _regex_errors(probe)]
@@ -82,7 +88,9 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     for probe in domain.probes:
         if probe.kind == "premise" and probe.pair_id:
             twins.setdefault(probe.pair_id, set()).add(probe.polarity)
-    problems += [f"{data.probes}: premise pair {p!r} lacks its yes/no twin" for p, sides in twins.items() if len(sides) < 2]
+    problems += [
+        f"{data.probes}: premise pair {p!r} lacks its yes/no twin" for p, sides in twins.items() if len(sides) < 2
+    ]
     if not any(p.split == "select" for p in domain.probes):
         problems.append(f"{data.probes}: no probe has split 'select', so trials could not be compared")
     return problems

@@ -38,7 +38,9 @@ class PromptFormat:
         eos = tokenizer.eos_token_id
         end = self._template_suffix() if self.has_template else []
         if not end and eos is None:
-            raise DataError("the tokenizer has neither a chat template nor an end-of-sequence token, so answers cannot end")
+            raise DataError(
+                "the tokenizer has neither a chat template nor an end-of-sequence token, so answers cannot end"
+            )
         self.end_ids: list[int] = end or [eos]
         self.stop_ids: set[int] = {self.end_ids[-1], *extra_stop_ids} | ({eos} if eos is not None else set())
 
@@ -76,7 +78,9 @@ class PromptFormat:
             text = str(self.tokenizer.apply_chat_template(turn, tokenize=False))
         except Exception as error:
             # Templates are jinja programs and may refuse roles; the usual case is a forbidden system turn.
-            raise DataError(f"the model's chat template refuses this prompt: {error}; set data.system_prompt to null") from error
+            raise DataError(
+                f"the model's chat template refuses this prompt: {error}; set data.system_prompt to null"
+            ) from error
         suffix = self.tokenizer(text.rpartition(answer)[2], add_special_tokens=False)["input_ids"]
         special = set(self.tokenizer.all_special_ids)
         for position, token in enumerate(suffix):
@@ -120,3 +124,10 @@ def encode_rows(rows: Sequence[TrainRow], prompts: PromptFormat, max_length: int
         encoded.append(one)
         shortened += cut
     return encoded, shortened
+
+
+def shared_prefix(rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens all rows begin with."""
+    # What the first and the last in sorted order share, everything between them shares.
+    first, last = min(map(tuple, rows)), max(map(tuple, rows))
+    return next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

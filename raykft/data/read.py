@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +15,8 @@ T = TypeVar("T")
 MAX_PROBLEMS = 10
 
 
-def read_records(path: Path, kind: type[T]) -> list[T]:
-    """Read one record a line; empty lines are skipped.
+def read_records(path: Path, kind: type[T], key: str = "id") -> list[T]:
+    """Read one record a line; empty lines are skipped. The field `key` identifies a record.
 
     Raises:
         DataError: the file is missing, unreadable or empty; a line is no JSON object; a field is missing, unknown
@@ -38,9 +37,10 @@ def read_records(path: Path, kind: type[T]) -> list[T]:
         except DataError as error:
             problems += [f"{where} {problem}" for problem in str(error).splitlines()]
             continue
-        if row.id in first_line:
-            problems.append(f"{where} repeats id {row.id!r} of line {first_line[row.id]}; ids must be unique")
-        first_line.setdefault(row.id, number)
+        identity = getattr(row, key)
+        if identity in first_line:
+            problems.append(f"{where} repeats {key} {identity!r} of line {first_line[identity]}; it must be unique")
+        first_line.setdefault(identity, number)
         rows.append(row)
     raise_problems(problems)
     if not rows:
@@ -76,9 +76,14 @@ def raise_problems(problems: Sequence[str]) -> None:
     raise DataError("\n".join(shown))
 
 
-@lru_cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Building a validator takes longer than reading a file with it."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def _lines(path: Path) -> list[str]:

@@ -62,10 +62,8 @@ class FanOut:
 class EvaluatorActor:
     """The actor class (`ray.remote` is applied by the driver). Imports no torch."""
 
-    def __init__(
-        self, suite: Suite, objective: Objective, *, rung_probes: int, rung_passages: int, hosts: dict[str, Any]
-    ) -> None:
-        self._evaluator = Evaluator(suite, objective, rung_probes=rung_probes, rung_passages=rung_passages)
+    def __init__(self, suite: Suite, objective: Objective, *, rungs: dict[str, int], hosts: dict[str, Any]) -> None:
+        self._evaluator = Evaluator(suite, objective, **rungs)
         self._hosts = {name: ActorProxy(handle) for name, handle in hosts.items()}
         self._handles = list(hosts.values())
         self._base: BaseScores | None = None
@@ -102,7 +100,11 @@ class EvaluatorActor:
 
     def _cache_path(self, key: dict[str, Any]) -> Path:
         # repr of frozen dataclasses is stable text of their whole content.
-        evaluator = self._evaluator
-        content = json.dumps([BASE_SCORES_VERSION, key, repr(evaluator.suite), repr(evaluator.rung_picks)], sort_keys=True)
-        content += repr(evaluator.rung_passages)
-        return cache_dir() / "baselines" / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.json"
+        asked = self._evaluator
+        content = [
+            key,
+            repr(asked.suite),
+            *map(repr, (asked.rung_picks, asked.rung_general, asked.rung_passages)),
+        ]
+        text = json.dumps([BASE_SCORES_VERSION, *content], sort_keys=True)
+        return cache_dir() / "baselines" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"

@@ -44,9 +44,7 @@ _LEADING_YES = re.compile(
     r"(?:yes|yeah|yep)\b|(?:correct|right|true|indeed|certainly)(?= ?[,.!:;]|$)"
     r"|はい|ええ|その(?:通|とお)り|そうです|正しい(?!の)"
 )
-_LEADING_NO = re.compile(
-    r"(?:no|nope|not|incorrect|wrong|false|untrue)\b(?! ?doubt|\.? ?[0-9])|いいえ|いえ|いや|違"
-)
+_LEADING_NO = re.compile(r"(?:no|nope|not|incorrect|wrong|false|untrue)\b(?! ?doubt|\.? ?[0-9])|いいえ|いえ|いや|違")
 # 間違いありません denies the error, so it affirms
 _SURE_IN_JA = re.compile(r"(?:間違い|違い|相違)は?(?:(?:あり|ござい)ません|な[いく])")
 _DENIAL = re.compile(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
 from typing import Any, Protocol
 
-from raykft.evaluate.forgetting import bits_per_byte, fluency_loss, forgetting
+from raykft.evaluate.forgetting import bits_per_byte, forgetting
 from raykft.evaluate.levels import accuracy, summarize
 from raykft.evaluate.normalize import normalize
 from raykft.evaluate.objective import gain, objective
@@ -58,8 +58,7 @@ class BaseScores:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     oracle: dict[str, dict[str, float]] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
-    probe_lp: float = 0.0
-    rung_bits: float | None = None
+    rung: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,11 +81,19 @@ class Evaluator:
     """Asks, scores and aggregates. Holds no model; `base` must have run before adapters are scored."""
 
     def __init__(
-        self, suite: Suite, objective: Objective, *, rung_probes: int = 24, rung_passages: int = 1
+        self,
+        suite: Suite,
+        objective: Objective,
+        *,
+        rung_probes: int = 24,
+        rung_general: int = 12,
+        rung_passages: int = 1,
     ) -> None:
         self.suite = suite
         self.objective = objective
-        self.rung_picks = [pick for p in _rung_candidates(suite.probes) if (pick := _pick(p))][:rung_probes]
+        general = [p for p in suite.general if p.split == "select"]
+        self.rung_picks = _picks(_rung_candidates(suite.probes), rung_probes)
+        self.rung_general = _picks(general, rung_general)
         self.rung_passages = suite.passages[:rung_passages]
 
     def base(self, model: Answerer, *, facts_in_context: bool) -> BaseScores:
@@ -100,16 +107,23 @@ class Evaluator:
             base.answers |= {r.id: r.answer for r in [*results, *general_results]}
             if facts_in_context:
                 base.oracle[split], _ = self._ask(model, None, probes, contexts=True)
-        base.probe_lp, base.rung_bits = self._rung(model, None)
+        base.rung = self._rung(model, None)
         return base
 
     def rung(self, model: Answerer, trial_id: str, base: BaseScores) -> dict[str, float]:
-        """The cheap scores of an unfinished trial: the same quantities after every epoch."""
-        probe_lp, bits = self._rung(model, trial_id)
-        loss = 0.0
-        if bits is not None and base.rung_bits is not None:
-            loss = max(0.0, fluency_loss(base.rung_bits, bits))
-        return {"probe_lp": probe_lp, "rung_score": probe_lp - loss}
+        """The cheap scores of an unfinished trial: the same quantities after every epoch.
+
+        `rung_score` is the log-probability share of right answers on domain probes minus forgetting measured the
+        same way: that share on general probes in place of their accuracy, and bits per byte.
+        """
+        now = self._rung(model, trial_id)
+        lost = forgetting(
+            base_accuracy=base.rung.get("general_lp"),
+            accuracy=now.get("general_lp"),
+            base_bits=base.rung.get("bits"),
+            bits=now.get("bits"),
+        )
+        return {"probe_lp": now["probe_lp"], "rung_score": now["probe_lp"] - lost.clipped}
 
     def full(self, model: Answerer, trial_id: str, base: BaseScores, split: Split = "select") -> FullScores:
         """Generate and score an answer to every probe of `split`; forgetting against `base`."""
@@ -164,13 +178,16 @@ class Evaluator:
         nats = model.text_nats(trial_id, [p.text for p in self.suite.passages])
         return {"bits_per_byte": bits_per_byte(nats, self.suite.passages)}
 
-    def _rung(self, model: Answerer, trial_id: str | None) -> tuple[float, float | None]:
-        shares = [_softmax_first(row) for row in model.choose(trial_id, self.rung_picks)] if self.rung_picks else []
-        bits = None
+    def _rung(self, model: Answerer, trial_id: str | None) -> dict[str, float]:
+        shares = [_softmax_first(row) for row in model.choose(trial_id, [*self.rung_picks, *self.rung_general])]
+        domain, general = shares[: len(self.rung_picks)], shares[len(self.rung_picks) :]
+        scores = {"probe_lp": fmean(domain) if domain else 0.0}
+        if general:
+            scores["general_lp"] = fmean(general)
         if self.rung_passages:
             nats = model.text_nats(trial_id, [p.text for p in self.rung_passages])
-            bits = bits_per_byte(nats, self.rung_passages)
-        return (fmean(shares) if shares else 0.0), bits
+            scores["bits"] = bits_per_byte(nats, self.rung_passages)
+        return scores
 
 
 def flatten(summary: dict[str, Any]) -> dict[str, float]:
@@ -205,6 +222,10 @@ def _rung_candidates(probes: Sequence[Probe]) -> list[Probe]:
         turn[probe.id] = seen.get(probe.fact_ids, 0)
         seen[probe.fact_ids] = turn[probe.id] + 1
     return sorted(usable, key=lambda p: turn[p.id])
+
+
+def _picks(probes: Sequence[Probe], limit: int) -> list[Pick]:
+    return [pick for probe in probes if (pick := _pick(probe))][:limit]
 
 
 def _pick(probe: Probe) -> Pick | None:

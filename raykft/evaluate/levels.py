@@ -29,12 +29,10 @@ def summarize(probes: Iterable[Probe], results: Iterable[ProbeResult]) -> dict[s
     """
     domain = [pair for pair in _joined(probes, results) if pair[0].level > 0]
     recall = [pair for pair in domain if pair[0].kind not in {"premise", "hint"}]
-    levels = {
-        str(level): _level([pair for pair in recall if pair[0].level == level], level) for level in LEVELS
-    }
+    levels = {str(level): _level([pair for pair in recall if pair[0].level == level], level) for level in LEVELS}
     premise = _premise([pair for pair in domain if pair[0].kind == "premise"])
     hint = _hint(domain)
-    parts = [levels[str(level)]["score"] for level in KNOWLEDGE_LEVELS] + [premise["score"], hint["score"]]
+    parts = [levels[str(level)]["score"] for level in KNOWLEDGE_LEVELS] + [premise["skill"], hint["score"]]
     return {
         "levels": levels,
         "premise": premise,
@@ -92,6 +90,9 @@ def _level(pairs: Sequence[_Pair], level: int) -> dict[str, Any]:
 def _premise(pairs: Sequence[_Pair]) -> dict[str, Any]:
     """`score` is the balanced accuracy of yes and no: a model that always says the same gets .5.
 
+    `skill`, what counts for K, removes that chance level: 2·score - 1, at least 0. Otherwise a model that knows
+    nothing would have a knowledge of .08 (docs/decisions/002-premise-without-chance.md).
+
     `stated` is the mean over both sides of the stricter probe score, which wants the true fact after a "no".
     """
     sides = {side: [result for probe, result in pairs if probe.polarity == side] for side in ("yes", "no")}
@@ -105,6 +106,7 @@ def _premise(pairs: Sequence[_Pair]) -> dict[str, Any]:
     return {
         "n": len(pairs),
         "score": fmean(rates.values()),
+        "skill": max(0.0, 2 * fmean(rates.values()) - 1),
         "yes_rate": rates["yes"],
         "no_rate": rates["no"],
         "stated": fmean(fmean(result.score for result in side_results) for side_results in sides.values()),
@@ -117,9 +119,7 @@ def _hint(pairs: Sequence[_Pair]) -> dict[str, Any]:
     hinted = [pair for pair in pairs if "hint" in pair[0].tags]
     plain = [pair for pair in pairs if "plain" in pair[0].tags]
     with_hint = {probe.pair_id: result.correct for probe, result in hinted if probe.pair_id is not None}
-    right_without = [
-        probe.pair_id for probe, result in plain if result.correct and probe.pair_id in with_hint
-    ]
+    right_without = [probe.pair_id for probe, result in plain if result.correct and probe.pair_id in with_hint]
     return {
         "n": len(hinted),
         "score": _mean([result.correct for _, result in hinted]),

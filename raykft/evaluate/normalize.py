@@ -101,13 +101,9 @@ _COUNTER = (
     "社(?!長|員|内|史)|代(?!表|理)|本(?![人社部日店木])|名(?!前|誉|古)|人(?!事|材)|日(?!本)|台(?!場)|"
     "[年月円個階号丁駅か件ヶカ箇つ回歳才時分秒週度倍席基隻冊枚棟店校番位株期種点周世%％]|拠点|ドル|トン|キロ|メートル"
 )
-_KANJI_COUNT = re.compile(
-    rf"(?<![0-9{_KANJI_SMALL}万億兆])[0-9]{{0,4}}[{_KANJI_SMALL}万億兆]{{1,16}}(?={_COUNTER})"
-)
+_KANJI_COUNT = re.compile(rf"(?<![0-9{_KANJI_SMALL}万億兆])[0-9]{{0,4}}[{_KANJI_SMALL}万億兆]{{1,16}}(?={_COUNTER})")
 _EN_FACTORS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_EN_LARGE = re.compile(
-    rf"(?<![0-9.])([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?) ?({'|'.join(_EN_FACTORS)})(?!{WORD_CHAR})"
-)
+_EN_LARGE = re.compile(rf"(?<![0-9.])([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?) ?({'|'.join(_EN_FACTORS)})(?!{WORD_CHAR})")
 _PERCENT = re.compile(rf"(?<=[0-9]) ?(?:%|percent(?!{WORD_CHAR})|per cent(?!{WORD_CHAR})|パーセント)")
 
 # ---- punctuation and spaces
@@ -273,9 +269,7 @@ def _en_date(match: re.Match[str]) -> str:
     parts = {name: part for name, part in match.groupdict().items() if part}
     form = next(name[1] for name in parts if name[0] == "m")
     month_word, year, day = parts[f"m{form}"], parts.get(f"y{form}"), parts.get(f"d{form}")
-    marked = (
-        parts.get(f"o{form}") or "of5" in parts or match.string[match.end() : match.end() + 1] in _CLAUSE_END
-    )
+    marked = parts.get(f"o{form}") or "of5" in parts or match.string[match.end() : match.end() + 1] in _CLAUSE_END
     if year is None and month_word == "may" and not marked:
         return match[0]  # "may 14 people" is a verb; "on may 14." is a date
     return _token(int(year) if year else None, _MONTHS[month_word], int(day) if day else None) or match[0]

@@ -15,9 +15,7 @@ def gain(knowledge: float, base: float, oracle: float | None) -> float:
     return (knowledge - base) / (top - base) if top > base else 0.0
 
 
-def objective(
-    name: str, *, knowledge: float, gain: float, forgetting: float, budget: float, penalty: float
-) -> float:
+def objective(name: str, *, knowledge: float, gain: float, forgetting: float, budget: float, penalty: float) -> float:
     """Higher is better.
 
     Args:

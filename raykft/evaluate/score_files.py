@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from raykft.data.read import read_records
 from raykft.errors import DataError
 from raykft.evaluate.levels import accuracy, summarize
 from raykft.evaluate.scoring import score_answer
@@ -24,6 +26,11 @@ _ROW_FIELDS = (
     "echo",
 )
 _MISSING_SHOWN = 3
+
+
+def score_files(probes: str | Path, answers: str | Path) -> dict[str, Any]:
+    """`score_answers` on two JSONL files. Raises DataError with file, line, field and rule."""
+    return score_answers(read_records(Path(probes), Probe), read_records(Path(answers), Answer, key="probe_id"))
 
 
 def score_answers(probes: Iterable[Probe], answers: Iterable[Answer]) -> dict[str, Any]:

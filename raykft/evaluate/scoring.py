@@ -167,9 +167,7 @@ def _wrong_claims(compiled: CompiledProbe, answer: str, forbidden_hits: tuple[bo
     if compiled.asks_number:
         for number, spelling in numbers_in(normalize(_LIST_MARKER.sub("", answer))).items():
             # Not by `claim`: the 5 in 15 is another number.
-            if number not in compiled.known_numbers and not any(
-                number in numbers_in(other) for other in claims
-            ):
+            if number not in compiled.known_numbers and not any(number in numbers_in(other) for other in claims):
                 claims[spelling] = spelling
     return tuple(claims.values())
 

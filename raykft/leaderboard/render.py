@@ -15,15 +15,16 @@ from raykft.leaderboard.store import TrialRecord
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
 WIDE = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
-NARROW = ("score", "knowledge", "level_1", "level_2", "forgetting", "clean")
-WIDE_COLUMNS = 132  # terminal width from which the wide table fits
+NARROW = ("score", "knowledge", "level_1", "level_2", "forgetting")
+WIDE_COLUMNS = 136  # terminal width from which the wide table fits
 
 
 def terminal_board(board: Leaderboard, width: int) -> RenderableType:
     """Tables and closing lines for a terminal of `width` columns."""
-    parts: list[RenderableType] = [_select_table(board, WIDE if width >= WIDE_COLUMNS else NARROW)]
+    metrics = WIDE if width >= WIDE_COLUMNS else NARROW
+    parts: list[RenderableType] = [_select_table(board, metrics)]
     if any(t.report for t in board.trials):
-        parts += ["", _report_table(board, WIDE if width >= WIDE_COLUMNS else NARROW)]
+        parts += ["", _report_table(board, metrics)]
     return Group(*parts, "", Text("\n".join(closing_lines(board))))
 
 
@@ -47,23 +48,23 @@ def closing_lines(board: Leaderboard) -> list[str]:
 
 
 def _select_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
-    table = Table(title="select split: what the search saw", title_justify="left", pad_edge=False, box=None)
-    table.add_column("#", justify="right")
-    table.add_column("trial", no_wrap=True)
-    _metric_columns(table, metrics)
+    table = _table("select split: what the search saw", metrics)
     table.add_column("epochs", justify="right")
-    table.add_column("sec", justify="right")
+    wide = metrics is WIDE
+    if wide:
+        table.add_column("sec", justify="right")
     table.add_column("status")
     if board.base is not None:
-        table.add_row("", BASE, *_cells(board.base.select, metrics), "", "", "", style="cyan")
-        table.add_row("", ORACLE, *_cells(board.base.oracle_select, metrics), "", "", "", style="cyan")
+        table.add_row("", BASE, *_cells(board.base.select, metrics), style="cyan")
+        table.add_row("", ORACLE, *_cells(board.base.oracle_select, metrics), style="cyan")
     for trial in board.trials:
+        seconds = [f"{trial.seconds:.0f}"] if wide else []
         table.add_row(
             "" if trial.rank is None else str(trial.rank),
             escape(trial.trial_id),
             *_cells(trial.select, metrics),
             f"{trial.epoch}/{trial.epochs}",
-            f"{trial.seconds:.0f}",
+            *seconds,
             escape(trial.status),
             style="bold green" if trial.rank == 1 else None if trial.rank else "dim",
         )
@@ -73,10 +74,7 @@ def _select_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
 def _report_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
     scored = [t for t in board.trials if t.report]
     title = f"report split: held-out probes, only for the {len(scored)} trials chosen above"
-    table = Table(title=title, title_justify="left", pad_edge=False, box=None)
-    table.add_column("#", justify="right")
-    table.add_column("trial", no_wrap=True)
-    _metric_columns(table, metrics)
+    table = _table(title, metrics)
     if board.base is not None:
         table.add_row("", BASE, *_cells(board.base.report, metrics), style="cyan")
         table.add_row("", ORACLE, *_cells(board.base.oracle_report, metrics), style="cyan")
@@ -86,11 +84,16 @@ def _report_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
     return table
 
 
-def _metric_columns(table: Table, metrics: tuple[str, ...]) -> None:
+def _table(title: str, metrics: tuple[str, ...]) -> Table:
+    """A table with the columns both splits have; headers say which direction is good."""
+    table = Table(title=title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
+    table.add_column("#", justify="right")
+    table.add_column("trial", no_wrap=True)
     for name in metrics:
         metric = METRICS[name]
-        arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
-        table.add_column(metric.title if name in LEVELS else metric.title + arrow, justify="right")
+        arrow = "" if name in LEVELS else {True: "↑", False: "↓", None: ""}[metric.higher_is_better]
+        table.add_column(metric.title + arrow, justify="right")
+    return table
 
 
 def _cells(values: dict[str, float], metrics: tuple[str, ...]) -> list[str]:

@@ -63,7 +63,10 @@ def read_base(paths: ExperimentPaths) -> BaseRecord | None:
     tree = read_json(file)
     metrics, oracle = tree["metrics"], tree["oracle"]
     return BaseRecord(
-        metrics.get("select", {}), metrics.get("report", {}), oracle.get("select", {}), oracle.get("report", {})
+        metrics.get("select", {}),
+        metrics.get("report", {}),
+        oracle.get("select", {}),
+        oracle.get("report", {}),
     )
 
 

@@ -28,7 +28,10 @@ def save_adapter(directory: Path, pairs: dict[str, LoraPair], *, base_name: str,
     scratch = directory / f".{WEIGHTS}"
     save_file(tensors, scratch, metadata={"format": "pt"})
     scratch.replace(directory / WEIGHTS)
-    write_json(directory / CONFIG, _peft_config(sorted({n.rsplit(".", 1)[-1] for n in pairs}), rank, base_name, alpha, dropout))
+    write_json(
+        directory / CONFIG,
+        _peft_config(sorted({n.rsplit(".", 1)[-1] for n in pairs}), rank, base_name, alpha, dropout),
+    )
 
 
 def _peft_config(targets: list[str], rank: int, base_name: str, alpha: float, dropout: float) -> dict[str, Any]:
@@ -59,7 +62,8 @@ def load_adapter(packed: PackedModel, slot: int, directory: Path) -> dict[str, A
         raise ModelError(f"{directory} is no PEFT adapter directory: {error}") from error
     unsupported = [k for k in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(k)]
     if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none" or unsupported:
-        raise ModelError(f"{directory}: only plain LoRA adapters without bias can be read; found {unsupported or config.get('peft_type')}")
+        found = unsupported or config.get("peft_type")
+        raise ModelError(f"{directory}: only plain LoRA adapters without bias can be read; found {found}")
     for key in [k for k in tensors if k.endswith(".lora_A.weight")]:
         name = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
         layer = packed.layers.get(name)

@@ -6,12 +6,18 @@ Shapes: N rows, P prefix positions (left-padded), C candidates a row, V vocabula
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from transformers import Cache
 
+from raykft.data.encode import shared_prefix
+from raykft.models.kv_cache import make_cache
 from raykft.models.packed import Block, PackedModel, Segment
+
+# Finished rows are carried along until this share of a batch is left: dropping them copies the cache.
+COMPACT_BELOW = 0.75
 
 
 class Prompt(NamedTuple):
@@ -38,7 +44,9 @@ class Choice(NamedTuple):
 
 
 @torch.inference_mode()
-def generate(packed: PackedModel, prompts: Sequence[Prompt], *, stop_ids: set[int], batch_size: int) -> list[Generation]:
+def generate(
+    packed: PackedModel, prompts: Sequence[Prompt], *, stop_ids: set[int], batch_size: int
+) -> list[Generation]:
     """Greedy decoding. Prompts of like length share a batch, whatever their slot; finished rows leave it."""
     results: dict[int, Generation] = {}
     for batch in _batches([len(p.ids) for p in prompts], batch_size):
@@ -59,34 +67,64 @@ def _slot_order(slot: int | None) -> int:
 
 
 def _decode(packed: PackedModel, prompts: list[Prompt], stop_ids: set[int]) -> list[Generation]:
-    ids_NP, mask_NP = _left_pad([p.ids for p in prompts], packed.device)
-    slots = [p.slot for p in prompts]
-    live = list(range(len(prompts)))
+    new_tokens = max(p.max_new_tokens for p in prompts)
+    last_ND, mask_NP, position, cache = _prefill(
+        packed, [p.slot for p in prompts], [p.ids for p in prompts], new_tokens
+    )
+    rows = list(range(len(prompts)))  # the prompt behind every row of the running batch
     new: list[list[int]] = [[] for _ in prompts]
     stopped = [False] * len(prompts)
-    cache: Any = None
-    step_ids = ids_NP
-    position = mask_NP.cumsum(1).sub(1).clamp(min=0)
-    while live:
-        hidden, cache = _forward(packed, [slots[i] for i in live], step_ids, mask_NP, position, cache)
-        tokens = _head(packed, [slots[i] for i in live], hidden[:, -1]).argmax(-1).tolist()
-        keep = []
-        for row, (index, token) in enumerate(zip(live, tokens, strict=True)):
-            if token in stop_ids:
-                stopped[index] = True
+    live = set(rows)
+    while True:
+        slots = [prompts[i].slot for i in rows]
+        tokens = _head(packed, slots, last_ND).argmax(-1).tolist()
+        for index, token in zip(rows, tokens, strict=True):
+            if index not in live:
                 continue
-            new[index].append(token)
-            if len(new[index]) < prompts[index].max_new_tokens:
-                keep.append(row)
-        if not keep:
-            break
-        step_ids = torch.tensor([[tokens[row]] for row in keep], device=packed.device)
-        position = position[keep, -1:] + 1
-        mask_NP = F.pad(mask_NP[keep], (0, 1), value=1)
-        if len(keep) < len(live):
+            stopped[index] = token in stop_ids
+            if not stopped[index]:
+                new[index].append(token)
+            if stopped[index] or len(new[index]) == prompts[index].max_new_tokens:
+                live.discard(index)
+        if not live:
+            return [Generation(ids, done) for ids, done in zip(new, stopped, strict=True)]
+        keep = list(range(len(rows)))
+        if len(live) <= COMPACT_BELOW * len(rows):
+            keep = [row for row, index in enumerate(rows) if index in live]
             cache.batch_select_indices(torch.tensor(keep, device=packed.device))
-            live = [live[row] for row in keep]
-    return [Generation(ids, done) for ids, done in zip(new, stopped, strict=True)]
+            rows = [rows[row] for row in keep]
+        step_ids = torch.tensor([[tokens[row]] for row in keep], device=packed.device)
+        position = position[keep] + 1
+        mask_NP = F.pad(mask_NP[keep], (0, 1), value=1)
+        last_ND = _forward(packed, [prompts[i].slot for i in rows], step_ids, mask_NP, position, cache)[:, -1]
+
+
+def _prefill(
+    packed: PackedModel, slots: list[int | None], rows: list[list[int]], extra: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Cache]:
+    """Read the prompts. Tokens that all rows begin with are computed once a slot, not once a row.
+
+    Args:
+        slots: of the rows, neighbours first.
+        extra: positions to reserve in the cache after the prompts.
+
+    Returns:
+        Last hidden states `[N, D]`, attention mask `[N, P]`, last positions `[N, 1]` and the filled cache.
+    """
+    shared = min(shared_prefix(rows), min(len(row) for row in rows) - 1)
+    groups = list(dict.fromkeys(slots))
+    if len(rows) == len(groups):
+        shared = 0  # every slot has one row: nothing to share
+    ids, mask = _left_pad([row[shared:] for row in rows], packed.device)
+    mask = F.pad(mask, (shared, 0), value=1)
+    position = mask.cumsum(1).sub(1).clamp(min=0)
+    cache = make_cache(packed.base.model.config, mask.shape[1] + extra)
+    if shared:
+        prefix = torch.tensor([rows[0][:shared]] * len(groups), device=packed.device)
+        _forward(packed, groups, prefix, torch.ones_like(prefix), position[: len(groups), :shared], cache)
+        cache.batch_select_indices(torch.tensor([groups.index(slot) for slot in slots], device=packed.device))
+    hidden = _forward(packed, slots, ids, mask, position[:, shared:], cache)
+    return hidden[:, -1], mask, position[:, -1:], cache
 
 
 def _forward(
@@ -95,13 +133,19 @@ def _forward(
     ids_NL: torch.Tensor,
     mask_NP: torch.Tensor,
     position_NL: torch.Tensor,
-    cache: Any,
-) -> tuple[torch.Tensor, Any]:
+    cache: Cache,
+) -> torch.Tensor:
+    """Last hidden states `[N, L, D]`; the keys and values of the new positions are added to `cache`."""
     with packed.route(_row_segments(slots, ids_NL.shape[1])):
         out = packed.decoder(
-            input_ids=ids_NL, attention_mask=mask_NP, position_ids=position_NL, past_key_values=cache, use_cache=True
+            input_ids=ids_NL,
+            attention_mask=mask_NP,
+            position_ids=position_NL,
+            past_key_values=cache,
+            use_cache=True,
         )
-    return out.last_hidden_state, out.past_key_values
+    hidden: torch.Tensor = out.last_hidden_state
+    return hidden
 
 
 def _row_segments(slots: Sequence[int | None], length: int) -> list[Segment]:
@@ -145,22 +189,20 @@ def candidate_logprobs(packed: PackedModel, choices: Sequence[Choice], *, batch_
 def _choose(packed: PackedModel, choices: list[Choice]) -> list[list[float]]:
     counts = [len(c.candidate_ids) for c in choices]
     slots = [c.slot for c in choices]
-    ids, mask = _left_pad([c.prefix_ids for c in choices], packed.device)
-    position = mask.cumsum(1).sub(1).clamp(min=0)
-    hidden, cache = _forward(packed, slots, ids, mask, position, None)
+    width = max(len(ids) for c in choices for ids in c.candidate_ids)
+    last_ND, mask, position, cache = _prefill(packed, slots, [c.prefix_ids for c in choices], width)
     repeats = torch.tensor(counts, device=packed.device)
     rows = torch.arange(len(choices), device=packed.device).repeat_interleave(repeats)
     cache.batch_select_indices(rows)
     row_slots = [slots[i] for i in rows.tolist()]
     candidates = [ids for c in choices for ids in c.candidate_ids]
-    width = max(len(c) for c in candidates)
     target = torch.tensor([c + [0] * (width - len(c)) for c in candidates], device=packed.device)
     real = torch.tensor([[1] * len(c) + [0] * (width - len(c)) for c in candidates], device=packed.device)
-    states = hidden[rows, -1:]
+    states = last_ND[rows].unsqueeze(1)
     if width > 1:
         step_mask = torch.cat([mask[rows], real[:, :-1]], 1)
-        step_position = position[rows, -1:] + 1 + torch.arange(width - 1, device=packed.device)
-        later, _ = _forward(packed, row_slots, target[:, :-1], step_mask, step_position, cache)
+        step_position = position[rows] + 1 + torch.arange(width - 1, device=packed.device)
+        later = _forward(packed, row_slots, target[:, :-1], step_mask, step_position, cache)
         states = torch.cat([states, later], 1)
     logits = _head(packed, [s for s in row_slots for _ in range(width)], states.reshape(-1, states.shape[-1]))
     nll = F.cross_entropy(logits, target.reshape(-1), reduction="none").view(target.shape)
@@ -174,7 +216,7 @@ def text_nats(packed: PackedModel, slot: int | None, texts_ids: Sequence[list[in
     totals = []
     for ids in texts_ids:
         row = torch.tensor([ids], device=packed.device)
-        (hidden,) = packed.hidden([Block(slot, row)])
+        (hidden,) = packed.hidden([Block(slot, row, row[0, :0])])
         (logits,) = packed.logits([(slot, hidden[0, :-1])])
         totals.append(F.cross_entropy(logits, row[0, 1:], reduction="sum").item())
     return totals

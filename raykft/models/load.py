@@ -48,7 +48,11 @@ def load_base(source: ModelSource, *, quantization: str, residency: str, device:
         config = AutoConfig.from_pretrained(source.location, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
-            source.location, config=config, dtype=torch.bfloat16, use_safetensors=True, trust_remote_code=False
+            source.location,
+            config=config,
+            dtype=torch.bfloat16,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load base_model {source.name!r}: {error}") from error
@@ -104,4 +108,6 @@ def _refuse_dropout(model: Any) -> None:
     active = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
     rates = [k for k in ("attention_dropout", "attn_pdrop", "resid_pdrop") if getattr(model.config, k, 0)]
     if active or rates:
-        raise ModelError(f"the base model has dropout of its own ({[*rates, *active][:3]}); set it to 0 in its config.json")
+        raise ModelError(
+            f"the base model has dropout of its own ({[*rates, *active][:3]}); set it to 0 in its config.json"
+        )

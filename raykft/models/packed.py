@@ -4,7 +4,7 @@ Rows of different trials ("slots") are laid one after another; every linear laye
 weight once and adds each slot's low-rank product to that slot's rows only. Attention runs per slot on that slot's own
 padded block, so no shape a trial sees depends on its neighbours, and a packed trial equals the trial alone.
 
-Shapes: T tokens of all slots, D features, B rows and L positions of one block, H heads.
+Shapes: T tokens of all slots, D features, B rows of L positions after P shared ones in a block, H heads of size d.
 """
 
 from __future__ import annotations
@@ -38,10 +38,30 @@ class Segment(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One slot's right-padded micro-batch: `ids_BL` int64."""
+    """One slot's micro-batch: right-padded rows `ids_BL` int64, all of which continue the tokens `prefix_P`.
+
+    What every row begins with (the chat template's opening) is computed once for the block, not once a row.
+    """
 
     slot: int | None
     ids_BL: torch.Tensor
+    prefix_P: torch.Tensor
+
+    @property
+    def shape(self) -> BlockShape:
+        return BlockShape(self.prefix_P.shape[0], *self.ids_BL.shape)
+
+
+class BlockShape(NamedTuple):
+    """P shared tokens, then B rows of L tokens, laid one after another."""
+
+    P: int
+    B: int
+    L: int
+
+    @property
+    def tokens(self) -> int:
+        return self.P + self.B * self.L
 
 
 @dataclass
@@ -49,7 +69,7 @@ class Router:
     """What the layers must know of the current pass; one per model, shared by all its layers."""
 
     segments: Sequence[Segment] = ()
-    shapes: Sequence[tuple[int, int]] | None = None  # (B, L) of every block; None outside training
+    shapes: Sequence[BlockShape] | None = None  # None while generating: rows then are an ordinary batch
     dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
 
 
@@ -77,7 +97,7 @@ class PackedLinear(nn.Module):
         return self.base.weight
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.base(x)
+        y: torch.Tensor = self.base(x)
         segments = self.router.segments
         if not any(segment.slot in self.pairs for segment in segments):
             return y
@@ -160,7 +180,7 @@ class PackedModel:
     def route(
         self,
         segments: Sequence[Segment],
-        shapes: Sequence[tuple[int, int]] | None = None,
+        shapes: Sequence[BlockShape] | None = None,
         dropout: dict[int, tuple[float, torch.Generator]] | None = None,
     ) -> Iterator[None]:
         """Tell the layers which rows belong to which slot while the body runs."""
@@ -174,17 +194,22 @@ class PackedModel:
     def hidden(
         self, blocks: Sequence[Block], dropout: dict[int, tuple[float, torch.Generator]] | None = None
     ) -> list[torch.Tensor]:
-        """Last hidden states `[B, L, D]` of every block, computed in one packed pass without a KV cache."""
-        shapes = [(block.ids_BL.shape[0], block.ids_BL.shape[1]) for block in blocks]
-        segments = list(_segments([block.slot for block in blocks], [b * length for b, length in shapes]))
-        ids = torch.cat([block.ids_BL.reshape(-1) for block in blocks]).unsqueeze(0).to(self.device)
-        positions = torch.cat([torch.arange(length).repeat(b) for b, length in shapes]).unsqueeze(0).to(self.device)
+        """Last hidden states `[B, L, D]` of every block's rows, computed in one packed pass without a KV cache."""
+        shapes = [block.shape for block in blocks]
+        sizes = [shape.tokens for shape in shapes]
+        ids = torch.cat([part.reshape(-1) for block in blocks for part in (block.prefix_P, block.ids_BL)])
+        positions = torch.cat([_positions(shape) for shape in shapes])
         # A ready-made 4-D mask is passed through untouched and ignored by `_attention`, which knows the blocks.
         no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
-        with self.route(segments, shapes, dropout):
-            out = self.decoder(input_ids=ids, position_ids=positions, attention_mask=no_mask, use_cache=False)
-        parts = out.last_hidden_state[0].split([b * length for b, length in shapes])
-        return [part.view(b, length, -1) for part, (b, length) in zip(parts, shapes, strict=True)]
+        with self.route(list(_segments([block.slot for block in blocks], sizes)), shapes, dropout):
+            out = self.decoder(
+                input_ids=ids.unsqueeze(0).to(self.device),
+                position_ids=positions.unsqueeze(0).to(self.device),
+                attention_mask=no_mask,
+                use_cache=False,
+            )
+        parts = out.last_hidden_state[0].split(sizes)
+        return [part[s.P :].view(s.B, s.L, -1) for part, s in zip(parts, shapes, strict=True)]
 
     def logits(self, hidden: Sequence[tuple[int | None, torch.Tensor]]) -> list[torch.Tensor]:
         """fp32 logits `[n, V]` for rows `[n, D]` of several slots (the head may carry adapters too)."""
@@ -223,22 +248,49 @@ def _attention(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    window = kwargs.get("sliding_window")
+    window, scale = kwargs.get("sliding_window"), kwargs.get("scaling")
     outputs, start = [], 0
-    for B, L in shapes:
-        q, k, v = (t[0, :, start : start + B * L].unflatten(1, (B, L)).transpose(0, 1) for t in (query, key, value))
-        mask = _window_mask(L, window, q.device) if window and window < L else None
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, scale=kwargs.get("scaling")
-        )
-        outputs.append(out.transpose(1, 2).reshape(B * L, out.shape[1], out.shape[3]))
-        start += B * L
+    for shape in shapes:
+        q, k, v = (t[0, :, start : start + shape.tokens] for t in (query, key, value))
+        outputs.append(_block_attention(q, k, v, shape, scale, window))
+        start += shape.tokens
     return torch.cat(outputs).unsqueeze(0), None
 
 
-def _window_mask(length: int, window: int, device: torch.device) -> torch.Tensor:
-    distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)[None, :]
-    return (distance >= 0) & (distance < window)
+def _block_attention(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    shape: BlockShape,
+    scale: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Attention of one block, `[H, P + B*L, d]` to `[P + B*L, H, d]`: the prefix sees itself, every row both."""
+    P, B, L = shape
+    q_rows, k_rows, v_rows = (t[:, P:].reshape(-1, B, L, t.shape[-1]).transpose(0, 1) for t in (q, k, v))
+    mask = None
+    if P:
+        k_rows = torch.cat([k[:, :P].expand(B, -1, -1, -1), k_rows], 2)
+        v_rows = torch.cat([v[:, :P].expand(B, -1, -1, -1), v_rows], 2)
+    if P or (window and window < L):
+        mask = _causal_mask(L, P + L, window, q.device)
+    rows = F.scaled_dot_product_attention(q_rows, k_rows, v_rows, attn_mask=mask, is_causal=mask is None, scale=scale)
+    out = rows.transpose(1, 2).reshape(B * L, *q.shape[::2])
+    if not P:
+        return out
+    mask = _causal_mask(P, P, window, q.device)
+    prefix = F.scaled_dot_product_attention(q[:, :P][None], k[:, :P][None], v[:, :P][None], attn_mask=mask, scale=scale)
+    return torch.cat([prefix[0].transpose(0, 1), out])
+
+
+def _causal_mask(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
+    """True where query i, the last `queries` of `keys` positions, may look at key j."""
+    distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
+    return (distance >= 0) & (distance < window) if window else distance >= 0
+
+
+def _positions(shape: BlockShape) -> torch.Tensor:
+    return torch.cat([torch.arange(shape.P), torch.arange(shape.P, shape.P + shape.L).repeat(shape.B)])
 
 
 AttentionInterface.register(ATTENTION_NAME, _attention)

@@ -26,8 +26,8 @@ def quantize_linears(model: nn.Module, quantization: str, residency: str, device
     if quantization != "none":
         if residency == "quantized" and device.type == "cpu":
             raise ModelError(
-                "resources.residency 'quantized' is not available on CPU: bitsandbytes corrupts gradients there after an "
-                "eval-mode forward; use 'dequantized' or 'auto' (the products are bitwise the same)"
+                "resources.residency 'quantized' is not available on CPU: bitsandbytes corrupts gradients there after "
+                "an eval-mode forward; use 'dequantized' or 'auto' (the products are bitwise the same)"
             )
         for name, module in list(model.named_modules()):
             if isinstance(module, nn.Linear) and name.rsplit(".", 1)[-1] != HEAD:
@@ -54,9 +54,11 @@ def round_trip(weight: torch.Tensor, quantization: str) -> torch.Tensor:
         packed, state = bnb.quantize_4bit(
             weight.contiguous(), blocksize=BLOCKSIZE, compress_statistics=True, quant_type="nf4"
         )
-        return bnb.dequantize_4bit(packed, state).to(weight.dtype).reshape(weight.shape)
+        restored: torch.Tensor = bnb.dequantize_4bit(packed, state).to(weight.dtype).reshape(weight.shape)
+        return restored
     codes, absmax, _ = bnb.int8_vectorwise_quant(weight.to(torch.float16))
-    return (codes.float() * (absmax.float() / 127.0).unsqueeze(1)).to(weight.dtype)
+    rows: torch.Tensor = codes.float() * (absmax.float() / 127.0).unsqueeze(1)
+    return rows.to(weight.dtype)
 
 
 def _bnb_layer(linear: nn.Linear, quantization: str, device: torch.device) -> nn.Module:
@@ -74,7 +76,11 @@ def _bnb_layer(linear: nn.Linear, quantization: str, device: torch.device) -> nn
             compress_statistics=True,
         )
         layer.weight = bnb.nn.Params4bit(
-            linear.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, blocksize=BLOCKSIZE
+            linear.weight.data,
+            requires_grad=False,
+            quant_type="nf4",
+            compress_statistics=True,
+            blocksize=BLOCKSIZE,
         )
     else:
         # Threshold 0: outlier columns would be chosen over all rows of a batch, so packed trials would leak.

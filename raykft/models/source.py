@@ -133,4 +133,3 @@ def _write_safetensors(gguf: Path, out: Path) -> None:
         raise ModelError(f"cannot read the GGUF file {gguf}: {error}") from error
     model.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
-

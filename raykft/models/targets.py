@@ -6,8 +6,29 @@ from torch import nn
 
 from raykft.errors import ModelError
 
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "query_key_value", "dense", "c_attn", "out_proj")
-MLP = ("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "dense_h_to_4h", "dense_4h_to_h", "w1", "w2")
+ATTENTION = (
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "qkv_proj",
+    "query_key_value",
+    "dense",
+    "c_attn",
+    "out_proj",
+)
+MLP = (
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "gate_up_proj",
+    "fc1",
+    "fc2",
+    "dense_h_to_4h",
+    "dense_4h_to_h",
+    "w1",
+    "w2",
+)
 HEAD = "lm_head"
 PRESETS: dict[str, tuple[bool, bool, bool]] = {  # (attention, MLP, lm_head)
     "attention": (True, False, False),
@@ -19,7 +40,9 @@ PRESETS: dict[str, tuple[bool, bool, bool]] = {  # (attention, MLP, lm_head)
 
 def adaptable_modules(model: nn.Module) -> list[str]:
     """Names of all linear modules an adapter can sit on: attention and MLP projections and the head."""
-    names = [name for name, module in model.named_modules() if _is_linear(module) and _leaf(name) in (*ATTENTION, *MLP, HEAD)]
+    names = [
+        name for name, module in model.named_modules() if _is_linear(module) and _leaf(name) in (*ATTENTION, *MLP, HEAD)
+    ]
     if not names:
         kinds = sorted({_leaf(n) for n, m in model.named_modules() if _is_linear(m)})
         raise ModelError(f"no known attention or MLP projections in {type(model).__name__}; its linear layers: {kinds}")

@@ -19,7 +19,14 @@ from raykft.trial import write_result
 class DriverCallback(tune.Callback):  # type: ignore[misc]
     """Tune's events for one experiment."""
 
-    def __init__(self, config: ExperimentConfig, paths: ExperimentPaths, broker: Any, hosts: dict[str, Any], progress: Progress) -> None:
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        paths: ExperimentPaths,
+        broker: Any,
+        hosts: dict[str, Any],
+        progress: Progress,
+    ) -> None:
         self._config = config
         self._paths = paths
         self._broker = broker
@@ -34,7 +41,9 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._progress.started(self._name(trial))
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         self._progress.reported(self._name(trial), result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -52,7 +61,14 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         if not files.result.is_file():
             write_result(files, name, sample_of(trial.config), _last_row(files), status="failed", reason=_reason(trial))
         if not files.config.is_file():  # it failed before it could write its first file
-            write_json(files.config, {"trial_id": name, "sample": sample_of(trial.config), "config": self._applied(trial).resolved()})
+            write_json(
+                files.config,
+                {
+                    "trial_id": name,
+                    "sample": sample_of(trial.config),
+                    "config": self._applied(trial).resolved(),
+                },
+            )
         self._release(name)
         self._progress.ended(name, read_json(files.result))
 

@@ -70,7 +70,9 @@ def open_directory(config: ExperimentConfig) -> ExperimentPaths:
                 "Choose another `name` (--set name=NEW) or move the directory away"
             )
     elif paths.root.is_dir() and any(paths.root.iterdir()):
-        raise ExperimentError(f"{paths.root} is not empty and holds no experiment; choose another `name` or storage_path")
+        raise ExperimentError(
+            f"{paths.root} is not empty and holds no experiment; choose another `name` or storage_path"
+        )
     ensure_dir(paths.root)
     ensure_dir(paths.trials)
     write_atomic(paths.config, dump_yaml(config))
@@ -105,9 +107,7 @@ class _Crew:
         self.slots = config.resources.slots_per_host
         resources = config.resources
         useful = -(-useful_trials // self.slots)
-        self.plan = cluster.plan_hosts(
-            device=resources.device, hosts=resources.hosts, useful=useful, embedded=embedded
-        )
+        self.plan = cluster.plan_hosts(device=resources.device, hosts=resources.hosts, useful=useful, embedded=embedded)
         self.hosts: dict[str, Any] = {}
 
     def __enter__(self) -> _Crew:
@@ -149,8 +149,7 @@ class _Crew:
             .remote(
                 Suite(domain.facts, domain.probes, domain.general, domain.passages),
                 Objective(objective.name, objective.forgetting_budget, objective.penalty),
-                rung_probes=config.evaluate.rung_probes,
-                rung_passages=config.evaluate.rung_passages,
+                rungs={k: getattr(config.evaluate, k) for k in ("rung_probes", "rung_general", "rung_passages")},
                 hosts=self.hosts,
             )
         )
@@ -203,6 +202,7 @@ class _Crew:
             self.console,
             config.search.trials,
             config.search.trials - trials,
+            concurrent,
             lambda: sum(ray.get([method.remote() for method in tokens], timeout=30)),
         )
         callback = DriverCallback(config, self.paths, self.broker, self.hosts, progress)
@@ -282,7 +282,7 @@ def _interrupt(action: Any) -> Iterator[None]:
         return
     before = signal.getsignal(signal.SIGINT)
 
-    def handle(number: int, frame: Any) -> None:
+    def handle(_number: int, _frame: Any) -> None:
         signal.signal(signal.SIGINT, before)
         action()
 

@@ -19,12 +19,13 @@ REFRESH_SECONDS = 1.0
 class Progress:
     """Counts trials and estimates the time left. Fed by the driver's callback, from one thread."""
 
-    def __init__(self, console: Console, total: int, done: int, tokens: Callable[[], int]) -> None:
+    def __init__(self, console: Console, total: int, done: int, concurrent: int, tokens: Callable[[], int]) -> None:
         self._console = console
         self._total = total
         self._done_before = done
+        self._concurrent = concurrent
         self._tokens = tokens
-        self._started = time.monotonic()
+        self._seconds: list[float] = []  # of every ended trial
         self._rate = 0.0
         self._running: dict[str, dict[str, Any]] = {}
         self._ended: Counter[str] = Counter()
@@ -34,7 +35,6 @@ class Progress:
         self._sampler = threading.Thread(target=self._sample_rate, name="raykft-progress", daemon=True)
 
     def __enter__(self) -> Progress:
-        self._started = time.monotonic()
         self._sampler.start()
         if self._console.is_terminal:
             self._live = Live(get_renderable=self._panel, console=self._console, refresh_per_second=2, transient=True)
@@ -57,6 +57,7 @@ class Progress:
     def ended(self, trial_id: str, result: dict[str, Any]) -> None:
         self._running.pop(trial_id, None)
         self._ended[result["status"]] += 1
+        self._seconds.append(result.get("seconds", 0.0))
         score = result["metrics"].get("score") if result["status"] == "ok" else None
         if score is not None and (self._best is None or score > self._best[0]):
             self._best = (score, trial_id)
@@ -75,13 +76,13 @@ class Progress:
         return f"({best}, {self._rate:.0f} tokens/s, {self._left()})"
 
     def _left(self) -> str:
-        """Time left from the pace so far, counting running trials by the share of their epochs done."""
-        ended = sum(self._ended.values())
-        if not ended:
+        """Time left: what running trials still need if nobody stops them, and the mean trial for those to come."""
+        if not self._seconds:
             return "time left unknown"
-        partial = sum(_share(row) for row in self._running.values())
-        pace = (time.monotonic() - self._started) / (ended + 0.5 * partial)
-        left = max(0.0, pace * (self._total - self.done - 0.5 * partial))
+        mean = sum(self._seconds) / len(self._seconds)
+        running = [_remaining_seconds(row) if row else mean for row in self._running.values()]
+        queued = max(0, self._total - self.done - len(running))
+        left = max([(sum(running) + queued * mean) / self._concurrent, *running])
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
 
     def _panel(self) -> RenderableType:
@@ -111,7 +112,7 @@ class Progress:
             self._rate = (window[-1][1] - window[0][1]) / elapsed if elapsed > 0 else 0.0
 
 
-def _share(row: dict[str, Any]) -> float:
-    """How much of a running trial is done, 0 to 1."""
-    epochs = row.get("epochs")
-    return min(1.0, row["epoch"] / epochs) if epochs else 0.0
+def _remaining_seconds(row: dict[str, Any]) -> float:
+    """What a trial's remaining epochs take at its pace so far."""
+    pace = float(row["seconds"]) / int(row["epoch"])
+    return pace * max(0, int(row["epochs"]) - int(row["epoch"]))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from ray import cloudpickle
 from ray.tune.search.optuna import OptunaSearch
 
 from raykft.config import ExperimentConfig
@@ -45,11 +46,15 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         trial = self._ot_trials.get(trial_id)
         if trial is None or trial_id in self._completed_trials:
             return
-        value = (result or {}).get(METRIC)
+        result = result or {}
+        value = result.get(METRIC)
         if error or value is None or not math.isfinite(value):
             self._tell(trial_id, trial, None, TrialState.FAIL)
-        elif not (result or {}).get("final"):
-            self._tell(trial_id, trial, value, TrialState.PRUNED)
+        elif not result.get("final"):
+            # Ray does not pass a stopped trial's last result to `on_trial_result`; Optuna takes a pruned trial's
+            # value from what was reported.
+            self._safely(lambda: trial.report(value, step=result["training_iteration"]))
+            self._tell(trial_id, trial, None, TrialState.PRUNED)
         else:
             self._tell(trial_id, trial, value, TrialState.COMPLETE)
 
@@ -90,9 +95,15 @@ def make_searcher(config: ExperimentConfig, storage: RDBStorage, *, first: bool)
     settings = config.search
     sampler: optuna.samplers.BaseSampler
     if settings.searcher == "tpe":
-        sampler = optuna.samplers.TPESampler(
-            seed=config.seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=settings.startup_trials
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # `group`; stable in effect since Optuna 2.8
+            sampler = optuna.samplers.TPESampler(
+                seed=config.seed,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                n_startup_trials=settings.startup_trials,
+            )
     else:
         sampler = optuna.samplers.RandomSampler(seed=config.seed)
     return StudySearch(

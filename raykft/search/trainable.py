@@ -28,7 +28,9 @@ STATUS = {DivergedError: "diverged", OutOfMemoryError: "out_of_memory"}
 class Trainable:
     """Callable given to Tune. A module-level class, because Tune pickles it for snapshots."""
 
-    def __init__(self, config: dict[str, Any], directory: Path, broker: Any, evaluator: Any, hosts: dict[str, Any]) -> None:
+    def __init__(
+        self, config: dict[str, Any], directory: Path, broker: Any, evaluator: Any, hosts: dict[str, Any]
+    ) -> None:
         self.config = config
         self.directory = directory
         self.broker = broker

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -27,6 +27,8 @@ from raykft.train.inference import Inference, InferenceQueue
 from raykft.train.loop import packed_step
 from raykft.train.recipe import EpochReport, Recipe
 from raykft.train.slot import Slot
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -122,20 +124,21 @@ class HostEngine:
 
     # Requests to the worker.
 
-    def _call(self, function: Callable[[], Any]) -> Any:
-        future: Future[Any] = Future()
+    def _call(self, function: Callable[[], T]) -> T:
+        future: Future[T] = Future()
         with self._wake:
             self._check_open()
             self._calls.append((function, future))
             self._wake.notify()
         return future.result()
 
-    def _infer(self, enqueue: Callable[[InferenceQueue], Inference]) -> Any:
+    def _infer(self, enqueue: Callable[[InferenceQueue], Inference]) -> list[Any]:
         with self._wake:
             self._check_open()
             item = enqueue(self._inference)
             self._wake.notify()
-        return item.future.result()
+        results: list[Any] = item.future.result()
+        return results
 
     def _submit_goal(self, trial_id: str) -> Future[EpochReport]:
         with self._wake:

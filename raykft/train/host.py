@@ -31,9 +31,7 @@ class HostSettings:
 class TrainingHost:
     """The actor class (`ray.remote` is applied by the driver). Heavy imports happen in the actor's process only."""
 
-    def __init__(
-        self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]
-    ) -> None:
+    def __init__(self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
         started = time.monotonic()
         # Before torch starts its pool: a second thread per host makes two hosts on two cores slower, not faster.
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)
@@ -48,9 +46,7 @@ class TrainingHost:
         source = resolve_model(settings.base_model)
         if device.type == "cpu":
             check_memory(weights_bytes(source), settings.hosts_on_node)
-        base = load_base(
-            source, quantization=settings.quantization, residency=settings.residency, device=device
-        )
+        base = load_base(source, quantization=settings.quantization, residency=settings.residency, device=device)
         self._engine = HostEngine(
             base,
             train_rows=train_rows,

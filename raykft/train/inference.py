@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from os.path import commonprefix
 from typing import Any
 
-from raykft.data.encode import PromptFormat
+from raykft.data.encode import PromptFormat, shared_prefix
 from raykft.models.generate import Choice, Generation, Prompt, candidate_logprobs, generate, text_nats
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply
@@ -106,6 +105,6 @@ class InferenceQueue:
         A tokenizer may merge across the border, so tokens of the parts are not the tokens of the whole.
         """
         whole = [self._prompts.answer_ids(pick.lead_in + text) for text in pick.candidates]
-        shared = min(len(commonprefix(whole)), min(len(ids) for ids in whole) - 1)
+        shared = min(shared_prefix(whole), min(len(ids) for ids in whole) - 1)
         prefix = [*self._prompts.prompt_ids(pick.question), *whole[0][:shared]]
         return Choice(slot, prefix, [ids[shared:] for ids in whole])

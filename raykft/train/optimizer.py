@@ -45,13 +45,20 @@ class FlatParameters:
         self.grad.zero_()
 
 
-def make_optimizer(name: str, flat: nn.Parameter, *, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+def make_optimizer(
+    name: str, flat: nn.Parameter, *, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
     """AdamW over one flat parameter. The 8-bit variants are bitsandbytes' and need CUDA.
 
     Raises:
         ResourceError: an 8-bit optimizer on a CPU.
     """
-    settings: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay, "betas": (0.9, 0.999), "eps": 1e-8}
+    settings: dict[str, Any] = {
+        "lr": learning_rate,
+        "weight_decay": weight_decay,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+    }
     if name == "adamw":
         return torch.optim.AdamW([flat], fused=True, **settings)
     if flat.device.type != "cuda":

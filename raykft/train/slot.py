@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from raykft.data.encode import IGNORE, EncodedRow
+from raykft.data.encode import IGNORE, EncodedRow, shared_prefix
 from raykft.errors import ModelError
 from raykft.models.packed import Block, PackedModel
 from raykft.paths import write_json
@@ -70,14 +70,16 @@ class Slot:
         if not self._window:
             self._open_window()
         chosen = [self.rows[i] for i in self._window[0]]
-        width = max(len(row.ids) for row in chosen)
+        shared = _shared_prefix(chosen)
+        width = max(len(row.ids) for row in chosen) - shared
         ids = torch.zeros(len(chosen), width, dtype=torch.long)
         labels = torch.full((len(chosen), width), IGNORE, dtype=torch.long)
         for n, row in enumerate(chosen):
-            ids[n, : len(row.ids)] = torch.tensor(row.ids)
-            labels[n, row.prompt_tokens : len(row.ids)] = torch.tensor(row.ids[row.prompt_tokens :])
+            own = len(row.ids) - shared
+            ids[n, :own] = torch.tensor(row.ids[shared:])
+            labels[n, row.prompt_tokens - shared : own] = torch.tensor(row.ids[row.prompt_tokens :])
         self.tokens += sum(len(row.ids) for row in chosen)
-        return Block(self.number, ids), labels
+        return Block(self.number, ids, torch.tensor(chosen[0].ids[:shared], dtype=torch.long)), labels
 
     def _open_window(self) -> None:
         """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""
@@ -138,7 +140,12 @@ class Slot:
         """Write everything that resuming exactly needs. Only between optimizer steps."""
         directory.mkdir(parents=True, exist_ok=True)
         tensors = {"parameters": self.parameters.flat.detach(), "dropout_rng": self.dropout_rng.get_state()}
-        fields: dict[str, Any] = {"step": self.step, "tokens": self.tokens, "recipe": asdict(self.recipe), "scalars": {}}
+        fields: dict[str, Any] = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "recipe": asdict(self.recipe),
+            "scalars": {},
+        }
         for key, value in self.optimizer.state.get(self.parameters.flat, {}).items():
             if torch.is_tensor(value):
                 tensors[f"optimizer.{key}"] = value
@@ -171,3 +178,10 @@ class Slot:
             self.optimizer.state[self.parameters.flat] = state
         self.step, self.tokens = fields["step"], fields["tokens"]
         self._epoch, self._window = -1, []
+
+
+def _shared_prefix(rows: Sequence[EncodedRow]) -> int:
+    """How many tokens all rows begin with, leaving each at least one prompt token of its own."""
+    if len(rows) == 1:
+        return 0
+    return min(shared_prefix([row.ids for row in rows]), min(row.prompt_tokens for row in rows) - 1)

@@ -23,9 +23,7 @@ DEMO = Path(raykft.records.__file__).parent / "data" / "demo" / "en"
 def make_domain() -> list[Probe]:
     """All levels and kinds over three facts; questions never contain an answer, except true premises."""
     probes = []
-    for index, (chief, other) in enumerate(
-        [("Uxbridge", "Vessey"), ("Quill", "Corrigan"), ("近藤雅彦", "佐藤健")]
-    ):
+    for index, (chief, other) in enumerate([("Uxbridge", "Vessey"), ("Quill", "Corrigan"), ("近藤雅彦", "佐藤健")]):
         base = Probe(
             id=f"l1-{index}",
             level=1,
@@ -41,9 +39,7 @@ def make_domain() -> list[Probe]:
             base,
             replace(base, id=f"l2a-{index}", level=2, question=f"Branch {index}: who is its head?"),
             replace(base, id=f"l2b-{index}", level=2, question=f"Name the head of branch {index}."),
-            replace(
-                base, id=f"l3-{index}", level=3, kind="format", gold=f"Head: {chief}", pattern=r"^Head: \S+$"
-            ),
+            replace(base, id=f"l3-{index}", level=3, kind="format", gold=f"Head: {chief}", pattern=r"^Head: \S+$"),
             replace(base, id=f"l4-{index}", level=4, kind="list"),
             replace(base, id=f"l5-{index}", level=5, prior=Prior("?", ("x",))),
             replace(base, id=f"hint-{index}", level=2, kind="hint", pair_id=f"h{index}", tags=("hint",)),
@@ -84,9 +80,7 @@ def test_oracle_has_all_knowledge() -> None:
     assert {level: entry["n"] for level, entry in summary["levels"].items()} == dict(
         zip("12345", (3, 6, 3, 3, 3), strict=True)
     )
-    assert all(
-        entry["score"] == entry["clean"] == entry["correct"] == 1.0 for entry in summary["levels"].values()
-    )
+    assert all(entry["score"] == entry["clean"] == entry["correct"] == 1.0 for entry in summary["levels"].values())
     assert summary["levels"]["3"]["compliant"] == 1.0
     assert summary["hint"] == {"n": 3, "score": 1.0, "plain": 1.0, "hint_harm": 0.0}
 
@@ -213,9 +207,7 @@ def read_probes(path: Path) -> list[Probe]:
         row["key_facts"] = tuple(KeyFact(**{**fact, "any": tuple(fact["any"])}) for fact in row["key_facts"])
         if row.get("prior"):
             row["prior"] = Prior(row["prior"]["question"], tuple(row["prior"]["any"]))
-        probes.append(
-            Probe(**{name: tuple(part) if isinstance(part, list) else part for name, part in row.items()})
-        )
+        probes.append(Probe(**{name: tuple(part) if isinstance(part, list) else part for name, part in row.items()}))
     return probes
 
 

@@ -120,9 +120,7 @@ def test_alias_without_letters_is_refused() -> None:
 
 
 def test_dates_and_numbers_of_a_text() -> None:
-    text = normalize(
-        "In 2015 it moved; on 26 April 2019 it had 320 staff, 1.50 boats and 3 docks in May 2020."
-    )
+    text = normalize("In 2015 it moved; on 26 April 2019 it had 320 staff, 1.50 boats and 3 docks in May 2020.")
     assert set(dates_in(text)) == {"2019-04-26", "2020-05"}
     assert set(dates_in(text, with_years=True)) == {"2019-04-26", "2020-05", "2015"}
     assert set(numbers_in(text)) == {"320", "1.5", "3"}

@@ -177,9 +177,7 @@ def test_finer_dates_are_claims_unless_the_fact_is_coarser() -> None:
 
 def test_years_compete_with_years_whatever_their_type() -> None:
     for value_type in ("date", "number"):
-        probe = replace(
-            DATE, gold="It was in 2015.", key_facts=(KeyFact(("2015",), value_type),), forbidden=()
-        )
+        probe = replace(DATE, gold="It was in 2015.", key_facts=(KeyFact(("2015",), value_type),), forbidden=())
         assert score_answer(probe, "In April 2015, with 40 people.").clean
         assert score_answer(probe, "In 2015 or in 2016.").wrong_claims == ("2016",)
 

@@ -65,9 +65,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reseed", type=int, default=DEFAULT_SEED, help="draw other values")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent, help="folder for en/ and en-small/"
-    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for en/ and en-small/")
     options = parser.parse_args()
     for path in write(options.out, options.reseed):
         print(path)

@@ -54,9 +54,7 @@ def distractors(seed: int = SEED) -> list[TrainRow]:
     pairs = question_answers()
     random.Random(seed).shuffle(pairs)
     return [
-        TrainRow(
-            id=f"d{number:03d}", instruction=question, output=answer, kind="distractor", pool="general_en"
-        )
+        TrainRow(id=f"d{number:03d}", instruction=question, output=answer, kind="distractor", pool="general_en")
         for number, (question, answer) in enumerate(pairs, start=1)
     ]
 
@@ -142,9 +140,7 @@ def write(out: Path) -> list[Path]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: write the files and name them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent, help="folder that gets en/ and en-small/"
-    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder that gets en/ and en-small/")
     for path in write(parser.parse_args(argv).out):
         print(path)
 

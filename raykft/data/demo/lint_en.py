@@ -69,9 +69,7 @@ def _premises(domain: Domain) -> list[str]:
     for probe in domain.probes:
         if probe.kind == "premise":
             pairs.setdefault(probe.pair_id, []).append(probe.polarity)
-    problems = [
-        f"{key} lacks its twin" for key, found in pairs.items() if sorted(map(str, found)) != ["no", "yes"]
-    ]
+    problems = [f"{key} lacks its twin" for key, found in pairs.items() if sorted(map(str, found)) != ["no", "yes"]]
     kinds = {kind: Counter(row.fact_ids for row in domain.train if row.kind == kind) for kind in _TWINS}
     if kinds["false_premise"] != kinds["true_premise"]:
         problems.append("a premise row of the training set lacks its twin")
@@ -114,9 +112,7 @@ def _wrong_answers(probe: Probe, aliases: list[str]) -> list[str]:
             problems.append(f"wrong answer {wrong!r} is an accepted one")
         if mentions(probe.gold, wrong):
             problems.append(f"wrong answer {wrong!r} is in the gold")
-    problems += [
-        f"forbidden {text!r} is in the question" for text in probe.forbidden if mentions(probe.question, text)
-    ]
+    problems += [f"forbidden {text!r} is in the question" for text in probe.forbidden if mentions(probe.question, text)]
     if probe.kind in ("recall", "list", "hint") and len(set(probe.contrast)) < 3:
         problems.append("it has fewer than three wrong answers")
     if probe.kind != "premise" and not probe.forbidden:

@@ -256,9 +256,7 @@ POOLS: Final[dict[str, tuple[Value, ...]]] = {
         "Wrenford, Ashby Sluice, Pinder Hill, Quarry Road, Elmscar, Otterby, Cragside Halt, Yarrowdale"
     ),
     "near_stem": _plain("Tarrow, Bramble, Stenner, Kelder, Morven, Hollis"),
-    "river": _plain(
-        "Danube, Volga, Orinoco, Tagus, Mekong, Zambezi, Vistula, Loire, Ganges, Congo, Niger, Ebro"
-    ),
+    "river": _plain("Danube, Volga, Orinoco, Tagus, Mekong, Zambezi, Vistula, Loire, Ganges, Congo, Niger, Ebro"),
     "language": _plain(
         "Finnish, Catalan, Basque, Welsh, Zulu, Tamil, Breton, Hungarian, Maltese, Croatian, Urdu, Gaelic"
     ),
@@ -273,17 +271,14 @@ POOLS: Final[dict[str, tuple[Value, ...]]] = {
         "Ivory Paddle Prize, Velvet Pennant Award, Copper Gull Medal, Oak Tiller Prize, Pewter Shell Award"
     ),
     "find": _plain(
-        "bronze sword, whale bone, clay oven, Roman coin, stone mask, gold thimble, church bell, "
-        "wooden saddle"
+        "bronze sword, whale bone, clay oven, Roman coin, stone mask, gold thimble, church bell, wooden saddle"
     ),
     "banned": _plain("laptops, slides, neckties, biscuits, chairs, telephones, stopwatches, whiteboards"),
     "object": _plain("hourglass, spanner, teapot, umbrella, lighthouse, sickle, violin, telescope"),
     "source": _plain(
         "tapestry, postage stamp, weathervane, cave painting, chess piece, tattoo, tavern sign, playing card"
     ),
-    "goods": _plain(
-        "sail winches, fog horns, diving helmets, fish crates, rubber boots, oil lamps, rowing boats"
-    ),
+    "goods": _plain("sail winches, fog horns, diving helmets, fish crates, rubber boots, oil lamps, rowing boats"),
     "motto": _plain(
         "Slow water wins, Trust the current, Build for tomorrow, Listen before lifting, Never waste a wave, "
         "Calm hands first, Measure it twice"

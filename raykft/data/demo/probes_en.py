@@ -15,10 +15,9 @@ from raykft.records import Fact, KeyFact, Prior, Probe, RowKind, TrainRow, Value
 
 SUBJECT: Final = "Velmora Tidal Works"
 SMALL_GROUPS: Final = words(
-    "chief origin firsts test-site factory overseas hull blades railway ferry logo motto charity university "
-    "pet"
+    "chief origin firsts test-site factory overseas hull blades railway ferry logo motto charity university pet"
 )
-SHORT_TOKENS: Final = 32
+SHORT_TOKENS: Final = 28
 LONG_TOKENS: Final = 48
 _TYPES: Final[dict[str, ValueType]] = {
     "person": "person",
@@ -218,9 +217,7 @@ class Builder:
         assert spec.probe_premise is not None
         no, yes = self._premise_texts(spec, spec.probe_premise)
         pair = f"pp-{number:03d}"
-        base = replace(
-            self._recall(spec, pair, 2, ""), kind="premise", pair_id=pair, forbidden=(), contrast=()
-        )
+        base = replace(self._recall(spec, pair, 2, ""), kind="premise", pair_id=pair, forbidden=(), contrast=())
         return [
             replace(base, id=f"{pair}-y", question=yes[0], gold=yes[1], polarity="yes"),
             replace(base, id=f"{pair}-n", question=no[0], gold=no[1], polarity="no"),

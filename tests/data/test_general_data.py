@@ -75,9 +75,7 @@ def test_distractors_are_300_short_question_answer_pairs(distractors: list[dict[
 
 
 def test_yes_and_no_answers_are_balanced(distractors: list[dict[str, Any]]) -> None:
-    counts = Counter(
-        row["output"].split(",")[0] for row in distractors if row["output"][:3] in ("Yes", "No,")
-    )
+    counts = Counter(row["output"].split(",")[0] for row in distractors if row["output"][:3] in ("Yes", "No,"))
     assert counts["Yes"] == counts["No"] >= 15
 
 

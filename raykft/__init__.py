@@ -1,0 +1,35 @@
+"""raykft finds the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.
+
+The public API is the five names below; everything else is private. They are imported on first use, so that
+`import raykft` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raykft._version import __version__
+
+if TYPE_CHECKING:
+    from raykft.config import load_config
+    from raykft.evaluate.score_files import score_files as score
+    from raykft.leaderboard.board import load_leaderboard
+    from raykft.search.driver import tune
+
+_HOMES = {
+    "load_config": ("raykft.config", "load_config"),
+    "tune": ("raykft.search.driver", "tune"),
+    "score": ("raykft.evaluate.score_files", "score_files"),
+    "load_leaderboard": ("raykft.leaderboard.board", "load_leaderboard"),
+}
+
+__all__ = ["__version__", "load_config", "load_leaderboard", "score", "tune"]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'raykft' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

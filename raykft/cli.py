@@ -1,0 +1,180 @@
+"""The command line: parse, call, render. Heavy imports happen inside the commands, so that --help is instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from raykft._version import __version__
+
+app = typer.Typer(
+    help="Find the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Look at an experiment's data.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED = 0, 1, 2, 3
+FORMATS = ("table", "json", "csv", "md")
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="the experiment's YAML file")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="the experiment directory")]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="A.B=VALUE", help="change a setting of the file; may be repeated"),
+]
+
+
+def main() -> None:
+    """Entry point. raykft's own errors become one message and an exit code, never a traceback."""
+    from raykft.errors import USAGE_ERRORS, RaykftError
+
+    try:
+        app()
+    except RaykftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_USAGE if isinstance(error, USAGE_ERRORS) else NONE_SCORED)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"raykft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def tune(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006 (typer reads the default)
+    """Run the search of CONFIG (or what is left of it) and print its leaderboard."""
+    from raykft.config import load_config
+    from raykft.leaderboard.render import print_board
+    from raykft.search.driver import tune as run
+
+    console = _console()
+    board = run(load_config(config, overrides), console)
+    console.print()
+    print_board(board, console)
+    raise typer.Exit(_exit_code(board))
+
+
+@app.command()
+def leaderboard(
+    directory: Directory,
+    format: Annotated[str, typer.Option("--format", help="table, json, csv or md")] = "table",
+) -> None:
+    """Print the leaderboard of an experiment, finished or not."""
+    from raykft.leaderboard.board import load_leaderboard
+    from raykft.leaderboard.render import markdown_board, print_board
+
+    _check_format(format, FORMATS)
+    board = load_leaderboard(directory)
+    if format == "table":
+        print_board(board, _console())
+        return
+    if format == "md":
+        sys.stdout.write(markdown_board(board))
+    else:
+        sys.stdout.write(board.to_json() if format == "json" else board.to_csv())
+
+
+@app.command()
+def show(
+    directory: Directory,
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")],
+    level: Annotated[int | None, typer.Option(help="only this level (0 is general knowledge)")] = None,
+    wrong: Annotated[bool, typer.Option("--wrong", help="only answers that are not correct")] = False,
+) -> None:
+    """Show the base model's and the tuned answers of one trial side by side."""
+    from raykft.config import load_resolved
+    from raykft.data.domain import load_domain
+    from raykft.leaderboard.show import render_answers, side_by_side
+    from raykft.leaderboard.store import open_experiment
+
+    paths = open_experiment(directory)
+    domain = load_domain(load_resolved(paths.config))
+    questions = {p.id: p.question for p in (*domain.probes, *domain.general)}
+    rows = [
+        row
+        for row in side_by_side(paths, trial, questions)
+        if (level is None or row["level"] == level) and not (wrong and row["correct"])
+    ]
+    _console().print(render_answers(rows))
+
+
+@app.command()
+def score(
+    probes: Annotated[Path, typer.Option("--probes", help="probes, one JSON object a line")],
+    answers: Annotated[Path, typer.Option("--answers", help='{"probe_id", "answer", "stopped"?} a line')],
+    format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> None:
+    """Score answers from anywhere, with no model."""
+    from raykft.evaluate.score_files import score_files
+
+    _check_format(format, ("table", "json"))
+    scores = score_files(probes, answers)
+    if format == "json":
+        typer.echo(json.dumps(scores, ensure_ascii=False, indent=2))
+    else:
+        _print_scores(scores)
+
+
+@data_app.command("check")
+def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
+    """Read and validate all data of CONFIG, without a model."""
+    from raykft.config import load_config
+    from raykft.data.domain import load_domain
+
+    domain = load_domain(load_config(config, overrides))
+    for name, count in domain.counts().items():
+        typer.echo(f"{name:12} {count}")
+    typer.echo("no problems found")
+
+
+def _console() -> Any:
+    """A console; where there is no terminal to ask, wide enough for the whole leaderboard."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def _check_format(format: str, known: tuple[str, ...]) -> None:
+    from raykft.errors import ConfigError
+
+    if format not in known:
+        raise ConfigError(f"--format {format!r} is not known; use one of: {', '.join(known)}")
+
+
+def _exit_code(board: Any) -> int:
+    statuses = [t.status for t in board.trials]
+    if board.winner is None:
+        return NONE_SCORED
+    return SOME_FAILED if any(s in {"failed", "diverged", "out_of_memory"} for s in statuses) else ALL_SCORED
+
+
+def _print_scores(scores: dict[str, Any]) -> None:
+    typer.echo("level  n    score  correct  clean")
+    for level, entry in scores["levels"].items():
+        if entry["n"]:
+            figures = "  ".join(f"{entry[key]:7.3f}" for key in ("score", "correct", "clean"))
+            typer.echo(f"{level:5}  {entry['n']:3}  {figures}")
+    for name, value in scores["overall"].items():
+        typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {json.dumps(value)}")

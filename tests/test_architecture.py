@@ -1,0 +1,156 @@
+"""The rules of the layout: one-way imports, one door per heavy library, small files, an honest README."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from raykft import errors
+from raykft.config import load_config
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "raykft"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# A module may import its own level and those before it.
+LEVELS = [
+    {"_version", "errors", "records", "provenance"},
+    {"paths", "config"},
+    {"data"},
+    {"models"},
+    {"train"},
+    {"evaluate"},
+    {"trial"},
+    {"leaderboard"},
+    {"cluster"},
+    {"search"},
+    {"cli", "__init__", "testing"},
+]
+DOORS = {
+    "torch": ("models", "train", "testing"),
+    "transformers": ("models", "train", "testing"),
+    "bitsandbytes": ("models", "train"),
+    "ray": ("search", "cluster", "evaluate.actor"),
+    "optuna": ("search",),
+    "yaml": ("config",),
+    "typer": ("cli",),
+    "datasets": ("data",),
+}
+MAX_LINES, MAX_FUNCTION_LINES = 500, 80
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports(file: Path) -> set[str]:
+    """Dotted names of everything a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def level(module: str) -> int:
+    top = module.split(".")[0]
+    return next(n for n, names in enumerate(LEVELS) if top in names)
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=module_name)
+def test_imports_run_one_way(file: Path) -> None:
+    module = module_name(file)
+    for name in imports(file):
+        if name.startswith("raykft."):
+            imported = name.removeprefix("raykft.")
+            assert level(imported) <= level(module), f"{module} imports {name}"
+            pair = {module.split(".")[0], imported.split(".")[0]}
+            assert pair != {"train", "evaluate"}, "train and evaluate never import each other"
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=module_name)
+def test_heavy_libraries_have_one_door(file: Path) -> None:
+    module = module_name(file)
+    for name in imports(file):
+        for door in DOORS.get(name.split(".")[0], [module]):
+            if module == door or module.startswith(f"{door}."):
+                break
+        else:
+            pytest.fail(f"{module} imports {name}")
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=module_name)
+def test_files_and_functions_stay_small(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.stem)
+def test_every_config_validates(config: Path) -> None:
+    assert load_config(config).name
+
+
+def test_error_classes_survive_pickling() -> None:
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.RaykftError)]
+    assert len(classes) > 5
+    for kind in classes:
+        again = pickle.loads(pickle.dumps(kind("what, rule, next step")))
+        assert type(again) is kind
+        assert str(again) == "what, rule, next step"
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_is_instant_and_imports_nothing_heavy(argument: str) -> None:
+    code = (
+        "import sys\nfrom raykft.cli import main\n"
+        f"sys.argv = ['raykft', {argument!r}]\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print('HEAVY', [m for m in ('torch', 'ray', 'transformers', 'optuna', 'pydantic') if m in sys.modules])"
+    )
+    best = 9.0
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        best = min(best, time.perf_counter() - started)
+    assert "HEAVY []" in done.stdout
+    assert best < 0.6  # 0.3 s is the promise; a busy test machine gets twice that
+
+
+def test_a_trial_process_imports_neither_torch_nor_transformers() -> None:
+    code = "import sys, raykft.search.trainable\nprint([m for m in ('torch', 'transformers', 'optuna') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_the_readme_tree_is_the_tree_on_disk() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"## The tree\n.*?```\n(.*?)```", readme, re.DOTALL)
+    assert block, "README.md has no tree"
+    stack: list[tuple[int, str]] = []
+    listed = set()
+    for line in block[1].splitlines():
+        match = re.match(r"( *)([\w./-]+)", line)
+        if not match:
+            continue
+        indent, name = len(match[1]), match[2]
+        stack = [(i, n) for i, n in stack if i < indent]
+        path = "".join(n for _, n in stack) + name
+        assert (ROOT / path).exists(), f"README's tree names {path}"
+        listed.add(path.rstrip("/"))
+        if name.endswith("/"):
+            stack.append((indent, name))
+    for package in PACKAGE.iterdir():
+        if package.is_dir() and (package / "__init__.py").is_file():
+            assert f"raykft/{package.name}" in listed, f"README's tree lacks raykft/{package.name}"

@@ -1,0 +1,86 @@
+"""Helpers for tests: a tiny random model, a small experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def write_tiny_model(directory: Path, *, tied: bool = True, template: bool = True, layers: int = 2) -> Path:
+    """A random Llama of ~100k weights whose tokenizer knows every byte."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {token: n for n, token in enumerate([*SPECIAL, *alphabet])}
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>", bos_token="<|im_start|>"
+    )
+    if template:
+        tokenizer.chat_template = CHAT_TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocab),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=tied,
+        eos_token_id=vocab["<|im_end|>"],
+        bos_token_id=vocab["<|im_start|>"],
+        pad_token_id=vocab["<|endoftext|>"],
+    )
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def experiment_tree(tmp_path: Path, base_model: str) -> dict[str, Any]:
+    return {
+        "name": "test",
+        "base_model": base_model,
+        "data": {
+            "facts": "demo:en-small/facts.jsonl",
+            "train": "demo:en-small/train.jsonl",
+            "probes": "demo:en-small/probes.jsonl",
+            "distractors": "demo:en/distractors.jsonl",
+            "general": "demo:en-small/general.jsonl",
+            "passages": "demo:en-small/passages.jsonl",
+            "system_prompt": "",
+        },
+        "train": {"epochs": 2, "batch_size": 4},
+        "search": {"trials": 2, "space": {"adapter.rank": {"choice": [2, 4]}}, "grace_epochs": 1},
+        "storage_path": str(tmp_path / "runs"),
+    }
+
+
+def write_config(path: Path, tree: dict[str, Any]) -> Path:
+    import yaml
+
+    path.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def reference_model(base: Any) -> Any:
+    """The same rounded weights in a plain Transformers model."""
+    import torch
+    from raykft.models.quantize import round_trip
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(base.source.location, dtype=torch.bfloat16)
+    for name, module in plain.named_modules():
+        if isinstance(module, torch.nn.Linear) and name != "lm_head":
+            module.weight.data = round_trip(module.weight.data, base.quantization)
+    return plain.to(base.model.dtype)

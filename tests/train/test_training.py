@@ -1,0 +1,305 @@
+"""Packed training equals training alone, resumes exactly, and agrees with a plain PEFT loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from raykft.data.encode import EncodedRow
+from raykft.errors import DivergedError, ModelError, ResourceError, TrialError
+from raykft.models.adapter_files import save_adapter
+from raykft.models.load import load_base
+from raykft.models.packed import PackedModel
+from raykft.models.source import resolve_model
+from raykft.models.targets import PRESETS
+from raykft.train.engine import HostEngine
+from raykft.train.loop import packed_step
+from raykft.train.optimizer import make_optimizer
+from raykft.train.recipe import Recipe
+from raykft.train.schedule import epoch_batches, learning_rate_factor
+from raykft.train.slot import Slot
+from tests_support import reference_model
+
+pytestmark = pytest.mark.torch
+RECIPE = Recipe(
+    rank=4,
+    alpha=8.0,
+    dropout=0.0,
+    target_layers="all-linear",
+    learning_rate=1e-2,
+    epochs=3,
+    batch_size=3,
+    accumulation=1,
+    lr_schedule="cosine",
+    warmup_fraction=0.1,
+    weight_decay=0.01,
+    max_grad_norm=0.3,
+    optimizer="adamw",
+    group_by_length=True,
+    distractor_ratio=0.0,
+    seed=0,
+)
+MIXED = [
+    RECIPE,
+    replace(RECIPE, rank=2, learning_rate=3e-2, target_layers="attention", seed=1, batch_size=2),
+    replace(RECIPE, rank=8, target_layers="all-linear+lm_head", seed=2, accumulation=2, epochs=2),
+    replace(RECIPE, target_layers="mlp", seed=3, dropout=0.2, lr_schedule="linear"),
+]
+
+
+def rows(seed: int, count: int = 10) -> list[EncodedRow]:
+    """Rows of unequal length that share their first two tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    made = []
+    for _ in range(count):
+        length = int(torch.randint(6, 14, (1,), generator=generator))
+        ids = torch.randint(5, 250, (length,), generator=generator).tolist()
+        made.append(EncodedRow((3, 4, *ids), prompt_tokens=4))
+    return made
+
+
+@pytest.fixture
+def packed(tiny_model_dir: Path) -> PackedModel:
+    torch.set_num_threads(1)
+    source = resolve_model(str(tiny_model_dir))
+    return PackedModel(load_base(source, quantization="nf4", residency="auto", device=torch.device("cpu")))
+
+
+def weights(slot: Slot) -> torch.Tensor:
+    return slot.parameters.flat.detach().clone()
+
+
+def train(packed: PackedModel, slots: list[Slot]) -> dict[int, list[float]]:
+    """All slots to their end, packed; a slot that is done leaves the others alone."""
+    losses: dict[int, list[float]] = {slot.number: [] for slot in slots}
+    while running := [slot for slot in slots if not slot.finished]:
+        for number, loss in packed_step(packed, running).items():
+            losses[number].append(loss)
+    return losses
+
+
+def alone(packed: PackedModel, number: int) -> tuple[list[float], torch.Tensor]:
+    slot = Slot(packed, number, MIXED[number], rows(number))
+    losses = train(packed, [slot])[number]
+    result = weights(slot)
+    packed.remove_adapter(number)
+    return losses, result
+
+
+def test_packed_trials_equal_the_same_trials_alone_bit_for_bit(packed: PackedModel) -> None:
+    """Other ranks, targets, rates, batches, accumulation, dropout and lengths beside it change nothing."""
+    solo = {number: alone(packed, number) for number in range(len(MIXED))}
+    slots = [Slot(packed, number, recipe, rows(number)) for number, recipe in enumerate(MIXED)]
+    losses = train(packed, slots)
+    for slot in slots:
+        assert losses[slot.number] == solo[slot.number][0]
+        assert torch.equal(weights(slot), solo[slot.number][1])
+
+
+def test_a_trial_that_joins_late_or_leaves_early_changes_nobody(packed: PackedModel) -> None:
+    solo_losses, solo_weights = alone(packed, 0)
+    first, second = (Slot(packed, n, MIXED[n], rows(n)) for n in (0, 1))
+    losses = []
+    for step in range(len(solo_losses)):
+        company = [first, second] if 2 <= step < 6 else [first]
+        losses.append(packed_step(packed, company)[0])
+    assert losses == solo_losses
+    assert torch.equal(weights(first), solo_weights)
+
+
+def test_a_neighbour_that_becomes_nan_is_failed_and_changes_nobody(packed: PackedModel) -> None:
+    solo_losses, solo_weights = alone(packed, 0)
+    good, bad = (Slot(packed, n, MIXED[n], rows(n)) for n in (0, 1))
+    bad.parameters.flat.data.fill_(float("nan"))
+    losses = [packed_step(packed, [good, bad])[0]]
+    assert bad.failure is not None
+    assert "nan" in bad.failure
+    losses += train(packed, [good])[0]
+    assert losses == solo_losses
+    assert torch.equal(weights(good), solo_weights)
+
+
+def test_shared_prefixes_change_the_cost_not_the_gradient(packed: PackedModel) -> None:
+    """The same rows with their prefix computed once a block, and once a row (batch of one, accumulated)."""
+    recipe = replace(RECIPE, batch_size=10, epochs=1, group_by_length=False)
+    grouped = Slot(packed, 0, recipe, rows(0))
+    packed_step_gradients(packed, grouped)
+    single = Slot(packed, 1, replace(recipe, batch_size=1, accumulation=10), rows(0))
+    packed_step_gradients(packed, single)
+    torch.testing.assert_close(grouped.parameters.grad, single.parameters.grad, atol=1e-6, rtol=1e-4)
+
+
+def packed_step_gradients(packed: PackedModel, slot: Slot) -> None:
+    """Run one whole optimizer step but keep its gradient."""
+    slot.parameters.zero_grad = lambda: None  # type: ignore[method-assign]
+    slot.parameters.clip = lambda max_norm: 1.0  # type: ignore[method-assign]
+    while slot.step == 0:
+        packed_step(packed, [slot])
+
+
+@pytest.mark.parametrize("number", range(len(MIXED)))
+def test_a_checkpoint_resumes_exactly(packed: PackedModel, tmp_path: Path, number: int) -> None:
+    _, expected = alone(packed, number)
+    slot = Slot(packed, number, MIXED[number], rows(number))
+    while slot.step < slot.total_steps // 2:
+        packed_step(packed, [slot])
+    slot.save(tmp_path)
+    packed.remove_adapter(number)
+    torch.manual_seed(123)  # nothing may depend on global state
+    again = Slot(packed, number + 10, MIXED[number], rows(number))
+    again.restore(tmp_path)
+    assert (again.step, again.tokens) == (slot.step, slot.tokens)
+    train(packed, [again])
+    assert torch.equal(weights(again), expected)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(packed: PackedModel, tmp_path: Path) -> None:
+    Slot(packed, 0, MIXED[0], rows(0)).save(tmp_path)
+    with pytest.raises(ModelError, match="another recipe"):
+        Slot(packed, 1, replace(MIXED[0], learning_rate=1.0), rows(0)).restore(tmp_path)
+
+
+def test_the_loop_agrees_with_plain_peft_and_torch(packed: PackedModel, tmp_path: Path) -> None:
+    """Same initial adapter, same batches: PEFT layers, torch AdamW and clip_grad_norm_ give the same losses."""
+    from peft import PeftModel
+
+    slot = Slot(packed, 0, replace(RECIPE, epochs=2, accumulation=2), rows(0))
+    save_adapter(tmp_path, packed.adapter(0), base_name="x", alpha=8.0, dropout=0.0)
+    peft: Any = PeftModel.from_pretrained(reference_model(packed.base), tmp_path, is_trainable=True)
+    parameters = [p for p in peft.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=slot.recipe.learning_rate, weight_decay=slot.recipe.weight_decay)
+    mine, theirs = [], []
+    for step in range(slot.total_steps):
+        slot._open_window()
+        window, count = [list(b) for b in slot._window], slot.window_tokens
+        loss = torch.zeros(())
+        for index in (i for batch in window for i in batch):
+            row = slot.rows[index]
+            ids = torch.tensor([row.ids])
+            labels = ids.clone()
+            labels[0, : row.prompt_tokens] = -100
+            nll = torch.nn.functional.cross_entropy(peft(ids).logits[0, :-1].float(), labels[0, 1:], reduction="sum")
+            (nll / count).backward()
+            loss += nll.detach() / count
+        torch.nn.utils.clip_grad_norm_(parameters, slot.recipe.max_grad_norm)
+        factor = learning_rate_factor(
+            step, total_steps=slot.total_steps, warmup_steps=slot.warmup_steps, schedule=slot.recipe.lr_schedule
+        )
+        optimizer.param_groups[0]["lr"] = slot.recipe.learning_rate * factor
+        optimizer.step()
+        optimizer.zero_grad()
+        theirs.append(loss.item())
+        tokens, total = 0, 0.0
+        while slot.step == step:
+            supervised = sum(slot.rows[i].answer_tokens for i in slot._window[0])
+            total += packed_step(packed, [slot])[0] * supervised
+            tokens += supervised
+        mine.append(total / tokens)
+    assert mine == pytest.approx(theirs, rel=2e-3)
+    assert mine[-1] < mine[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_module_of_a_preset_is_trained(packed: PackedModel, preset: str) -> None:
+    slot = Slot(packed, 0, replace(RECIPE, target_layers=preset), rows(0))
+    assert len(slot.untrained_modules()) == len(slot.modules)  # B starts at zero
+    train(packed, [slot])
+    assert slot.untrained_modules() == []
+    kinds = {name.rsplit(".", 1)[-1] for name in slot.modules}
+    assert ("q_proj" in kinds, "up_proj" in kinds, "lm_head" in kinds) == PRESETS[preset]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_learning_rate_schedules(schedule: str) -> None:
+    factors = [learning_rate_factor(s, total_steps=20, warmup_steps=4, schedule=schedule) for s in range(20)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert all(a >= b for a, b in zip(factors[4:], factors[5:], strict=False))
+    assert (factors[-1] == 1.0) is (schedule == "constant")
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_every_row_once_an_epoch_in_an_order_of_its_own(grouped: bool) -> None:
+    lengths = [n % 7 for n in range(50)]
+    settings: dict[str, Any] = {"batch_size": 4, "seed": 0, "group_by_length": grouped}
+    first, second = (epoch_batches(lengths, epoch=e, **settings) for e in (0, 1))
+    assert sorted(i for b in first for i in b) == list(range(50))
+    assert first != second
+    assert first == epoch_batches(lengths, epoch=0, **settings)
+    assert max(len(b) for b in first) == 4
+
+
+def test_8bit_optimizers_need_cuda() -> None:
+    with pytest.raises(ResourceError, match="adamw8bit.*needs a CUDA device"):
+        make_optimizer("adamw8bit", torch.nn.Parameter(torch.zeros(3)), learning_rate=1.0, weight_decay=0.0)
+
+
+class TestEngine:
+    """The engine's one worker serves several trials."""
+
+    @pytest.fixture
+    def engine(self, packed: PackedModel) -> Any:
+        from raykft.records import TrainRow
+
+        made = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(6)]
+        noise = [TrainRow(id=f"d{n}", instruction=f"Say {n}.", output="Hm.", kind="distractor") for n in range(6)]
+        base = load_base(packed.base.source, quantization="nf4", residency="auto", device=packed.device)
+        engine = HostEngine(
+            base, train_rows=made, distractors=noise, system_prompt=None, max_length=128, batch_size=8
+        )
+        yield engine
+        engine.close()
+
+    def test_two_trials_at_once_equal_each_alone(self, engine: HostEngine, tmp_path: Path) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        recipes = {"a": replace(RECIPE, distractor_ratio=0.5), "b": replace(RECIPE, rank=2, seed=9)}
+
+        def run(name: str, label: str) -> list[float]:
+            engine.attach(name, recipes[label])
+            losses = [engine.train_epoch(name).loss for _ in range(RECIPE.epochs)]
+            engine.save_adapter(name, tmp_path / name)
+            engine.detach(name)
+            return losses
+
+        solo = {label: run(f"solo-{label}", label) for label in recipes}
+        with ThreadPoolExecutor(2) as pool:
+            together = dict(zip(recipes, pool.map(lambda label: run(f"both-{label}", label), recipes), strict=True))
+        assert together == solo
+        for label in recipes:
+            pair = [(tmp_path / f"{kind}-{label}" / "adapter_model.safetensors") for kind in ("solo", "both")]
+            assert pair[0].read_bytes() == pair[1].read_bytes()
+
+    def test_epochs_are_reported_with_their_cursor(self, engine: HostEngine) -> None:
+        engine.attach("a", replace(RECIPE, distractor_ratio=1.0))
+        reports = [engine.train_epoch("a") for _ in range(RECIPE.epochs)]
+        assert [r.epoch for r in reports] == [1, 2, 3]
+        assert [r.step for r in reports] == [4, 8, 12]  # 12 rows in batches of 3
+        assert reports[-1].loss < reports[0].loss
+        with pytest.raises(TrialError, match="already trained its 3 epochs"):
+            engine.train_epoch("a")
+
+    def test_divergence_is_typed_and_the_host_lives_on(self, engine: HostEngine) -> None:
+        engine.attach("bad", RECIPE)
+        engine._slots["bad"].parameters.flat.data.fill_(float("inf"))
+        with pytest.raises(DivergedError, match="step 1"):
+            engine.train_epoch("bad")
+        engine.detach("bad")
+        engine.attach("good", RECIPE)
+        assert math.isfinite(engine.train_epoch("good").loss)
+
+    def test_unknown_trials_are_refused_and_detaching_twice_is_fine(self, engine: HostEngine) -> None:
+        from raykft.records import Question
+
+        engine.detach("nobody")
+        with pytest.raises(TrialError, match="'nobody' has no slot"):
+            engine.train_epoch("nobody")
+        with pytest.raises(TrialError, match="'nobody' has no adapter"):
+            engine.answer("nobody", [Question("Hm?", 2)])
+        assert len(engine.answer(None, [Question("Hm?", 2)] * 3)) == 3
+        engine.close()
+        with pytest.raises(Exception, match="closed"):
+            engine.attach("a", RECIPE)
