@@ -135,7 +135,9 @@ def write_result(
     reason: str = "",
 ) -> None:
     """Write `result.json`, the last file of a trial."""
-    metrics = {k: v for k, v in row.items() if k in METRICS and v == v}
+    # The score of an unfinished trial is its rung score; calling it a score beside full ones would mislead.
+    hidden = set() if status == "ok" else {"score"}
+    metrics = {k: v for k, v in row.items() if k in METRICS and k not in hidden and v == v}
     progress = {k: row[k] for k in ("epoch", "step", "tokens", "seconds", "loss") if k in row}
     write_json(
         paths.result,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from raykft import errors
 from raykft.config import load_config
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests_support import experiment_tree, write_config
+
 from raykft.config import apply_sample, dump_yaml, load_config, load_resolved, searchable_paths
 from raykft.errors import ConfigError
-from tests_support import experiment_tree, write_config
 
 
 @pytest.fixture

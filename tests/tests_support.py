@@ -76,8 +76,9 @@ def write_config(path: Path, tree: dict[str, Any]) -> Path:
 def reference_model(base: Any) -> Any:
     """The same rounded weights in a plain Transformers model."""
     import torch
-    from raykft.models.quantize import round_trip
     from transformers import AutoModelForCausalLM
+
+    from raykft.models.quantize import round_trip
 
     plain = AutoModelForCausalLM.from_pretrained(base.source.location, dtype=torch.bfloat16)
     for name, module in plain.named_modules():

@@ -97,7 +97,7 @@ def _premise(pairs: Sequence[_Pair]) -> dict[str, Any]:
     """
     sides = {side: [result for probe, result in pairs if probe.polarity == side] for side in ("yes", "no")}
     if not all(sides.values()):
-        return {"n": len(pairs)} | dict.fromkeys(("score", "yes_rate", "no_rate", "stated", "clean"))
+        return {"n": len(pairs)} | dict.fromkeys(("score", "skill", "yes_rate", "no_rate", "stated", "clean"))
     # An answer with the right polarity is never "wrong", whatever else it lacks or adds.
     rates = {
         side: fmean(result.outcome in {"correct", "partial"} for result in side_results)

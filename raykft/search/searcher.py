@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray import cloudpickle
 from ray.tune.search.optuna import OptunaSearch
 
@@ -53,7 +53,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         elif not result.get("final"):
             # Ray does not pass a stopped trial's last result to `on_trial_result`; Optuna takes a pruned trial's
             # value from what was reported.
-            self._safely(lambda: trial.report(value, step=result["training_iteration"]))
+            if result["training_iteration"] not in self._frozen(trial).intermediate_values:
+                self._safely(lambda: trial.report(value, step=result["training_iteration"]))
             self._tell(trial_id, trial, None, TrialState.PRUNED)
         else:
             self._tell(trial_id, trial, value, TrialState.COMPLETE)
@@ -65,8 +66,14 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self.__dict__.update(cloudpickle.loads(Path(checkpoint_path).read_bytes()))
 
     def _tell(self, trial_id: str, trial: optuna.Trial, value: float | None, state: TrialState) -> None:
-        self._safely(lambda: self._ot_study.tell(trial, value, state=state))
+        # After a crash of the driver the study may have been told already.
+        if not self._frozen(trial).state.is_finished():
+            self._safely(lambda: self._ot_study.tell(trial, value, state=state))
         self._completed_trials.add(trial_id)
+
+    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+        frozen: FrozenTrial = self._ot_study._storage.get_trial(trial._trial_id)
+        return frozen
 
     @staticmethod
     def _safely(call: Callable[[], Any]) -> None:
@@ -106,12 +113,15 @@ def make_searcher(config: ExperimentConfig, storage: RDBStorage, *, first: bool)
             )
     else:
         sampler = optuna.samplers.RandomSampler(seed=config.seed)
-    return StudySearch(
+    search = StudySearch(
         space=distributions(config),
         metric=METRIC,
         mode="max",
-        points_to_evaluate=[dict(p) for p in settings.points] or None if first else None,
         sampler=sampler,
         study_name=config.name,
         storage=storage,
     )
+    for point in settings.points if first else []:
+        # Not Ray's `points_to_evaluate`: that one refuses a point that names only some of the dimensions.
+        search._ot_study.enqueue_trial(dict(point))
+    return search

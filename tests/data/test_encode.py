@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests_support import write_tiny_model
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
 from raykft.data.encode import PromptFormat, encode_row, encode_rows, shared_prefix
 from raykft.errors import DataError
 from raykft.records import TrainRow
-from tests_support import write_tiny_model
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 pytestmark = pytest.mark.torch
 ROW = TrainRow(id="t1", instruction="Who?", output="Ada.")

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests_support import experiment_tree, write_config
+
 from raykft.config import load_config
 from raykft.data.domain import load_domain, manifest
 from raykft.data.read import read_records
 from raykft.data.sources import convert_row, read_rows
 from raykft.errors import DataError
 from raykft.records import Fact, Probe, TrainRow
-from tests_support import experiment_tree, write_config
 
 ROW = {"id": "t1", "instruction": "Q?", "output": "A."}
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests_support import reference_model, write_tiny_model
+
 from raykft.errors import ModelError, ResourceError
 from raykft.models.adapter_files import load_adapter, save_adapter
 from raykft.models.generate import Choice, Prompt, candidate_logprobs, generate, text_nats
@@ -16,7 +18,6 @@ from raykft.models.packed import Block, PackedModel
 from raykft.models.quantize import round_trip
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
-from tests_support import reference_model, write_tiny_model
 
 pytestmark = pytest.mark.torch
 CPU = torch.device("cpu")
@@ -156,7 +157,9 @@ def test_text_nats_sum_over_all_but_the_first_token(packed: PackedModel) -> None
     assert text_nats(packed, None, [row]) == [pytest.approx(expected, abs=1e-4)]
 
 
-@pytest.mark.parametrize("make_missing", [lambda d: str(d / "none"), lambda d: "package:raykft-no-such", lambda d: "./no"])
+@pytest.mark.parametrize(
+    "make_missing", [lambda d: str(d / "none"), lambda d: "package:raykft-no-such", lambda d: "./no"]
+)
 def test_models_that_are_not_there(tmp_path: Path, make_missing: Callable[[Path], str]) -> None:
     with pytest.raises(ModelError):
         resolve_model(make_missing(tmp_path))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from tests_support import reference_model
+
 from raykft.data.encode import EncodedRow
 from raykft.errors import DivergedError, ModelError, ResourceError, TrialError
 from raykft.models.adapter_files import save_adapter
@@ -22,7 +24,6 @@ from raykft.train.optimizer import make_optimizer
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 from raykft.train.slot import Slot
-from tests_support import reference_model
 
 pytestmark = pytest.mark.torch
 RECIPE = Recipe(
@@ -247,9 +248,7 @@ class TestEngine:
         made = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(6)]
         noise = [TrainRow(id=f"d{n}", instruction=f"Say {n}.", output="Hm.", kind="distractor") for n in range(6)]
         base = load_base(packed.base.source, quantization="nf4", residency="auto", device=packed.device)
-        engine = HostEngine(
-            base, train_rows=made, distractors=noise, system_prompt=None, max_length=128, batch_size=8
-        )
+        engine = HostEngine(base, train_rows=made, distractors=noise, system_prompt=None, max_length=128, batch_size=8)
         yield engine
         engine.close()
 

