@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,8 +74,10 @@ def run_trial(
     write_json(paths.config, {"trial_id": trial_id, "sample": sample, "config": config.resolved()})
     started = time.monotonic()
     modules = host.attach(trial_id, recipe, checkpoint)
+    ahead = ThreadPoolExecutor(1, thread_name_prefix="next-epoch")
     try:
-        for epoch in _remaining(host, trial_id, recipe):
+        epoch = host.train_epoch(trial_id)
+        while True:
             row = {"epochs": recipe.epochs} | _row(epoch, started) | scorer.rung(trial_id)
             if epoch.epoch < recipe.epochs:
                 row |= {"score": row["rung_score"], "final": False}
@@ -88,9 +91,16 @@ def run_trial(
             append_jsonl(paths.metrics, row)
             if row["final"]:
                 write_result(paths, trial_id, sample, row, status="ok")
+                report(complete(row))
+                return
+            # The next epoch begins while the scheduler thinks: a slot that waits for it idles, and what a stopped
+            # trial has trained ahead is thrown away with its slot.
+            coming = ahead.submit(host.train_epoch, trial_id)
             report(complete(row))
+            epoch = coming.result()
     finally:
         host.detach(trial_id)
+        ahead.shutdown(wait=False)
 
 
 def recipe_of(config: ExperimentConfig) -> Recipe:
@@ -150,14 +160,6 @@ def write_result(
             "metrics": metrics,
         },
     )
-
-
-def _remaining(host: Host, trial_id: str, recipe: Recipe) -> Any:
-    while True:
-        report = host.train_epoch(trial_id)
-        yield report
-        if report.epoch >= recipe.epochs:
-            return
 
 
 def _row(epoch: EpochReport, started: float) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def test_help_is_instant_and_imports_nothing_heavy(argument: str) -> None:
 
 
 def test_a_trial_process_imports_neither_torch_nor_transformers() -> None:
-    code = "import sys, raykft.search.trainable\nprint([m for m in ('torch', 'transformers', 'optuna') if m in sys.modules])"
+    heavy = ("torch", "transformers", "optuna")
+    code = f"import sys, raykft.search.trainable\nprint([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raykft import __version__
 from tests_support import experiment_tree, write_config
+
+from raykft import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -118,7 +119,8 @@ def test_score_needs_no_model(tmp_path: Path) -> None:
     assert scores["overall"]["knowledge"] == 1
     assert scores["levels"]["2"]["clean"] == 1
     assert set(scores["probes"][0]) == {
-        "id", "level", "kind", "outcome", "correct", "clean", "score", "wrong_claims", "overgeneration", "repetition", "echo"
+        "id", "level", "kind", "outcome", "correct", "clean", "score", "wrong_claims", "overgeneration", "repetition",
+        "echo",
     }  # fmt: skip
     assert "knowledge: 1.000" in raykft("score", "--probes", probes, "--answers", answers).stdout
     answers.write_text(json.dumps({"probe_id": "p9", "answer": "x"}) + "\n")

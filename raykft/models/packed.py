@@ -102,18 +102,21 @@ class PackedLinear(nn.Module):
         if not any(segment.slot in self.pairs for segment in segments):
             return y
         x_TD, y_TD = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
-        parts = [self._adapted(x_TD, y_TD, segment) for segment in segments]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).view_as(y)
+        if len(segments) == 1:
+            return self._adapted(x_TD, y_TD, segments[0].slot).view_as(y)
+        # `split`, not slices: the gradient of a slice is written into a zeroed tensor of the whole size.
+        sizes = [segment.stop - segment.start for segment in segments]
+        parts = zip(torch.split(x_TD, sizes), torch.split(y_TD, sizes), segments, strict=True)
+        return torch.cat([self._adapted(x_nD, y_nD, segment.slot) for x_nD, y_nD, segment in parts]).view_as(y)
 
-    def _adapted(self, x_TD: torch.Tensor, y_TD: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def _adapted(self, x: torch.Tensor, y: torch.Tensor, slot: int | None) -> torch.Tensor:
         """The rows of one segment, with its slot's low-rank product added."""
-        y = y_TD[segment.start : segment.stop]
-        pair = self.pairs.get(segment.slot) if segment.slot is not None else None
-        if pair is None:
+        pair = self.pairs.get(slot) if slot is not None else None
+        if slot is None or pair is None:
             return y
-        x = x_TD[segment.start : segment.stop].to(pair.A.dtype)
-        if segment.slot in self.router.dropout:
-            rate, generator = self.router.dropout[segment.slot]
+        x = x.to(pair.A.dtype)
+        if slot in self.router.dropout:
+            rate, generator = self.router.dropout[slot]
             x = x * (torch.rand(x.shape, generator=generator, device=x.device) >= rate) / (1 - rate)
         # Scaling the rank-sized factor and adding inside the product spares three passes over [T, features].
         scaled = F.linear(x, pair.A) * pair.scale
@@ -208,7 +211,7 @@ class PackedModel:
                 attention_mask=no_mask,
                 use_cache=False,
             )
-        parts = out.last_hidden_state[0].split(sizes)
+        parts = torch.split(out.last_hidden_state[0], sizes)
         return [part[s.P :].view(s.B, s.L, -1) for part, s in zip(parts, shapes, strict=True)]
 
     def logits(self, hidden: Sequence[tuple[int | None, torch.Tensor]]) -> list[torch.Tensor]:
@@ -219,7 +222,7 @@ class PackedModel:
             logits = self.base.model.lm_head(torch.cat([rows for _, rows in hidden])).float()
         if self.softcap:
             logits = torch.tanh(logits / self.softcap) * self.softcap
-        return list(logits.split(sizes))
+        return list(torch.split(logits, sizes))
 
 
 def _segments(slots: Sequence[int | None], sizes: Sequence[int]) -> Iterator[Segment]:
@@ -249,12 +252,9 @@ def _attention(
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     window, scale = kwargs.get("sliding_window"), kwargs.get("scaling")
-    outputs, start = [], 0
-    for shape in shapes:
-        q, k, v = (t[0, :, start : start + shape.tokens] for t in (query, key, value))
-        outputs.append(_block_attention(q, k, v, shape, scale, window))
-        start += shape.tokens
-    return torch.cat(outputs).unsqueeze(0), None
+    sizes = [shape.tokens for shape in shapes]
+    blocks = zip(*(torch.split(t[0], sizes, 1) for t in (query, key, value)), shapes, strict=True)
+    return torch.cat([_block_attention(q, k, v, shape, scale, window) for q, k, v, shape in blocks]).unsqueeze(0), None
 
 
 def _block_attention(
@@ -267,11 +267,12 @@ def _block_attention(
 ) -> torch.Tensor:
     """Attention of one block, `[H, P + B*L, d]` to `[P + B*L, H, d]`: the prefix sees itself, every row both."""
     P, B, L = shape
-    q_rows, k_rows, v_rows = (t[:, P:].reshape(-1, B, L, t.shape[-1]).transpose(0, 1) for t in (q, k, v))
+    (q_P, q_rows), (k_P, k_rows), (v_P, v_rows) = (torch.split(t, [P, B * L], 1) for t in (q, k, v))
+    q_rows, k_rows, v_rows = (t.reshape(-1, B, L, t.shape[-1]).transpose(0, 1) for t in (q_rows, k_rows, v_rows))
     mask = None
     if P:
-        k_rows = torch.cat([k[:, :P].expand(B, -1, -1, -1), k_rows], 2)
-        v_rows = torch.cat([v[:, :P].expand(B, -1, -1, -1), v_rows], 2)
+        k_rows = torch.cat([k_P.expand(B, -1, -1, -1), k_rows], 2)
+        v_rows = torch.cat([v_P.expand(B, -1, -1, -1), v_rows], 2)
     if P or (window and window < L):
         mask = _causal_mask(L, P + L, window, q.device)
     rows = F.scaled_dot_product_attention(q_rows, k_rows, v_rows, attn_mask=mask, is_causal=mask is None, scale=scale)
@@ -279,7 +280,7 @@ def _block_attention(
     if not P:
         return out
     mask = _causal_mask(P, P, window, q.device)
-    prefix = F.scaled_dot_product_attention(q[:, :P][None], k[:, :P][None], v[:, :P][None], attn_mask=mask, scale=scale)
+    prefix = F.scaled_dot_product_attention(q_P[None], k_P[None], v_P[None], attn_mask=mask, scale=scale)
     return torch.cat([prefix[0].transpose(0, 1), out])
 
 

@@ -51,7 +51,7 @@ class FakeHost:
             raise DivergedError("the training loss became nan at step 20")
         return EpochReport(epoch, 10 * epoch, 1 / epoch, 100 * epoch, 0.01)
 
-    def untrained_modules(self, trial_id: str) -> list[str]:  # noqa: ARG002
+    def untrained_modules(self, trial_id: str) -> list[str]:
         return []
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
@@ -72,5 +72,5 @@ class FakeHost:
     def choose(self, trial_id: str | None, picks: Sequence[Pick]) -> list[list[float]]:
         return [[self._right(trial_id), *([-1.0] * (len(p.candidates) - 1))] for p in picks]
 
-    def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:  # noqa: ARG002
+    def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
         return [float(len(text)) for text in texts]

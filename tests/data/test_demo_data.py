@@ -20,7 +20,7 @@ from raykft.data.split import split_of
 
 FOLDER = Path(demo.__file__).parent
 FILES = [f"{folder}/{name}.jsonl" for folder in ("en", "en-small") for name in ("facts", "train", "probes")]
-PINNED = "3ee278e61e3144ea69320826b764e91ade1337d4302add310f4a54ce3bf71774"
+PINNED = "ca58adb2b6c028ff557d71da85c0a44fcf5bbb4cf5ee09a595dff0c89b95c838"
 
 
 @pytest.fixture(scope="module")

@@ -107,11 +107,10 @@ def test_foreign_files_are_read_with_a_column_mapping(tmp_path: Path) -> None:
 
 
 def test_parquet_rows(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet
+    import pyarrow
+    from pyarrow import parquet
 
-    table = pyarrow.table({"prompt": ["Q?"], "completion": ["A."]})
-    pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
+    parquet.write_table(pyarrow.table({"prompt": ["Q?"], "completion": ["A."]}), tmp_path / "x.parquet")
     assert read_rows(path=str(tmp_path / "x.parquet"))[0].output == "A."
 
 

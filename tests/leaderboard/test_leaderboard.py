@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from tests_support import experiment_tree, write_config
+
 from raykft.config import dump_yaml, load_config
 from raykft.errors import ExperimentError
 from raykft.leaderboard.board import load_leaderboard
@@ -16,8 +19,6 @@ from raykft.leaderboard.render import markdown_board, print_board
 from raykft.leaderboard.show import plain, render_answers, side_by_side
 from raykft.paths import ExperimentPaths, write_atomic, write_json, write_jsonl
 from raykft.trial import write_result
-from rich.console import Console
-from tests_support import experiment_tree, write_config
 
 
 @pytest.fixture

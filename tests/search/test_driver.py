@@ -8,14 +8,15 @@ from typing import Any
 
 import optuna
 import pytest
+from rich.console import Console
+from tests_support import write_config
+
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import DataError
 from raykft.leaderboard.store import read_trials
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
 from raykft.records import Probe
 from raykft.search.driver import tune
-from rich.console import Console
-from tests_support import write_config
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
 
