@@ -40,18 +40,35 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     paths = open_directory(config)
     records = read_trials(paths)
     todo = config.search.trials - len(finished(records))
+    if todo > 0 or _unreported(records, domain, config):
+        _run(config, domain, paths, todo, first=not records, console=console)
+    else:
+        console.print(f"all {config.search.trials} trials of {paths.root} have ended; raise search.trials for more")
+    board = load_leaderboard(paths.root)
+    write_leaderboard(paths, board, markdown_board(board))
+    return board
+
+
+def _run(
+    config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, todo: int, *, first: bool, console: Console
+) -> None:
     embedded = cluster.connect(config.resources.address)
     try:
         with _Crew(config, domain, paths, useful_trials=max(1, todo), embedded=embedded, console=console) as crew:
             crew.score_base()
-            interrupted = crew.search(todo, first=not records) if todo > 0 else False
+            interrupted = crew.search(todo, first=first) if todo > 0 else False
             if not interrupted:
                 crew.report_top()
     finally:
         cluster.disconnect()
-    board = load_leaderboard(paths.root)
-    write_leaderboard(paths, board, markdown_board(board))
-    return board
+
+
+def _unreported(records: Sequence[TrialRecord], domain: Domain, config: ExperimentConfig) -> list[TrialRecord]:
+    """The best trials, chosen on the select split, that have not been scored on the report split yet."""
+    if not any(p.split == "report" for p in domain.probes):
+        return []
+    chosen = [t for t in records if t.rank is not None][: config.evaluate.report_top]
+    return [t for t in chosen if not t.report]
 
 
 def open_directory(config: ExperimentConfig) -> ExperimentPaths:
@@ -238,13 +255,10 @@ class _Crew:
 
     def report_top(self) -> None:
         """Score the best trials, chosen on the select split, on the report split."""
-        if not any(p.split == "report" for p in self.domain.probes):
-            return
-        chosen = [t for t in read_trials(self.paths) if t.rank is not None][: self.config.evaluate.report_top]
-        open_trials = [t for t in chosen if not t.report]
+        open_trials = _unreported(read_trials(self.paths), self.domain, self.config)
         if not open_trials:
             return
-        self.console.print(f"scoring the best {len(chosen)} trial(s) on the report split ...")
+        self.console.print(f"scoring the best {len(open_trials)} trial(s) on the report split ...")
         names = list(self.hosts)
         with ThreadPoolExecutor(len(names)) as pool:
             hands = [open_trials[n :: len(names)] for n in range(len(names))]
