@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from raykft.errors import ResourceError
 
+_temp_dirs: list[str] = []  # of embedded Rays, removed when they end
 # Workers need time to detach from a host in the middle of a step; with the default of 2 s Tune loses the next trial.
 WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 
@@ -28,17 +30,23 @@ class HostPlan:
         return {"num_gpus": 1, "num_cpus": 1} if self.device == "cuda" else {"num_gpus": 0, "num_cpus": 1}
 
 
-def connect(address: str | None, plan_hosts: int | None = None) -> bool:
+def is_embedded(address: str | None) -> bool:
+    """Whether an experiment with this `resources.address` runs on a Ray of its own on this machine."""
+    return not (address or os.environ.get("RAY_ADDRESS"))
+
+
+def connect(address: str | None) -> bool:
     """Connect to `address` (or RAY_ADDRESS), or start an embedded Ray that listens on loopback only.
 
     Returns:
-        Whether an embedded Ray was started (and `disconnect` ends it).
+        Whether the connection is this call's own and `disconnect` should end it; False where Ray was connected
+        before, as in a notebook.
 
     Raises:
         ResourceError: the cluster cannot be reached.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    if address is None:
+    embedded = is_embedded(address)
+    if embedded:
         # Both are read when ray is first imported. The token never leaves this process tree's environment.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
@@ -60,25 +68,25 @@ def connect(address: str | None, plan_hosts: int | None = None) -> bool:
         "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
         "namespace": "raykft",
     }
-    if address is None:
+    if embedded:
         settings |= {
             "address": "local",
-            # One CPU more than hosts, for the thin trials; hosts bound the real work.
-            "num_cpus": max(plan_hosts or 0, available_cores()) + 1,
+            # One CPU more than hosts can take, for the thin trials.
+            "num_cpus": available_cores() + 1,
             "include_dashboard": False,
             "object_store_memory": 256 << 20,
             "_temp_dir": _short_temp_dir(),
         }
     else:
-        settings["address"] = address
+        settings["address"] = address or os.environ["RAY_ADDRESS"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             ray.init(**settings)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = f"the Ray cluster at {address!r}" if address else "an embedded Ray"
+            where = "an embedded Ray" if embedded else f"the Ray cluster at {settings['address']!r}"
             raise ResourceError(f"cannot connect to {where}: {error}") from error
-    return address is None
+    return True
 
 
 def disconnect() -> None:
@@ -86,6 +94,8 @@ def disconnect() -> None:
     import ray
 
     ray.shutdown()
+    while _temp_dirs:
+        shutil.rmtree(_temp_dirs.pop(), ignore_errors=True)
 
 
 def available_cores() -> int:
@@ -121,4 +131,6 @@ def plan_hosts(*, device: str, hosts: int | str, useful: int, embedded: bool = T
 
 def _short_temp_dir() -> str:
     # Unix socket paths may be no longer than ~107 characters and Ray appends 60 of its own.
-    return tempfile.mkdtemp(prefix="raykft-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    directory = tempfile.mkdtemp(prefix="raykft-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    _temp_dirs.append(directory)
+    return directory

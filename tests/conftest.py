@@ -74,6 +74,6 @@ def embedded_ray(cache: Path) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster.connect(None, 2)
+        cluster.connect(None)
     yield
     cluster.disconnect()

@@ -82,6 +82,6 @@ def reference_model(base: Any) -> Any:
 
     plain = AutoModelForCausalLM.from_pretrained(base.source.location, dtype=torch.bfloat16)
     for name, module in plain.named_modules():
-        if isinstance(module, torch.nn.Linear) and name != "lm_head":
+        if isinstance(module, torch.nn.Linear) and name != "lm_head" and base.quantization != "none":
             module.weight.data = round_trip(module.weight.data, base.quantization)
     return plain.to(base.model.dtype)

@@ -37,6 +37,8 @@ def closing_lines(board: Leaderboard) -> list[str]:
     for trial in board.trials:
         if trial.status in {"failed", "diverged", "out_of_memory"}:
             lines.append(f"{trial.trial_id} {trial.status}: {_one_line(trial.reason)}")
+    if counts.keys() & {"interrupted", "unfinished"}:
+        lines.append("the search is not complete: the same `raykft tune` command continues it")
     winner = board.winner
     if winner is None:
         lines.append("no trial has a score yet")

@@ -52,7 +52,8 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
 def _run(
     config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, todo: int, *, first: bool, console: Console
 ) -> None:
-    embedded = cluster.connect(config.resources.address)
+    owned = cluster.connect(config.resources.address)
+    embedded = cluster.is_embedded(config.resources.address)
     try:
         with _Crew(config, domain, paths, useful_trials=max(1, todo), embedded=embedded, console=console) as crew:
             crew.score_base()
@@ -60,7 +61,8 @@ def _run(
             if not interrupted:
                 crew.report_top()
     finally:
-        cluster.disconnect()
+        if owned:
+            cluster.disconnect()
 
 
 def _unreported(records: Sequence[TrialRecord], domain: Domain, config: ExperimentConfig) -> list[TrialRecord]:

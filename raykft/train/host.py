@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raykft.errors import RaykftError
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.train.recipe import EpochReport, Recipe
 
@@ -32,6 +33,14 @@ class TrainingHost:
     """The actor class (`ray.remote` is applied by the driver). Heavy imports happen in the actor's process only."""
 
     def __init__(self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
+        self._failure: RaykftError | None = None
+        try:
+            self._start(settings, train_rows, distractors)
+        except RaykftError as error:
+            # Raised from `info`: an error in an actor's constructor reaches the driver as text only.
+            self._failure = error
+
+    def _start(self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
         started = time.monotonic()
         # Before torch starts its pool: a second thread per host makes two hosts on two cores slower, not faster.
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)
@@ -67,7 +76,13 @@ class TrainingHost:
         }
 
     def info(self) -> dict[str, Any]:
-        """Facts about the loaded model, for environment.json and cache keys."""
+        """Facts about the loaded model, for environment.json and cache keys.
+
+        Raises:
+            RaykftError: the model could not be loaded, or the rows could not be encoded.
+        """
+        if self._failure is not None:
+            raise self._failure
         return self._info
 
     def tokens_trained(self) -> int:

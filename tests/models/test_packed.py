@@ -57,6 +57,19 @@ def test_without_adapters_it_is_the_quantized_base_model(packed: PackedModel) ->
         torch.testing.assert_close(logits(packed, None, row), expected.float(), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("quantization", ["int8", "none"])
+def test_the_other_quantizations_load(tiny_model_dir: Path, quantization: str) -> None:
+    source = resolve_model(str(tiny_model_dir))
+    loaded = PackedModel(load_base(source, quantization=quantization, residency="auto", device=CPU))
+    row = ROWS[0]
+    torch.testing.assert_close(
+        logits(loaded, None, row),
+        reference_model(loaded.base)(torch.tensor([row])).logits[0].float(),
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
 def test_nf4_rounds_to_sixteen_levels_a_block() -> None:
     weight = torch.randn(8, 64, dtype=torch.float32)
     rounded = round_trip(weight, "nf4")
