@@ -91,8 +91,12 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     problems += [
         f"{data.probes}: premise pair {p!r} lacks its yes/no twin" for p, sides in twins.items() if len(sides) < 2
     ]
-    if not any(p.split == "select" for p in domain.probes):
-        problems.append(f"{data.probes}: no probe has split 'select', so trials could not be compared")
+    splits = {"select", *(p.split for p in domain.probes)}
+    for split in sorted(splits):
+        if not any(p.split == split and p.level >= 2 for p in domain.probes):
+            problems.append(
+                f"{data.probes}: no probe of level 2 to 5 has split {split!r}, so knowledge could not be scored"
+            )
     return problems
 
 

@@ -10,6 +10,7 @@ import ray
 from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample
+from raykft.leaderboard.store import read_trials
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl, write_json
 from raykft.search.names import NUMBER, sample_of, trial_name
 from raykft.search.progress import Progress
@@ -32,7 +33,6 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         self._broker = broker
         self._hosts = hosts
         self._progress = progress
-        self.interrupted = False
 
     def __reduce__(self) -> Any:
         # Tune pickles callbacks into its snapshot; a terminal and actor handles do not belong there.
@@ -75,11 +75,8 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
     def _write_stopped(self, trial: Any, name: str, files: TrialPaths) -> None:
         row = _last_row(files)
         at = f"after epoch {row.get('epoch', 0)} of {self._applied(trial).train.epochs}"
-        if self.interrupted:
-            status, reason = "interrupted", f"the run was interrupted {at}"
-        else:
-            status, reason = "stopped", f"stopped early by {self._config.search.scheduler} {at}"
-        write_result(files, name, sample_of(trial.config), row, status=status, reason=reason)
+        reason = f"stopped early by {self._config.search.scheduler} {at}"
+        write_result(files, name, sample_of(trial.config), row, status="stopped", reason=reason)
 
     def _release(self, name: str) -> None:
         # The trial does both itself unless its process was killed; both are harmless when repeated.
@@ -92,6 +89,19 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
 
     def _name(self, trial: Any) -> str:
         return trial_name(trial.config[NUMBER], self._applied(trial))
+
+
+def mark_interrupted(paths: ExperimentPaths) -> None:
+    """Say of every trial that was running when the user stopped the search how far it came.
+
+    Tune ends an interrupted run without telling callbacks of the trials it ends.
+    """
+    for trial in read_trials(paths):
+        if trial.status == "unfinished":
+            files = paths.trial(trial.trial_id)
+            reason = f"the run was interrupted after epoch {trial.epoch} of {trial.epochs}"
+            write_result(files, trial.trial_id, trial.sample, _last_row(files), status="interrupted", reason=reason)
+            shutil.rmtree(files.checkpoint, ignore_errors=True)
 
 
 def _last_row(files: TrialPaths) -> dict[str, Any]:

@@ -207,7 +207,7 @@ class _Crew:
         import ray
         from ray import tune as ray_tune
 
-        from raykft.search.callbacks import DriverCallback
+        from raykft.search.callbacks import DriverCallback, mark_interrupted
         from raykft.search.progress import Progress
         from raykft.search.scheduler import make_scheduler
         from raykft.search.searcher import make_searcher, open_storage
@@ -248,11 +248,13 @@ class _Crew:
         )
 
         def on_interrupt() -> None:
-            callback.interrupted = stopper.interrupted = True
+            stopper.interrupted = True
             self.console.print("stopping: what is finished is kept; press Ctrl-C again to stop at once")
 
         with progress, _interrupt(on_interrupt):
             tuner.fit()
+        if stopper.interrupted:
+            mark_interrupted(self.paths)
         return stopper.interrupted
 
     def report_top(self) -> None:

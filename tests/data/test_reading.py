@@ -154,9 +154,10 @@ class TestDomain:
             ({"level": 0}, "level 0 belongs into `data.general`"),
             ({"pattern": "("}, "pattern is not a valid regular expression"),
             ({"slot": "CEO"}, "exactly one group"),
+            ({"level": 1}, "no probe of level 2 to 5 has split 'select'"),
             ({"kind": "premise"}, "needs `polarity`"),
             ({"kind": "premise", "polarity": "no", "pair_id": "x"}, "pair 'x' lacks its yes/no twin"),
-            ({"split": "report"}, "no probe has split 'select'"),
+            ({"split": "report"}, "no probe of level 2 to 5 has split 'select'"),
         ],
     )
     def test_contradictions_are_named(

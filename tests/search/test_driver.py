@@ -29,11 +29,15 @@ def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
 
     def cut(name: str, keep: int) -> None:
         lines = (PACKAGE_DATA / "en-small" / name).read_text(encoding="utf-8").splitlines()
-        chosen = [json.loads(line) | {"max_new_tokens": 4} for line in lines if '"premise"' not in line]
-        by_split = [[row for row in chosen if row["split"] == split][:keep] for split in ("select", "report")]
-        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for rows in by_split for row in rows))
+        rows = [json.loads(line) | {"max_new_tokens": 4} for line in lines]
+        groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for row in rows:
+            if row["level"] < 3 and row["kind"] == "recall":
+                groups.setdefault((row["split"], row["level"]), []).append(row)
+        chosen = [row for group in groups.values() for row in group[:keep]]
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in chosen))
 
-    cut("probes.jsonl", 12)
+    cut("probes.jsonl", 6)
     cut("general.jsonl", 4)
     assert len(read_records(tmp_path / "probes.jsonl", Probe)) == 24
     experiment["data"] |= {"probes": "probes.jsonl", "general": "general.jsonl"}
@@ -94,21 +98,22 @@ def test_a_search_ends_with_a_ranked_leaderboard_and_is_continued(
 def test_a_diverged_trial_is_a_typed_outcome_and_the_others_go_on(
     embedded_ray: None, tmp_path: Path, small: dict[str, Any]
 ) -> None:
-    small["search"] |= {"trials": 3, "scheduler": "none", "points": [{"train.learning_rate": 1.0}]}
-    small["search"]["space"] = {"train.learning_rate": {"choice": [1e-3, 1.0]}, "adapter.rank": {"choice": [2, 4]}}
-    # Scale the adapter until a step with the large rate overflows; the small one stays finite.
-    small["adapter"] = {"alpha_ratio": 1000.0}
-    small["train"] |= {"max_grad_norm": 1e30, "epochs": 2}
-    tree = small | {"name": "diverge"}
-    config = configure(tmp_path, tree)
-    board = tune(config, Console(quiet=True))
-    statuses = {t.status for t in board.trials}
-    assert len(board.trials) == 3
-    assert statuses <= {"ok", "diverged"}
-    for trial in board.trials:
-        if trial.status == "diverged":
-            assert "became" in trial.reason
-            assert trial.rank is None
+    # Weight decay multiplies the weights by 1 - rate * decay: to infinity for a rate of 1, not for the tiny one.
+    small["train"] |= {"weight_decay": 1e30, "epochs": 2}
+    small["search"] |= {
+        "trials": 2,
+        "scheduler": "none",
+        "space": {"train.learning_rate": {"choice": [1e-31, 1.0]}},
+        "points": [{"train.learning_rate": 1.0}, {"train.learning_rate": 1e-31}],
+    }
+    board = tune(configure(tmp_path, small | {"name": "diverge"}), Console(quiet=True))
+    status = {t.sample["train.learning_rate"]: t for t in board.trials}
+    assert status[1e-31].status == "ok"
+    assert status[1.0].status == "diverged"
+    assert "became" in status[1.0].reason
+    assert status[1.0].rank is None
+    study = optuna.load_study(study_name="diverge", storage=f"sqlite:///{ExperimentPaths(board.directory).study}")
+    assert sorted(t.state.name for t in study.trials) == ["COMPLETE", "FAIL"]
 
 
 def test_a_row_too_long_for_max_length_stops_before_any_trial(
