@@ -20,7 +20,7 @@ from raykft.data.split import split_of
 
 FOLDER = Path(demo.__file__).parent
 FILES = [f"{folder}/{name}.jsonl" for folder in ("en", "en-small") for name in ("facts", "train", "probes")]
-PINNED = "ca58adb2b6c028ff557d71da85c0a44fcf5bbb4cf5ee09a595dff0c89b95c838"
+PINNED = "ab3f27c0209e7121e6cb64ed6ac983fe1a8e95dc2f840093d82ba774dade2adf"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ SUBJECT: Final = "Velmora Tidal Works"
 SMALL_GROUPS: Final = words(
     "chief origin firsts test-site factory overseas hull blades railway ferry logo motto charity university pet"
 )
-SHORT_TOKENS: Final = 24
+SHORT_TOKENS: Final = 32
 LONG_TOKENS: Final = 48
 _TYPES: Final[dict[str, ValueType]] = {
     "person": "person",
