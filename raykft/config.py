@@ -314,9 +314,6 @@ def _split_path(dotted: str) -> list[str]:
     return dotted.split(".")
 
 
-SEARCHABLE = ("adapter", "train", "data.distractor_ratio")
-
-
 def searchable_paths() -> list[str]:
     """The config paths a search space may name, e.g. `adapter.rank`."""
     sections: dict[str, type[BaseModel]] = {"adapter": AdapterConfig, "train": TrainConfig}

@@ -71,7 +71,7 @@ def run_trial(
         TrialError: the trial diverged, ran out of memory, or a requested layer was not trained.
     """
     recipe = recipe_of(config)
-    write_json(paths.config, {"trial_id": trial_id, "sample": sample, "config": config.resolved()})
+    write_trial_config(paths, trial_id, sample, config)
     started = time.monotonic()
     modules = host.attach(trial_id, recipe, checkpoint)
     ahead = ThreadPoolExecutor(1, thread_name_prefix="next-epoch")
@@ -81,13 +81,13 @@ def run_trial(
             row = {"epochs": recipe.epochs} | _row(epoch, started) | scorer.rung(trial_id)
             if epoch.epoch < recipe.epochs:
                 row |= {"score": row["rung_score"], "final": False}
+                host.save_checkpoint(trial_id, paths.checkpoint)
             else:
                 _check_trained(host, trial_id, modules)
                 full = scorer.full(trial_id, "select")
                 row |= full.metrics | {"final": True}
                 write_jsonl(paths.probe_results, (r.as_dict() for r in full.results))
             host.save_adapter(trial_id, paths.adapter)
-            host.save_checkpoint(trial_id, paths.checkpoint)
             append_jsonl(paths.metrics, row)
             if row["final"]:
                 write_result(paths, trial_id, sample, row, status="ok")
@@ -133,6 +133,11 @@ def recipe_of(config: ExperimentConfig) -> Recipe:
 def complete(row: dict[str, Any]) -> dict[str, Any]:
     """`row` with every metric present: Ray Tune aborts a whole experiment when a report lacks one it needs."""
     return {name: float("nan") for name in METRICS} | row
+
+
+def write_trial_config(paths: TrialPaths, trial_id: str, sample: dict[str, Any], config: ExperimentConfig) -> None:
+    """Write `config.json`, the first file of a trial."""
+    write_json(paths.config, {"trial_id": trial_id, "sample": sample, "config": config.resolved()})
 
 
 def write_result(

@@ -99,11 +99,12 @@ class Evaluator:
     def base(self, model: Answerer, *, facts_in_context: bool) -> BaseScores:
         """Score the base model on both splits, closed-book and (the oracle) with the needed facts in the prompt."""
         base = BaseScores()
+        running_text = self._running_text(model, None)  # the same passages for both splits
         for split in _splits(self.suite.probes):
             probes = self._probes(split)
             metrics, results = self._ask(model, None, probes)
             general, general_results = self._general(model, None, split)
-            base.metrics[split] = metrics | general | self._running_text(model, None)
+            base.metrics[split] = metrics | general | running_text
             base.answers |= {r.id: r.answer for r in [*results, *general_results]}
             if facts_in_context:
                 base.oracle[split], _ = self._ask(model, None, probes, contexts=True)

@@ -11,10 +11,10 @@ from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample
 from raykft.leaderboard.store import read_trials
-from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl, write_json
+from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
 from raykft.search.names import NUMBER, sample_of, trial_name
 from raykft.search.progress import Progress
-from raykft.trial import write_result
+from raykft.trial import write_result, write_trial_config
 
 
 class DriverCallback(tune.Callback):  # type: ignore[misc]
@@ -61,14 +61,7 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         if not files.result.is_file():
             write_result(files, name, sample_of(trial.config), _last_row(files), status="failed", reason=_reason(trial))
         if not files.config.is_file():  # it failed before it could write its first file
-            write_json(
-                files.config,
-                {
-                    "trial_id": name,
-                    "sample": sample_of(trial.config),
-                    "config": self._applied(trial).resolved(),
-                },
-            )
+            write_trial_config(files, name, sample_of(trial.config), self._applied(trial))
         self._release(name)
         self._progress.ended(name, read_json(files.result))
 

@@ -5,6 +5,7 @@ Runs in a process of its own and imports neither torch nor transformers; the wor
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,6 @@ class Broker:
 
     async def acquire(self, trial_id: str) -> str:
         """A host with a free slot, the least loaded first. The same trial asking again gets the same host."""
-        import asyncio
-
         while trial_id not in self._leases:
             name = min(self._load, key=lambda host: self._load[host])
             if self._load[name] < self._slots:
