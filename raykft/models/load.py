@@ -23,6 +23,7 @@ class BaseModel:
     quantization: str
     residency: str
     device: torch.device
+    both_orders: bool  # keep every weight in both memory orders (see raykft.models.lowrank)
 
 
 def pick_device(device: str) -> torch.device:
@@ -66,7 +67,7 @@ def load_base(source: ModelSource, *, quantization: str, residency: str, device:
     # train() rather than eval(): see raykft.models.quantize; attention and hidden dropout are zero in causal models.
     model.train()
     _refuse_dropout(model)
-    return BaseModel(model, tokenizer, source, quantization, residency, device)
+    return BaseModel(model, tokenizer, source, quantization, residency, device, both_orders(model, device))
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
@@ -77,6 +78,17 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" or torch.cpu._is_amx_tile_supported():
         return torch.bfloat16
     return torch.float32
+
+
+def both_orders(model: torch.nn.Module, device: torch.device) -> bool:
+    """Whether weights are kept in both memory orders: fp32 weights on a CPU, of which a second copy is small.
+
+    Small is an eighth of the machine's memory, whatever of it is free just now: the choice changes the last bits of a
+    product, and a trial should not depend on what else runs.
+    """
+    weights_bytes = sum(p.numel() * p.element_size() for p in model.parameters())
+    is_fp32 = next(model.parameters()).dtype is torch.float32
+    return device.type == "cpu" and is_fp32 and weights_bytes < psutil.virtual_memory().total / 8
 
 
 def choose_residency(residency: str, quantization: str, device: torch.device) -> str:

@@ -23,8 +23,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from raykft.errors import ModelError
+from raykft.models.head import head_nll
 from raykft.models.load import BaseModel
-from raykft.models.targets import adaptable_modules, resolve_preset
+from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
+from raykft.models.targets import HEAD, adaptable_modules, resolve_preset
 
 ATTENTION_NAME = "raykft_packed"
 
@@ -73,23 +75,16 @@ class Router:
     dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
 
 
-@dataclass(eq=False)
-class LoraPair:
-    """`A` [rank, in] and `B` [out, rank], fp32; the layer adds `scale * x Aᵀ Bᵀ`, `scale = alpha / rank`."""
-
-    A: nn.Parameter
-    B: nn.Parameter
-    scale: float
-
-
 class PackedLinear(nn.Module):
     """A frozen linear layer with any number of adapters, one per slot (kernel `loop`: slot after slot)."""
 
-    def __init__(self, base: nn.Linear, router: Router) -> None:
+    def __init__(self, base: nn.Linear, router: Router, *, both_orders: bool) -> None:
         super().__init__()
         self.base = base
         self.router = router
         self.pairs: dict[int, LoraPair] = {}
+        # A bitsandbytes layer multiplies its packed weight itself.
+        self.frozen = FrozenWeight(base, both_orders=both_orders) if type(base) is nn.Linear else None
 
     @property
     def weight(self) -> torch.Tensor:
@@ -97,30 +92,31 @@ class PackedLinear(nn.Module):
         return self.base.weight
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = self.base(x)
-        segments = self.router.segments
-        if not any(segment.slot in self.pairs for segment in segments):
-            return y
-        x_TD, y_TD = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
-        if len(segments) == 1:
-            return self._adapted(x_TD, y_TD, segments[0].slot).view_as(y)
-        # `split`, not slices: the gradient of a slice is written into a zeroed tensor of the whole size.
-        sizes = [segment.stop - segment.start for segment in segments]
-        parts = zip(torch.split(x_TD, sizes), torch.split(y_TD, sizes), segments, strict=True)
-        return torch.cat([self._adapted(x_nD, y_nD, segment.slot) for x_nD, y_nD, segment in parts]).view_as(y)
+        x_TD = x.reshape(-1, x.shape[-1])
+        parts = self.parts(x_TD)
+        if self.frozen is not None:
+            y_TE = adapted_product(self.frozen, x_TD, parts)
+        else:
+            y_TE = self.base(x_TD)
+            if parts:
+                y_TE = add_lowrank(y_TE, x_TD, parts)
+        return y_TE.view(*x.shape[:-1], y_TE.shape[-1])
 
-    def _adapted(self, x: torch.Tensor, y: torch.Tensor, slot: int | None) -> torch.Tensor:
-        """The rows of one segment, with its slot's low-rank product added."""
-        pair = self.pairs.get(slot) if slot is not None else None
-        if slot is None or pair is None:
-            return y
-        x = x.to(pair.A.dtype)
-        if slot in self.router.dropout:
-            rate, generator = self.router.dropout[slot]
-            x = x * (torch.rand(x.shape, generator=generator, device=x.device) >= rate) / (1 - rate)
-        # Scaling the rank-sized factor and adding inside the product spares three passes over [T, features].
-        scaled = F.linear(x, pair.A) * pair.scale
-        return torch.addmm(y.to(pair.B.dtype), scaled, pair.B.t()).to(y.dtype)
+    def parts(self, x_TD: torch.Tensor) -> list[Part]:
+        """The segments whose slot adapts this layer, with the dropout factors of their rows."""
+        parts = []
+        for slot, start, stop in self.router.segments:
+            pair = self.pairs.get(slot) if slot is not None else None
+            if slot is None or pair is None:
+                continue
+            keep = None
+            if slot in self.router.dropout:
+                rate, generator = self.router.dropout[slot]
+                shape = (stop - start, x_TD.shape[1])
+                drawn = torch.rand(shape, generator=generator, device=x_TD.device)
+                keep = (drawn >= rate).to(x_TD.dtype) / (1 - rate)
+            parts.append(Part(start, stop, pair, keep))
+        return parts
 
 
 class PackedModel:
@@ -133,7 +129,7 @@ class PackedModel:
         model = base.model
         self.layers: dict[str, PackedLinear] = {}
         for name in adaptable_modules(model):
-            layer = PackedLinear(model.get_submodule(name), self.router)
+            layer = PackedLinear(model.get_submodule(name), self.router, both_orders=base.both_orders)
             parent = model.get_submodule(name.rpartition(".")[0])
             setattr(parent, name.rpartition(".")[2], layer)
             self.layers[name] = layer
@@ -223,6 +219,23 @@ class PackedModel:
         if self.softcap:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return list(torch.split(logits, sizes))
+
+
+    def nll(
+        self,
+        hidden: Sequence[tuple[int, torch.Tensor]],
+        targets: Sequence[torch.Tensor],
+        dropout: dict[int, tuple[float, torch.Generator]] | None = None,
+    ) -> torch.Tensor:
+        """Summed negative log-likelihood `[S]` of every slot's targets `[n]` after its states `[n, D]`, in nats."""
+        head = self.layers[HEAD]
+        sizes = [rows.shape[0] for _, rows in hidden]
+        states = torch.cat([rows for _, rows in hidden])
+        if head.frozen is None:
+            raise ModelError("the output head is quantized; raykft quantizes every layer but the head")
+        with self.route(list(_segments([slot for slot, _ in hidden], sizes)), dropout=dropout):
+            parts = head.parts(states)
+        return head_nll(head.frozen, states, torch.cat(list(targets)), sizes, parts, self.softcap)
 
 
 def _segments(slots: Sequence[int | None], sizes: Sequence[int]) -> Iterator[Segment]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 
 from raykft.data.encode import IGNORE
 from raykft.models.packed import PackedModel
@@ -32,13 +31,10 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
         supervised = shifted != IGNORE
         rows.append((slot.number, states[:, :-1][supervised.to(states.device)]))
         targets.append(shifted[supervised].to(states.device))
-    sums = [
-        F.cross_entropy(logits, target, reduction="sum")
-        for logits, target in zip(packed.logits(rows), targets, strict=True)
-    ]
-    weighted = [total / slot.window_tokens for total, slot in zip(sums, slots, strict=True)]
-    torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
-    values = torch.stack([s.detach() for s in sums]).tolist()
+    sums = packed.nll(rows, targets, dropout)
+    windows = torch.tensor([slot.window_tokens for slot in slots], device=sums.device)
+    (sums / windows).sum().backward()  # type: ignore[no-untyped-call]
+    values = sums.detach().tolist()
     losses = {}
     for slot, value, target in zip(slots, values, targets, strict=True):
         losses[slot.number] = value / target.numel()
