@@ -76,6 +76,47 @@ def tune(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006 (
 
 
 @app.command()
+def evaluate(
+    adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="a PEFT adapter directory, trained anywhere")],
+    config: Annotated[Path, typer.Option("--config", metavar="CONFIG", help="the experiment's YAML file")],
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Score any PEFT adapter on CONFIG's probes; its leaderboard is NAME-evaluated."""
+    from raykft.config import load_config
+    from raykft.leaderboard.render import print_board
+    from raykft.search.adapter import evaluate as run
+
+    console = _console()
+    board = run(adapter, load_config(config, overrides), console=console)
+    console.print()
+    print_board(board, console)
+
+
+@app.command()
+def confirm(
+    directory: Directory,
+    top: Annotated[int, typer.Option(help="how many of the best trials")] = 3,
+    seeds: Annotated[int, typer.Option(help="seeds in all, the trial's own among them")] = 3,
+) -> None:
+    """Train the best trials again with other seeds and show the spread of their scores."""
+    from raykft.leaderboard.render import print_board
+    from raykft.search.confirm import confirm as run
+
+    console = _console()
+    board = run(directory, top=top, seeds=seeds, console=console)
+    console.print()
+    print_board(board, console)
+
+
+@app.command()
+def report(directory: Directory) -> None:
+    """Write report.html: tables, plots and wrong answers on one page that needs no network."""
+    from raykft.leaderboard.report import write_report
+
+    typer.echo(f"wrote {write_report(directory)}")
+
+
+@app.command()
 def leaderboard(
     directory: Directory,
     format: Annotated[str, typer.Option("--format", help="table, json, csv or md")] = "table",
@@ -123,29 +164,45 @@ def show(
 def score(
     probes: Annotated[Path, typer.Option("--probes", help="probes, one JSON object a line")],
     answers: Annotated[Path, typer.Option("--answers", help='{"probe_id", "answer", "stopped"?} a line')],
+    facts: Annotated[
+        Path | None, typer.Option("--facts", help="the domain's facts: also count claims that they do not support")
+    ] = None,
     format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> None:
     """Score answers from anywhere, with no model."""
     from raykft.evaluate.score_files import score_files
 
     _check_format(format, ("table", "json"))
-    scores = score_files(probes, answers)
+    scores = score_files(probes, answers, facts)
+    if missing := scores["overall"]["missing"]:
+        typer.echo(f"{missing} of {len(scores['probes'])} probes have no answer; they count as empty ones", err=True)
     if format == "json":
-        typer.echo(json.dumps(scores, ensure_ascii=False, indent=2))
+        # Answers may hold half of a surrogate pair, which JSON can spell and UTF-8 cannot.
+        written = json.dumps(scores, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
+        typer.echo(written.decode())
     else:
         _print_scores(scores)
 
 
 @data_app.command("check")
 def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
-    """Read and validate all data of CONFIG, without a model."""
+    """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
     from raykft.config import load_config
     from raykft.data.domain import load_domain
+    from raykft.data.lint import check_domain
+    from raykft.data.read import raise_problems
+    from raykft.evaluate.scoring import score_answer
 
-    domain = load_domain(load_config(config, overrides))
+    settings = load_config(config, overrides)
+    domain = load_domain(settings)
     for name, count in domain.counts().items():
         typer.echo(f"{name:12} {count}")
-    typer.echo("no problems found")
+    report = check_domain(domain, score_answer, allow_contamination=settings.data.allow_contamination)
+    warnings = report.lines("warning")
+    for warning in warnings:
+        typer.echo(f"warning: {warning}")
+    raise_problems(report.lines("error"))
+    typer.echo(f"no problems found, {len(warnings)} warnings")
 
 
 def _console() -> Any:
@@ -177,4 +234,5 @@ def _print_scores(scores: dict[str, Any]) -> None:
             figures = "  ".join(f"{entry[key]:7.3f}" for key in ("score", "correct", "clean"))
             typer.echo(f"{level:5}  {entry['n']:3}  {figures}")
     for name, value in scores["overall"].items():
-        typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {json.dumps(value)}")
+        if value is not None:
+            typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {json.dumps(value)}")

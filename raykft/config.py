@@ -46,7 +46,10 @@ class RowSource(_Section):
 
 
 class DataConfig(_Section):
-    """The domain (facts, training rows, probes), the distractors mixed in and the general sets for forgetting."""
+    """The domain (facts, training rows, probes), the distractors mixed in and the general sets for forgetting.
+
+    `allow_contamination` lets a run start although rows give probes away; its leaderboard is marked CONTAMINATED.
+    """
 
     facts: str
     train: RowSource
@@ -56,6 +59,15 @@ class DataConfig(_Section):
     passages: str | None = None
     distractor_ratio: float = Field(0.0, ge=0, le=1000)
     system_prompt: str | None = None
+    plain_prompt: str = "Question: {question}\nAnswer:"  # for base models that have no chat template
+    allow_contamination: bool = False
+
+    @field_validator("plain_prompt")
+    @classmethod
+    def _asks_the_question(cls, value: str) -> str:
+        if value.count("{question}") != 1 or value.endswith("{question}"):
+            raise ValueError("must contain {question} once, and text after it that leads in the answer")
+        return value
 
     @field_validator("train", "distractors", mode="before")
     @classmethod
@@ -153,7 +165,7 @@ class EvaluateConfig(_Section):
     rung_passages: int = Field(1, ge=0)
     report_top: int = Field(5, ge=1)
     batch_size: int = Field(64, ge=1, le=65536)
-    facts_in_context: bool = True
+    baselines: tuple[Literal["facts_needed", "facts_all", "bm25"], ...] = ("facts_needed", "facts_all", "bm25")
 
 
 class ResourcesConfig(_Section):

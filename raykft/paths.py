@@ -65,6 +65,10 @@ class ExperimentPaths:
         return self.root / "data_manifest.json"
 
     @property
+    def contamination(self) -> Path:
+        return self.root / "contamination.json"
+
+    @property
     def baselines(self) -> Path:
         return self.root / "baselines"
 

@@ -129,7 +129,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The score of one answer. `score`, `overgeneration` (length ratio) and `repetition` are fractions/ratios."""
+    """The score of one answer. `score`, `overgeneration` (length ratio) and `repetition` are fractions/ratios.
+
+    A probe with a `pattern` keeps the two factors of its score: `compliant`, the form, and `content`, all key facts
+    and nothing wrong. `unsupported` are claims that nothing in the domain supports, None where they were not looked
+    for. `unchecked` says which regular expression of the probe did not finish on the answer.
+    """
 
     id: str
     level: int
@@ -145,6 +150,9 @@ class ProbeResult:
     stopped: bool | None = None
     compliant: bool | None = None
     answer: str = ""
+    content: bool | None = None
+    unsupported: tuple[str, ...] | None = None
+    unchecked: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON-ready data."""

@@ -90,7 +90,7 @@ def run_trial(
             host.save_adapter(trial_id, paths.adapter)
             append_jsonl(paths.metrics, row)
             if row["final"]:
-                write_result(paths, trial_id, sample, row, status="ok")
+                write_result(paths, trial_id, sample, row, status="ok", passage_nats=full.passage_nats)
                 report(complete(row))
                 return
             # The next epoch begins while the scheduler thinks: a slot that waits for it idles, and what a stopped
@@ -148,6 +148,7 @@ def write_result(
     *,
     status: str,
     reason: str = "",
+    passage_nats: dict[str, float] | None = None,
 ) -> None:
     """Write `result.json`, the last file of a trial."""
     # The score of an unfinished trial is its rung score; calling it a score beside full ones would mislead.
@@ -163,6 +164,7 @@ def write_result(
             "sample": sample,
             **progress,
             "metrics": metrics,
+            "passage_nats": passage_nats or {},
         },
     )
 

@@ -42,6 +42,12 @@ DOORS = {
     "yaml": ("config",),
     "typer": ("cli",),
     "datasets": ("data",),
+    "bm25s": ("evaluate",),
+    "sacrebleu": ("evaluate",),
+    "rouge_score": ("evaluate",),
+    "lm_eval": ("models",),
+    "plotly": ("leaderboard",),
+    "jinja2": ("leaderboard",),
 }
 MAX_LINES, MAX_FUNCTION_LINES = 500, 80
 

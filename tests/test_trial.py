@@ -12,8 +12,9 @@ from tests_support import experiment_tree, write_config
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.errors import DivergedError, TrialError
-from raykft.evaluate.evaluator import BaseScores, Evaluator, FullScores, Objective, Suite
+from raykft.evaluate.evaluator import FACTS_NEEDED, BaseScores, Evaluator, FullScores, Objective, Suite
 from raykft.evaluate.metrics import METRICS
+from raykft.evaluate.retrieval import Contexts
 from raykft.paths import TrialPaths, read_json, read_jsonl
 from raykft.records import Split
 from raykft.testing.fakes import FakeHost
@@ -31,7 +32,8 @@ class Scorer:
     def __init__(self, host: FakeHost, domain: Domain) -> None:
         suite = Suite(domain.facts, domain.probes, domain.general, domain.passages)
         self.evaluator, self.host = Evaluator(suite, Objective()), host
-        self.base: BaseScores = self.evaluator.base(host, facts_in_context=True)
+        contexts = {FACTS_NEEDED: Contexts(domain.facts, max_tokens=0).needed}
+        self.base: BaseScores = self.evaluator.base(host, contexts)
 
     def rung(self, trial_id: str) -> dict[str, float]:
         return self.evaluator.rung(self.host, trial_id, self.base)
@@ -73,6 +75,9 @@ def test_a_model_that_knows_everything_scores_one_and_forgets_nothing(setup: Any
     assert result["status"] == "ok"
     assert result["sample"] == {"adapter.rank": 4}
     assert result["metrics"]["level_2"] == 1
+    assert result["passage_nats"] == {p.id: len(p.text) for p in setup[1].passages}
+    written = {row["id"] for row in read_jsonl(paths.probe_results)}
+    assert written == {p.id for p in (*setup[1].probes, *setup[1].general) if p.split == "select"}
 
 
 def test_forgetting_everything_general_is_penalized(setup: Any, tmp_path: Path) -> None:
@@ -80,9 +85,11 @@ def test_forgetting_everything_general_is_penalized(setup: Any, tmp_path: Path) 
     general = {p.question for p in setup[1].general}
     host = FakeHost(lambda trial, q: ("" if q in general else answers.get(q, "")) if trial else answers.get(q, ""))
     final = run(setup, host, tmp_path)[0][-1]
-    # Half of forgetting is accuracy (all lost), half fluency (unchanged): F = 0.5.
-    assert final["forgetting"] == pytest.approx(0.5)
-    assert final["score"] == pytest.approx(final["gain"] - 5 * (0.5 - 0.05))
+    # All answers and instructions are lost, no fluency is; the fake cannot choose, so choices do not count.
+    assert (final["recall_loss"], final["instruct_loss"], final["fluency_loss"]) == (1, 1, 0)
+    assert final["general_lost"] == 1
+    assert final["forgetting"] == pytest.approx(2 / 3)
+    assert final["score"] == pytest.approx(final["gain"] - 5 * (2 / 3 - 0.05))
 
 
 def test_every_report_carries_every_metric(setup: Any, tmp_path: Path) -> None:
@@ -99,7 +106,8 @@ def test_every_report_carries_every_metric(setup: Any, tmp_path: Path) -> None:
 def test_the_rung_score_follows_the_right_answers_probability(setup: Any, tmp_path: Path) -> None:
     unsure = run(setup, FakeHost(), tmp_path / "a")[0][0]
     sure = run(setup, FakeHost(right_probability=lambda trial: 5.0), tmp_path / "b")[0][0]
-    assert unsure["probe_lp"] == pytest.approx(0.25)
+    # 24 paraphrases with four candidates and three pairs of premise twins with two.
+    assert unsure["probe_lp"] == pytest.approx((24 * 0.25 + 6 * 0.5) / 30)
     assert sure["probe_lp"] > 0.99
     worse_than_base = FakeHost(right_probability=lambda trial: -5.0 if trial else 5.0)
     assert run(setup, worse_than_base, tmp_path / "c")[0][0]["rung_score"] < 0

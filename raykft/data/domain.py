@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import regex  # type: ignore[import-untyped]
 
 from raykft.config import DataConfig, ExperimentConfig, RowSource
 from raykft.data.mixture import distractor_count
@@ -15,6 +17,9 @@ from raykft.data.read import raise_problems, read_records
 from raykft.data.sources import read_rows
 from raykft.errors import DataError
 from raykft.records import Fact, Passage, Probe, RowKind, TrainRow
+
+# Patterns come from users. A good one takes microseconds on so short a text, a bad one would take years.
+_LINT_CHARS, _LINT_LETTERS, _LINT_TIMEOUT_S = 200, 16, 0.5
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     for file, probes in ((data.probes, domain.probes), (data.general, domain.general)):
         for probe in probes:
             where = f"{file}: probe {probe.id!r}"
-            if not probe.key_facts or any(not k.any or "" in k.any for k in probe.key_facts):
+            form_is_all = probe.kind == "instruct" and probe.pattern is not None
+            if not (probe.key_facts or form_is_all) or any(not k.any or "" in k.any for k in probe.key_facts):
                 problems.append(f"{where} needs at least one key fact, each with at least one non-empty alias")
             if (probe.level == 0) is not (file == data.general):
                 problems.append(
@@ -83,7 +89,7 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
                 )
             if probe.kind == "premise" and (probe.polarity is None or probe.pair_id is None):
                 problems.append(f"{where} is of kind premise and needs `polarity` and the `pair_id` of its twin")
-            problems += [f"{where}: {name} is not a valid regular expression: {e}" for name, e in _regex_errors(probe)]
+            problems += [f"{where}: {error}" for error in regex_errors(probe)]
     twins: dict[str, set[str | None]] = {}
     for probe in domain.probes:
         if probe.kind == "premise" and probe.pair_id:
@@ -100,17 +106,38 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     return problems
 
 
-def _regex_errors(probe: Probe) -> list[tuple[str, str]]:
+def regex_errors(probe: Probe) -> list[str]:
+    """What is wrong with `pattern` and `slot`: the syntax, the groups, or that a search may not come to an end."""
     errors = []
     for name in ("pattern", "slot"):
+        source = getattr(probe, name)
+        if not source:
+            continue
         try:
-            compiled = re.compile(getattr(probe, name) or "")
-        except re.error as error:
-            errors.append((name, str(error)))
-        else:
-            if name == "slot" and probe.slot and compiled.groups != 1:
-                errors.append((name, f"it must have exactly one group, it has {compiled.groups}"))
+            compiled = regex.compile(source)
+        except (regex.error, RecursionError) as error:
+            errors.append(f"{name} is not a valid regular expression: {error}")
+            continue
+        if name == "slot" and compiled.groups != 1:
+            errors.append(f"slot must have exactly one group, it has {compiled.groups}")
+        if not _finishes(compiled, probe.gold):
+            errors.append(
+                f"{name} takes more than {_LINT_TIMEOUT_S} s on a text of {_LINT_CHARS} characters; "
+                "repeat nothing that repeats itself, such as (a+)+"
+            )
     return errors
+
+
+def _finishes(compiled: regex.Pattern[str], gold: str) -> bool:
+    """Whether searches end on texts that repeat one thing and then fail, on which careless patterns take for ever."""
+    letters = dict.fromkeys(char for char in compiled.pattern if char.isalnum())
+    try:
+        for body in ("a", "A", "0", " ", "あ", "a ", gold or "-", *islice(letters, _LINT_LETTERS)):
+            text = (body * _LINT_CHARS)[:_LINT_CHARS] + "\n!\n"
+            compiled.findall(text, timeout=_LINT_TIMEOUT_S)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _check_distractors(domain: Domain, config: ExperimentConfig) -> None:

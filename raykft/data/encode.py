@@ -13,7 +13,7 @@ from raykft.errors import DataError
 from raykft.records import TrainRow
 
 IGNORE = -100
-PLAIN_PROMPT = "Question: {question}\nAnswer:"  # for base models that have no chat template
+PLAIN_PROMPT = "Question: {question}\nAnswer:"  # for base models without a chat template (`data.plain_prompt`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,15 @@ class EncodedRow:
 class PromptFormat:
     """How questions become prompts for one tokenizer. `stop_ids` end a generated answer."""
 
-    def __init__(self, tokenizer: Any, system_prompt: str | None = None, extra_stop_ids: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        system_prompt: str | None = None,
+        extra_stop_ids: Iterable[int] = (),
+        plain_prompt: str = PLAIN_PROMPT,
+    ) -> None:
         self.tokenizer = tokenizer
+        self.plain_prompt = plain_prompt
         self.system_prompt = system_prompt
         self.has_template = bool(getattr(tokenizer, "chat_template", None))
         eos = tokenizer.eos_token_id
@@ -47,7 +54,7 @@ class PromptFormat:
     def prompt_text(self, question: str) -> str:
         if not self.has_template:
             system = f"{self.system_prompt}\n" if self.system_prompt else ""
-            return system + PLAIN_PROMPT.format(question=question)
+            return system + self.plain_prompt.replace("{question}", question)
         return str(
             self.tokenizer.apply_chat_template(self._messages(question), tokenize=False, add_generation_prompt=True)
         )
@@ -58,7 +65,8 @@ class PromptFormat:
 
     def answer_ids(self, answer: str) -> list[int]:
         """Tokens of the answer without the end-of-turn token, as they follow the prompt."""
-        text = answer if self.has_template else f" {answer}"
+        # Between words of a plain prompt stands a space; after a full-width mark such as 「：」 none is written.
+        text = answer if self.has_template or not self.plain_prompt[-1].isascii() else f" {answer}"
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def decode(self, ids: Sequence[int]) -> str:

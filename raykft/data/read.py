@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from raykft.errors import DataError
 
 T = TypeVar("T")
 MAX_PROBLEMS = 10
+MAX_SHOWN_CHARS = 200
 
 
 def read_records(path: Path, kind: type[T], key: str = "id") -> list[T]:
@@ -30,9 +32,15 @@ def read_records(path: Path, kind: type[T], key: str = "id") -> list[T]:
             continue
         where = f"{path}:{number}"
         try:
-            row: Any = validate_record(json.loads(line), kind)
+            row: Any = validate_record(json.loads(line.decode()), kind)
+        except UnicodeDecodeError as error:
+            problems.append(f"{where} is not UTF-8 text: {error.reason} at byte {error.start} of the line")
+            continue
         except json.JSONDecodeError as error:
             problems.append(f"{where} is not valid JSON: {error.msg} at column {error.colno}")
+            continue
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+            problems.append(f"{where} cannot be read as JSON: {error}")
             continue
         except DataError as error:
             problems += [f"{where} {problem}" for problem in str(error).splitlines()]
@@ -86,13 +94,12 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return _adapters[kind]
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> list[bytes]:
+    """Only line feeds separate records: U+2028 and the like are characters that JSON strings may hold."""
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; check the path in the experiment file's `data` section") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -103,4 +110,6 @@ def _describe(problem: Any, kind: type[Any]) -> str:
         return f"has an unknown field {name!r}; {kind.__name__} has: {', '.join(kind.__dataclass_fields__)}"
     if problem["type"] == "missing" or problem["type"] == "missing_argument":
         return f"lacks the field {name!r}"
-    return f"field {name!r} = {problem['input']!r}: {problem['msg']}"
+    shown = repr(problem["input"])
+    shown = shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[:MAX_SHOWN_CHARS]}…"
+    return f"field {name!r} = {shown}: {problem['msg']}"

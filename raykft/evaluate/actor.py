@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 
 from raykft.errors import ExperimentError
-from raykft.evaluate.evaluator import BaseScores, Evaluator, FullScores, Objective, Suite
+from raykft.evaluate.evaluator import BaseScores, Context, Evaluator, FullScores, Objective, SplitScores, Suite
 from raykft.paths import cache_dir, read_json, write_json
 from raykft.records import Pick, Question, Reply, Split
 
 # Raised when a change to prompts, decoding or scoring makes cached base scores wrong.
-BASE_SCORES_VERSION = 1
+BASE_SCORES_VERSION = 2
 
 
 class ActorProxy:
@@ -47,6 +47,9 @@ class FanOut:
     def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
         return self._deal("text_nats", trial_id, texts)
 
+    def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        return self._deal("drift", trial_id, exchanges)
+
     def _deal(self, method: str, trial_id: str | None, items: Sequence[Any]) -> list[Any]:
         count = len(self._handles)
         hands = [list(items[n::count]) for n in range(count)]
@@ -67,22 +70,25 @@ class EvaluatorActor:
         self._hosts = {name: ActorProxy(handle) for name, handle in hosts.items()}
         self._handles = list(hosts.values())
         self._base: BaseScores | None = None
+        self._contexts: dict[str, Context] = {}
 
-    def prepare(self, key: dict[str, Any], *, facts_in_context: bool) -> tuple[BaseScores, bool]:
+    def prepare(self, key: dict[str, Any], *, contexts: Mapping[str, Context]) -> tuple[BaseScores, bool]:
         """Score the base model, or read its scores from the cache.
 
         Args:
-            key: everything the base's answers depend on besides the probes: model digest, quantization, prompts.
+            key: everything the base's answers depend on besides what it is asked: model digest, quantization, prompts.
+            contexts: what the base model is shown before a probe, by the name of the baseline.
 
         Returns:
             The scores and whether they came from the cache.
         """
-        path = self._cache_path(key | {"facts_in_context": facts_in_context})
+        self._contexts = dict(contexts)
+        path = self._cache_path(key)
         if path.is_file():
             self._base = BaseScores.from_dict(read_json(path))
             return self._base, True
         started = time.monotonic()
-        self._base = self._evaluator.base(FanOut(self._handles), facts_in_context=facts_in_context)
+        self._base = self._evaluator.base(FanOut(self._handles), contexts)
         self._base.seconds = time.monotonic() - started
         write_json(path, self._base.as_dict())
         return self._base, False
@@ -92,6 +98,10 @@ class EvaluatorActor:
 
     def full(self, host: str, trial_id: str, split: Split) -> FullScores:
         return self._evaluator.full(self._hosts[host], trial_id, self._scores(), split)
+
+    def in_context(self, host: str, trial_id: str, name: str) -> SplitScores | None:
+        """An adapter asked with one of the contexts given to `prepare`; None where that does not fit."""
+        return self._evaluator.in_context(self._hosts[host], trial_id, self._scores(), self._contexts[name])
 
     def _scores(self) -> BaseScores:
         if self._base is None:
@@ -105,6 +115,7 @@ class EvaluatorActor:
             key,
             repr(asked.suite),
             *map(repr, (asked.rung_picks, asked.rung_general, asked.rung_passages)),
+            {name: [context(p) for p in asked.suite.probes] for name, context in self._contexts.items()},
         ]
         text = json.dumps([BASE_SCORES_VERSION, *content], sort_keys=True)
         return cache_dir() / "baselines" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"

@@ -1,15 +1,20 @@
 """How a model answers, apart from what it knows: length, repetition, echo, refusal, yes or no.
 
-Every function takes the raw text; `normalize` is cached, so several of them on one answer cost little.
+Every function takes the raw text; `normalize` is cached, so several of them on one answer cost little. What language
+a text is in is seen from the text, not from the probe: a model that answers in another one still repeats itself.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+import zlib
 
 from raykft.evaluate.normalize import CJK, fold, normalize
 from raykft.records import Polarity
+
+# The longest part of an answer that is read; some 40 times what a model may write, and scored in about 50 ms.
+SCORED_CHARS = 20_000
 
 _SENTENCE_END = re.compile(r"(?<=[。！？!?\n])|(?<=\.)\s")
 _HEAD_RATIO = 3
@@ -55,6 +60,7 @@ _AFFIRMATION = re.compile(
     r"\byes\b|\bindeed\b|\b(?:that|this|it|which|statement) ?(?:is|'s|was) (?:correct|right|true)\b"
     r"|\byou(?:'re| are) (?:correct|right)\b|正しいです|その(?:通|とお)り"
 )
+_LIST_MARKER = re.compile(r"^[^\S\n]*[0-9]{1,2}[.)](?=[^\S\n])", re.MULTILINE)
 _QUESTION_END = re.compile(r"(?:\?|か。?)\s*$")
 
 
@@ -71,8 +77,12 @@ def head(answer: str, gold: str) -> str:
 
 
 def overgeneration(answer: str, gold: str) -> float:
-    """Length of the answer over the length of the gold, both normalized; 1 is as long as the gold."""
-    return len(normalize(answer)) / max(1, len(normalize(gold)))
+    """Length of the answer over the length of the gold, both normalized; 1 is as long as the gold.
+
+    What follows the first SCORED_CHARS characters counts as it is written.
+    """
+    rest = max(0, len(answer.rstrip()) - SCORED_CHARS)
+    return (len(normalize(answer[:SCORED_CHARS])) + rest) / max(1, len(normalize(gold)))
 
 
 def repetition(text: str) -> float:
@@ -89,6 +99,12 @@ def repetition(text: str) -> float:
     return 1 - unique / total if total > 0 else 0.0
 
 
+def compression_ratio(text: str) -> float:
+    """UTF-8 bytes over bytes after zlib: about 1 for a sentence, 3 and more for one that is said again and again."""
+    written = text.encode(errors="replace")
+    return len(written) / len(zlib.compress(written)) if written else 0.0
+
+
 def is_japanese(text: str) -> bool:
     """Whether at least a quarter of the characters are Japanese."""
     if text.isascii():
@@ -97,15 +113,27 @@ def is_japanese(text: str) -> bool:
 
 
 def echoes(answer: str, question: str) -> bool:
-    """Whether the answer starts with (at least four fifths of) the question."""
+    """Whether the answer starts with (at least four fifths of) the question.
+
+    A Japanese question asks at its end, and a good answer may begin with all that comes before: there the whole
+    question must be repeated, but for a closing か.
+    """
     asked = normalize(question)
-    start = asked[: max(_ECHO_MIN_CHARS, int(_ECHO_FRACTION * len(asked)))]
+    if is_japanese(asked):
+        start = asked.removesuffix("か")
+    else:
+        start = asked[: max(_ECHO_MIN_CHARS, int(_ECHO_FRACTION * len(asked)))]
     return bool(start) and normalize(answer).startswith(start)
 
 
 def refuses(answer: str, gold: str = "") -> bool:
     """Whether the head of the answer says that it is not known or cannot be answered."""
     return bool(_REFUSAL.search(fold(head(answer, gold))))
+
+
+def without_list_markers(text: str) -> str:
+    """The text without the numbers that count its own lines, which claim nothing."""
+    return _LIST_MARKER.sub("", text)
 
 
 def newline_tail(text: str, at_least: int = _NEWLINE_TAIL_CHARS) -> bool:

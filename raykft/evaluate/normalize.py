@@ -21,15 +21,19 @@ CJK = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\
 WORD_CHAR = rf"[^\W_{CJK}]"
 
 _CACHE_SIZE = 8192
+_CACHED_CHARS = 1000  # a full cache of longer texts would hold hundreds of megabytes
+_LONG_CACHE_SIZE = 8
 _MAX_PASSES = 12
 
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–−﹣－"), "-")  # the long vowel mark ー is a letter and stays
 _CLAUSE_DASHES = dict.fromkeys(map(ord, "—―"), ";")  # never a minus sign: "staff —320" is not -320
 _TILDES = dict.fromkeys(map(ord, "〜～∼"), "~")
 _QUOTES = dict.fromkeys(map(ord, "“”„«»『』「」"), '"') | dict.fromkeys(map(ord, "‘’`´"), "'")
+# Soft hyphens, zero-width spaces and joiners, byte order marks: nobody sees them, so no alias may break on them.
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 # Stands for the hyphens of a date token while the others are removed; private, so never part of a text.
 _JOINT = "\ue000"
-_FOLD = _DASHES | _CLAUSE_DASHES | _TILDES | _QUOTES | {ord(_JOINT): " "}
+_FOLD = _DASHES | _CLAUSE_DASHES | _TILDES | _QUOTES | _INVISIBLE | {ord(_JOINT): " "}
 _NEEDS_FOLD = re.compile(f"[{re.escape(''.join(map(chr, _FOLD)))}]")
 
 _SPACES = re.compile(r" {2,}|[^\S\n ]+")
@@ -65,7 +69,13 @@ _HAS_NUMERAL = re.compile(rf"[0-9{_KANJI_SMALL}万億兆元]")
 _MONTH_WORD = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _HAS_MONTH = re.compile(rf"(?<!{WORD_CHAR})(?:{_MONTH_WORD})(?!{WORD_CHAR})")
 _JA_NUMBER = rf"(?:[0-9]{{1,4}}|[{_KANJI_SMALL}]{{1,8}})"
-_ERA_YEAR = re.compile(rf"({'|'.join(_ERA_START)}) ?({_JA_NUMBER}|元)年")
+_ERAS = "|".join(_ERA_START)
+_HAS_ERA = re.compile(_ERAS)
+# 平成31年4月26日, and 平成31.4.26 with the mark repeated
+_ERA_YEAR = re.compile(rf"({_ERAS}) ?({_JA_NUMBER}|元)(?:(年)|(?= ?([./\-]) ?[0-9]{{1,2}} ?\4 ?[0-9]{{1,2}}(?![0-9])))")
+# One year told in both calendars: 2019年(平成31年), 平成31(2019)年
+_ANY_YEAR = rf"(?:{_ERAS}) ?(?:{_JA_NUMBER}|元)|{_JA_NUMBER}"
+_YEAR_TWICE = re.compile(rf"(?<![0-9{_KANJI_SMALL}])({_ANY_YEAR}) ?年? ?\( ?({_ANY_YEAR}) ?年? ?\) ?年?")
 _JA_DATE = re.compile(
     rf"(?<![0-9{_KANJI_SMALL}])(?:(?P<year>{_JA_NUMBER})年 ?の? ?)?"
     rf"(?P<month>{_JA_NUMBER})月(?: ?の? ?(?P<day>{_JA_NUMBER})日)?"
@@ -113,12 +123,14 @@ _KATAKANA_DOT = re.compile(rf"(?<=[{_KATAKANA}]) ?・ ?(?=[{_KATAKANA}])")
 _CJK_GAP = re.compile(rf"(?<=[{CJK}])[^\w%+⟨⟩{_JOINT}]+(?=[{CJK}])")
 _SEPARATOR = re.compile(r"[、。・,.;:!?/|~\n\-…]")
 # A hyphen is a minus sign where a number follows and no word precedes; hiragana is a particle, not a word.
-_NO_MINUS = re.compile(r"(?<=[^\s(,:=\u3041-\u3096])-|-(?![0-9])")
+_NO_MINUS = re.compile(r"(?<=[^\s(\[{<>,:;=\"'\u3041-\u3096])-|-(?![0-9])")
 _NO_DECIMAL_POINT = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
 _NO_PERCENT = re.compile(r"(?<![0-9])%")
 _NO_CJK_COMMA = re.compile(rf"(?<![{CJK}])、|、(?![{CJK}])")
 _PUNCTUATION = re.compile(rf"[^\w %+.\-、⟨⟩{_JOINT}]|_")
-_ARTICLES = re.compile(rf"(?<!{WORD_CHAR})(?:(?:a|an|the) )+(?=[\w⟨])")
+# Before these words an "a" is a name, not an article: vitamin A is, groups A and B.
+_AFTER_NO_ARTICLE = "is|was|are|were|has|had|and|or|of|in|on|at|to|for|from|by|with"
+_ARTICLES = re.compile(rf"(?<!{WORD_CHAR})(?:(?:a|an|the) )+(?=[\w⟨])(?!(?:{_AFTER_NO_ARTICLE})(?!{WORD_CHAR}))")
 _SPACE_AT_CJK = re.compile(rf"(?<=[{CJK}]) (?!-)| (?=[{CJK}])")
 _RUN_OF_SPACES = re.compile(r" {2,}")
 
@@ -130,9 +142,12 @@ def fold(text: str) -> str:
     return folded.translate(_FOLD) if _NEEDS_FOLD.search(folded) else folded
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
 def normalize(text: str) -> str:
     """The canonical spelling of `text`; normalizing it again changes nothing."""
+    return _normalize_short(text) if len(text) <= _CACHED_CHARS else _normalize_long(text)
+
+
+def _normalize(text: str) -> str:
     # One rewrite can complete the input of another (三 百人 is a number without its space), hence the loop.
     # A pass only removes characters or turns numerals and units into digits, so few are needed.
     current = _single_pass(text)
@@ -142,6 +157,10 @@ def normalize(text: str) -> str:
             break
         current = following
     return current
+
+
+_normalize_short = lru_cache(maxsize=_CACHE_SIZE)(_normalize)
+_normalize_long = lru_cache(maxsize=_LONG_CACHE_SIZE)(_normalize)
 
 
 def _single_pass(text: str) -> str:
@@ -158,7 +177,8 @@ def _single_pass(text: str) -> str:
 
 
 def _rewrite_dates(text: str) -> str:
-    if "年" in text:
+    if _HAS_ERA.search(text):
+        text = _YEAR_TWICE.sub(_year_twice, text)
         text = _ERA_YEAR.sub(_era_year, text)
     if "月" in text:
         text = _JA_DATE.sub(_ja_date, text)
@@ -239,7 +259,13 @@ def _plain(value: Decimal) -> str:
 
 def _era_year(match: re.Match[str]) -> str:
     number = 1 if match[2] == "元" else _kanji_to_int(match[2])
-    return f"{_ERA_START[match[1]] + number}年"
+    return f"{_ERA_START[match[1]] + number}{match[3] or ''}"
+
+
+def _year_twice(match: re.Match[str]) -> str:
+    eras = sum(part[:2] in _ERA_START for part in match.groups())
+    first, second = (_ERA_YEAR.sub(_era_year, f"{part}年") for part in match.groups())
+    return first if eras == 1 and _kanji_to_int(first[:-1]) == _kanji_to_int(second[:-1]) else match[0]
 
 
 def _ja_date(match: re.Match[str]) -> str:

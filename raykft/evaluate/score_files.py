@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from raykft.data.read import read_records
+from raykft.data.domain import regex_errors
+from raykft.data.read import raise_problems, read_records
 from raykft.errors import DataError
+from raykft.evaluate.claims import FactSheet
 from raykft.evaluate.levels import accuracy, summarize
-from raykft.evaluate.scoring import score_answer
-from raykft.records import Answer, Probe, ProbeResult
+from raykft.evaluate.scoring import compile_probe, score_answer
+from raykft.records import Answer, Fact, Probe, ProbeResult
 
 _ROW_FIELDS = (
     "id",
@@ -25,26 +27,37 @@ _ROW_FIELDS = (
     "repetition",
     "echo",
 )
-_MISSING_SHOWN = 3
+# A probe that no answer was given to is scored as if the model had said nothing.
+_NO_ANSWER = Answer("", "")
 
 
-def score_files(probes: str | Path, answers: str | Path) -> dict[str, Any]:
-    """`score_answers` on two JSONL files. Raises DataError with file, line, field and rule."""
-    return score_answers(read_records(Path(probes), Probe), read_records(Path(answers), Answer, key="probe_id"))
+def score_files(probes: str | Path, answers: str | Path, facts: str | Path | None = None) -> dict[str, Any]:
+    """`score_answers` on JSONL files; with `facts`, also against what they state.
+
+    Raises DataError with file, line, field and rule.
+    """
+    return score_answers(
+        read_records(Path(probes), Probe),
+        read_records(Path(answers), Answer, key="probe_id"),
+        FactSheet(read_records(Path(facts), Fact)) if facts is not None else None,
+    )
 
 
-def score_answers(probes: Iterable[Probe], answers: Iterable[Answer]) -> dict[str, Any]:
+def score_answers(probes: Iterable[Probe], answers: Iterable[Answer], sheet: FactSheet | None = None) -> dict[str, Any]:
     """Score all answers: `{"probes": [row, …], "levels": {"1": …}, "overall": …}`, rows in probe order.
 
-    `overall` also holds the premise and hint results and `general`, the accuracy over level-0 probes or None.
-    Raises DataError for a repeated probe id, an answer to an unknown or already answered probe, and a probe
-    without an answer.
+    `overall` also holds the premise and hint results; `general`, the accuracy over level-0 probes or None; `missing`,
+    the number of probes without an answer, which count as empty answers; and, where the probes are in more than one
+    language, `languages`, the same figures for each. With a `sheet`, a row lists its `unsupported` claims.
+    Raises DataError for probes that cannot be scored, a repeated probe id, and an answer to an unknown or already
+    answered probe.
     """
     by_id: dict[str, Probe] = {}
     for probe in probes:
         if probe.id in by_id:
             raise DataError(f"probe id {probe.id!r} occurs twice; every id must be unique")
         by_id[probe.id] = probe
+    raise_problems([f"probe {probe.id!r}: {problem}" for probe in by_id.values() for problem in _problems(probe)])
     given: dict[str, Answer] = {}
     for answer in answers:
         if answer.probe_id not in by_id:
@@ -52,29 +65,57 @@ def score_answers(probes: Iterable[Probe], answers: Iterable[Answer]) -> dict[st
         if answer.probe_id in given:
             raise DataError(f"probe {answer.probe_id!r} is answered twice; keep one answer per probe")
         given[answer.probe_id] = answer
-    if missing := [id for id in by_id if id not in given]:
-        shown = ", ".join(map(repr, missing[:_MISSING_SHOWN]))
-        raise DataError(
-            f"{len(missing)} of {len(by_id)} probes have no answer, such as {shown}; "
-            "answer every probe, with an empty string where the model said nothing"
-        )
 
-    results = [score_answer(probe, given[id].answer, given[id].stopped) for id, probe in by_id.items()]
-    summary = summarize(by_id.values(), results)
-    general = [probe for probe in by_id.values() if probe.level == 0]
-    return {
-        "probes": [_row(result) for result in results],
-        "levels": summary["levels"],
-        "overall": summary["overall"]
-        | {
-            "premise": summary["premise"],
-            "hint": summary["hint"],
-            "general": accuracy(general, [row for row in results if row.level == 0]) if general else None,
-        },
+    results = []
+    for id, probe in by_id.items():
+        answer = given.get(id, _NO_ANSWER)
+        results.append(score_answer(probe, answer.answer, answer.stopped, sheet))
+    asked = list(by_id.values())
+    levels, overall = _summary(asked, results)
+    overall["missing"] = len(by_id) - len(given)
+    languages = list(dict.fromkeys(probe.lang for probe in asked))
+    if len(languages) > 1:
+        overall["languages"] = {lang: _of_language(lang, asked, results) for lang in languages}
+    return {"probes": [_row(result) for result in results], "levels": levels, "overall": overall}
+
+
+def _problems(probe: Probe) -> list[str]:
+    """Why a probe cannot be scored."""
+    problems = regex_errors(probe)
+    if not probe.key_facts and not (probe.kind == "instruct" and probe.pattern):
+        problems.append("has no key facts to look for; only kind instruct with a pattern needs none")
+    if any(not fact.any for fact in probe.key_facts):
+        problems.append("has a key fact without any accepted answer")
+    if probe.kind == "premise" and probe.polarity is None:
+        problems.append("is of kind premise and needs its polarity, yes or no")
+    if not problems:
+        try:
+            compile_probe(probe)
+        except DataError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _summary(probes: Sequence[Probe], results: Sequence[ProbeResult]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Levels, and everything else."""
+    summary = summarize(probes, results)
+    general = [probe for probe in probes if probe.level == 0]
+    return summary["levels"], summary["overall"] | {
+        "premise": summary["premise"],
+        "hint": summary["hint"],
+        "general": accuracy(general, [row for row in results if row.level == 0]) if general else None,
     }
+
+
+def _of_language(lang: str, probes: Sequence[Probe], results: Sequence[ProbeResult]) -> dict[str, Any]:
+    pairs = [(probe, result) for probe, result in zip(probes, results, strict=True) if probe.lang == lang]
+    levels, overall = _summary([probe for probe, _ in pairs], [result for _, result in pairs])
+    return overall | {"levels": levels}
 
 
 def _row(result: ProbeResult) -> dict[str, Any]:
     row = {name: getattr(result, name) for name in _ROW_FIELDS}
     row["wrong_claims"] = list(result.wrong_claims)
+    if result.unsupported is not None:
+        row["unsupported"] = list(result.unsupported)
     return row

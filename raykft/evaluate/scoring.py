@@ -7,20 +7,30 @@ numbers of the asked type that neither the gold nor the question contains):
 - format:  score = clean = the pattern matches the head and h = m and b = 0, correct = it matches and h = m
 - premise: score = correct = the polarity is right and, where it is "no", the true fact is stated;
   clean needs b = 0 as well
+- instruct: the same as format; a probe without key facts asks for the form alone
+- mc: correct = clean = the right option is given and none of the others
 
 The outcome is `correct` exactly for clean answers; `partial` has some of the facts, or all with a wrong claim
 or in the wrong format, or the right polarity without the fact.
+
+Answers are untrusted: their first `behaviour.SCORED_CHARS` characters are read, at most MAX_CLAIMS wrong claims are
+told, and the regular expressions of a probe get REGEX_TIMEOUT_S each. An answer on which one does not finish is never
+clean, nor compliant where it was the `pattern`.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
+import regex  # type: ignore[import-untyped]
+
+from raykft.errors import DataError
 from raykft.evaluate import behaviour
+from raykft.evaluate.claims import MAX_CLAIMS, FactSheet
 from raykft.evaluate.matching import (
     Date,
     Matcher,
@@ -33,7 +43,8 @@ from raykft.evaluate.matching import (
 from raykft.evaluate.normalize import normalize
 from raykft.records import KeyFact, Outcome, Probe, ProbeResult
 
-_LIST_MARKER = re.compile(r"^[^\S\n]*[0-9]{1,2}[.)](?=[^\S\n])", re.MULTILINE)
+REGEX_TIMEOUT_S = 0.5
+_MAX_FILLED = 200  # fillings of a slot that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,8 @@ class CompiledProbe:
 
     probe: Probe
     matcher: Matcher
-    pattern: re.Pattern[str] | None
-    slot: re.Pattern[str] | None
+    pattern: regex.Pattern[str] | None
+    slot: regex.Pattern[str] | None
     forbidden: tuple[str, ...]
     asks_date: bool
     asks_year: bool
@@ -57,10 +68,11 @@ class CompiledProbe:
 def compile_probe(probe: Probe) -> CompiledProbe:
     """Work out matcher, regexes and known values of a probe; cached, so scoring by probe stays fast.
 
-    Raises DataError for an alias or forbidden value that normalization leaves empty, re.error for a broken
-    regex.
+    Raises DataError for an alias or forbidden value that normalization leaves empty, and for a broken regex.
     """
     forbidden = probe.forbidden
+    if probe.kind == "mc":
+        forbidden += probe.contrast
     if probe.polarity == "no":
         # Denying the false value means naming it; what the question does not mention stays forbidden.
         asked = normalize(probe.question)
@@ -73,8 +85,8 @@ def compile_probe(probe: Probe) -> CompiledProbe:
     return CompiledProbe(
         probe=probe,
         matcher=compile_matcher(probe.key_facts, forbidden),
-        pattern=re.compile(probe.pattern) if probe.pattern is not None else None,
-        slot=re.compile(probe.slot) if probe.slot is not None else None,
+        pattern=_compiled(probe.pattern),
+        slot=_compiled(probe.slot),
         forbidden=forbidden,
         asks_date=bool(date_facts),
         asks_year=any(month == day == "" for _, month, day in accepted),
@@ -85,43 +97,49 @@ def compile_probe(probe: Probe) -> CompiledProbe:
     )
 
 
-def score_answer(probe: Probe, answer: str, stopped: bool | None = None) -> ProbeResult:
-    """Score one answer; `stopped` (did generation end by itself? None: not known) is passed on."""
+def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: FactSheet | None = None) -> ProbeResult:
+    """Score one answer; `stopped` (did generation end by itself? None: not known) is passed on.
+
+    With the `sheet` of the domain the claims that it does not support are listed, for all but general probes.
+    """
     compiled = compile_probe(probe)
-    found = compiled.matcher.find(normalize(answer))
-    wrong_claims = _wrong_claims(compiled, answer, found.forbidden)
+    text = answer[: behaviour.SCORED_CHARS]
+    found = compiled.matcher.find(normalize(text))
+    compliant, pattern_finished = _obeys(compiled, text)
+    filled, slot_finished = _filled(compiled, text)
+    wrong_claims = _wrong_claims(compiled, text, found.forbidden, filled)
     n_facts, n_hits, n_wrong = len(found.hits), sum(found.hits), len(wrong_claims)
-    is_empty = not answer.strip()
-    compliant: bool | None = None
-    if compiled.pattern is not None:
-        region = unicodedata.normalize("NFKC", behaviour.head(answer, probe.gold)).strip()
-        compliant = compiled.pattern.search(region) is not None
+    is_empty = not text.strip()
 
     polarity_right = False
     has_all = n_hits == n_facts and not is_empty
+    content = has_all and not n_wrong
     if probe.kind == "premise":
-        stated = behaviour.polarity(answer, probe.question)
-        if n_hits == 0 and behaviour.refuses(answer, probe.gold):
+        stated = behaviour.polarity(text, probe.question)
+        if n_hits == 0 and behaviour.refuses(text, probe.gold):
             stated = None  # "I do not know" denies nothing
         polarity_right = stated is not None and stated == probe.polarity
         correct = polarity_right and (probe.polarity == "yes" or has_all)
         score = float(correct)
+    elif probe.kind == "mc":
+        correct = content
+        score = float(correct)
     else:
         correct = has_all and compliant is not False
         if compiled.pattern is not None or not n_facts:
-            score = float(correct and not n_wrong)
+            score = float(correct and content)
         else:
             score = max(0.0, (n_hits - n_wrong) / n_facts)
-    clean = correct and not n_wrong
+    clean = correct and not n_wrong and slot_finished
 
     outcome: Outcome
     if is_empty:
         outcome = "empty"
     elif clean:
         outcome = "correct"
-    elif (polarity_right or correct) if probe.kind == "premise" else (n_hits > 0 or has_all):
+    elif (polarity_right or correct) if probe.kind == "premise" else (n_hits > 0 or correct):
         outcome = "partial"
-    elif n_hits == 0 and not n_wrong and behaviour.refuses(answer, probe.gold):
+    elif n_hits == 0 and not n_wrong and behaviour.refuses(text, probe.gold):
         outcome = "refused"
     else:
         outcome = "wrong"
@@ -135,40 +153,103 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None) -> Prob
         score=score,
         wrong_claims=wrong_claims,
         overgeneration=behaviour.overgeneration(answer, probe.gold),
-        repetition=behaviour.repetition(answer),
-        echo=behaviour.echoes(answer, probe.question),
+        repetition=behaviour.repetition(text),
+        echo=behaviour.echoes(text, probe.question),
         stopped=stopped,
         compliant=compliant,
         answer=answer,
+        content=content if compiled.pattern is not None else None,
+        unsupported=sheet.unsupported(probe, text) if sheet is not None and probe.level else None,
+        unchecked="" if pattern_finished and slot_finished else "slot" if pattern_finished else "pattern",
     )
 
 
-def _wrong_claims(compiled: CompiledProbe, answer: str, forbidden_hits: tuple[bool, ...]) -> tuple[str, ...]:
+def prior_probe(probe: Probe) -> Probe:
+    """The question about the world that a level-5 probe builds on, as a general probe with the id `ID/prior`.
+
+    Asked of the base model, it tells whether the probe tests the learned fact alone (see `levels.summarize`).
+    Raises DataError where the probe has no `prior`.
+    """
+    if probe.prior is None:
+        raise DataError(f"probe {probe.id!r} has no `prior`; only probes that build on prior knowledge can ask for it")
+    return Probe(
+        id=f"{probe.id}/prior",
+        level=0,
+        kind="recall",
+        question=probe.prior.question,
+        gold=probe.prior.any[0],
+        key_facts=(KeyFact(probe.prior.any),),
+        split=probe.split,
+        lang=probe.lang,
+        max_new_tokens=probe.max_new_tokens,
+        tags=("prior",),
+    )
+
+
+def _compiled(source: str | None) -> regex.Pattern[str] | None:
+    """A user's regular expression; `regex` reads what `re` reads, and can give up after a time."""
+    try:
+        return None if source is None else regex.compile(source)
+    except (regex.error, RecursionError) as error:
+        raise DataError(f"{source!r} is not a valid regular expression: {error}") from None
+
+
+def _obeys(compiled: CompiledProbe, text: str) -> tuple[bool | None, bool]:
+    """Whether the head of the answer has the requested form (None: none is requested), and whether that was found."""
+    if compiled.pattern is None:
+        return None, True
+    region = unicodedata.normalize("NFKC", behaviour.head(text, compiled.probe.gold)).strip()
+    try:
+        return compiled.pattern.search(region, timeout=REGEX_TIMEOUT_S) is not None, True
+    except TimeoutError:
+        return False, False
+
+
+def _filled(compiled: CompiledProbe, text: str) -> tuple[list[str], bool]:
+    """What the answer puts into the slot, as far as the search came, and whether it came to the end."""
+    values: list[str] = []
+    if compiled.slot is None:
+        return values, True
+    try:
+        matches = compiled.slot.finditer(unicodedata.normalize("NFKC", text), timeout=REGEX_TIMEOUT_S)
+        for match in islice(matches, _MAX_FILLED):
+            values.append((match[1] if compiled.slot.groups else match[0]) or "")
+    except TimeoutError:
+        return values, False
+    return values, True
+
+
+def _wrong_claims(
+    compiled: CompiledProbe, text: str, forbidden_hits: tuple[bool, ...], filled: Iterable[str]
+) -> tuple[str, ...]:
     """The distinct wrong claims in the order forbidden, slot, dates, numbers; one value counts once."""
     claims: dict[str, str] = {}  # normalized → as shown
+    numbers: set[str] = set()  # stated by the claims so far
 
     def claim(normalized: str, shown: str) -> None:
-        if not any(normalized in other or other in normalized for other in claims):
+        if len(claims) < MAX_CLAIMS:
             claims[normalized] = shown
+            numbers.update(numbers_in(normalized))
+
+    def is_new(normalized: str) -> bool:
+        return not any(normalized in other or other in normalized for other in claims)
 
     for value, is_hit in zip(compiled.forbidden, forbidden_hits, strict=True):
         if is_hit:
-            claims[normalize(value)] = value
-    if compiled.slot is not None:
-        for match in compiled.slot.finditer(unicodedata.normalize("NFKC", answer)):
-            value = (match[1] if compiled.slot.groups else match[0]) or ""
-            filled = normalize(value)
-            if filled and not any(compiled.matcher.hits(filled)):
-                claim(filled, value.strip())
+            claim(normalize(value), value)
+    for value in dict.fromkeys(filled):
+        slot_value = normalize(value)
+        if slot_value and is_new(slot_value) and not any(compiled.matcher.hits(slot_value)):
+            claim(slot_value, value.strip())
     if compiled.asks_date:
-        for spelling, date in dates_in(normalize(answer), with_years=compiled.asks_year).items():
-            if not _is_supported(date, compiled):
+        for spelling, date in dates_in(normalize(text), with_years=compiled.asks_year).items():
+            if is_new(spelling) and not _is_supported(date, compiled):
                 claim(spelling, spelling)
     if compiled.asks_number:
-        for number, spelling in numbers_in(normalize(_LIST_MARKER.sub("", answer))).items():
-            # Not by `claim`: the 5 in 15 is another number.
-            if number not in compiled.known_numbers and not any(number in numbers_in(other) for other in claims):
-                claims[spelling] = spelling
+        for number, spelling in numbers_in(normalize(behaviour.without_list_markers(text))).items():
+            # Not by `is_new`: the 5 in 15 is another number.
+            if number not in compiled.known_numbers and number not in numbers:
+                claim(spelling, spelling)
     return tuple(claims.values())
 
 

@@ -5,23 +5,48 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from raykft.leaderboard.store import BaseRecord, TrialRecord, open_experiment, read_base, read_trials
+from raykft.leaderboard.evidence import Evidence, Front, front, gather
+from raykft.leaderboard.statistics import rank_groups
+from raykft.leaderboard.store import (
+    BaselineRecord,
+    TrialRecord,
+    open_experiment,
+    read_baselines,
+    read_findings,
+    read_trials,
+)
 from raykft.paths import ExperimentPaths, write_atomic
+from raykft.records import Split
 
-BASE, ORACLE = "base", "base + facts in context"
+BASELINE_TITLES = {
+    "base": "base",
+    "facts_needed": "base + needed facts",
+    "facts_all": "base + all facts",
+    "bm25": "base + BM25",
+    "tuned_bm25": "winner + BM25",
+    "always_no": 'always "no"',
+    "template_copy": "template copy",
+}
+CONTAMINATED, PARTIAL, ONE_SEED, PROXY_ONLY = "CONTAMINATED", "PARTIAL", "1-SEED", "PROXY-ONLY"
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Ranked trials of one experiment below the base model's own rows."""
+    """Ranked trials of one experiment below the rows of its baselines.
+
+    `findings` are those of the contamination check. Intervals and rank groups are worked out when first asked for.
+    """
 
     directory: Path
-    base: BaseRecord | None
+    baselines: list[BaselineRecord]
     trials: list[TrialRecord]
+    findings: list[Any] = field(default_factory=list)
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -29,15 +54,44 @@ class Leaderboard:
         return next((t for t in self.trials if t.rank == 1), None)
 
     @property
+    def reported(self) -> list[TrialRecord]:
+        """The trials that were scored on the report split, best there first."""
+        scored = [t for t in self.trials if "score" in t.report]
+        return sorted(scored, key=lambda t: (-t.report["score"], t.rank or len(self.trials)))
+
+    @cached_property
+    def evidence(self) -> dict[Split, Evidence]:
+        """Resampled figures by split; empty for an experiment that kept no probes."""
+        return gather(ExperimentPaths(self.directory), self.baselines, self.trials)
+
+    @cached_property
+    def front(self) -> Front | None:
+        """Learning against forgetting on the select split; None before a trial has finished."""
+        return front(self.trials, self.evidence.get("select"))
+
+    @cached_property
+    def rank_groups(self) -> dict[Split, dict[str, int]]:
+        """By split and trial: its rank, shared by trials that the probes cannot tell from the best of them."""
+        ranked = {"select": [t for t in self.trials if t.rank is not None], "report": self.reported}
+        return {split: _groups(ranked[split], evidence) for split, evidence in self.evidence.items()}
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
-        """One flat record a row; metrics are prefixed `select.` and `report.`, sampled values carry their path."""
-        baselines = []
-        if self.base is not None:
-            baselines = [
-                _row(BASE, self.base.select, self.base.report),
-                _row(ORACLE, self.base.oracle_select, self.base.oracle_report),
-            ]
-        return [*baselines, *(_trial_row(t) for t in self.trials)]
+        """One flat record a row; metrics are prefixed `select.` and `report.`, sampled values carry their path.
+
+        A metric's interval is in the same key with `.low` and `.high` appended.
+        """
+        return [*(self._baseline_row(b) for b in self.baselines), *(self._trial_row(t) for t in self.trials)]
+
+    def badges(self, trial: TrialRecord) -> list[str]:
+        """What to keep in mind about a trial's figures."""
+        conditions = {
+            CONTAMINATED: bool(self.findings),
+            PARTIAL: trial.status in {"stopped", "interrupted"},
+            ONE_SEED: trial.rank is not None and len(trial.seeds) < 2,
+            PROXY_ONLY: "probe_lp" in trial.select and "knowledge" not in trial.select,
+        }
+        return [badge for badge, holds in conditions.items() if holds]
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame."""
@@ -46,10 +100,13 @@ class Leaderboard:
         return pandas.DataFrame(self.rows)
 
     def to_json(self) -> str:
+        found = self.front
         tree = {
             "experiment": str(self.directory),
             "winner": self.winner.trial_id if self.winner else None,
             "report_evaluations": sum(bool(t.report) for t in self.trials),
+            "front": list(found.members) if found else [],
+            "hypervolume": found.volume if found else None,
             "rows": self.rows,
         }
         return json.dumps(tree, ensure_ascii=False, indent=2) + "\n"
@@ -63,6 +120,47 @@ class Leaderboard:
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
         return stream.getvalue()
 
+    def _baseline_row(self, baseline: BaselineRecord) -> dict[str, Any]:
+        title = BASELINE_TITLES.get(baseline.name, baseline.name)
+        row: dict[str, Any] = {"rank": None, "rank_group": None, "trial_id": title, "status": "baseline", "reason": ""}
+        return row | self._metrics(baseline.name, baseline)
+
+    def _trial_row(self, trial: TrialRecord) -> dict[str, Any]:
+        name = trial.trial_id
+        row = {
+            "rank": trial.rank,
+            "rank_group": self.rank_groups.get("select", {}).get(name),
+            "trial_id": name,
+            "status": trial.status,
+            "reason": trial.reason,
+            "badges": self.badges(trial),
+            "epochs_run": trial.epoch,
+            "epochs": trial.epochs,
+            "seconds": round(trial.seconds, 1),
+            "tokens": trial.tokens,
+        }
+        row |= trial.sample | self._metrics(name, trial)
+        if (group := self.rank_groups.get("report", {}).get(name)) is not None:
+            row["report.rank_group"] = group
+        if (gap := optimism_of(trial)) is not None:
+            row["optimism"] = gap
+        if trial.seeds:
+            scores = trial.seeds.values()
+            row |= {"seeds": len(scores), "seeds.score.low": min(scores), "seeds.score.high": max(scores)}
+        return row
+
+    def _metrics(self, name: str, record: BaselineRecord | TrialRecord) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        splits: dict[Split, Mapping[str, float]] = {"select": record.select, "report": record.report}
+        for split, metrics in splits.items():
+            bounds = self.evidence[split].intervals.get(name, {}) if split in self.evidence else {}
+            for metric, value in metrics.items():
+                row[f"{split}.{metric}"] = value
+                if metric in bounds:
+                    row[f"{split}.{metric}.low"] = bounds[metric].low
+                    row[f"{split}.{metric}.high"] = bounds[metric].high
+        return row
+
 
 def load_leaderboard(directory: str | Path) -> Leaderboard:
     """Read the leaderboard of an experiment directory, finished or not.
@@ -71,7 +169,7 @@ def load_leaderboard(directory: str | Path) -> Leaderboard:
         ExperimentError: the directory holds no experiment.
     """
     paths = open_experiment(Path(directory))
-    return Leaderboard(paths.root, read_base(paths), read_trials(paths))
+    return Leaderboard(paths.root, read_baselines(paths), read_trials(paths), read_findings(paths))
 
 
 def write_leaderboard(paths: ExperimentPaths, board: Leaderboard, markdown: str) -> None:
@@ -81,30 +179,26 @@ def write_leaderboard(paths: ExperimentPaths, board: Leaderboard, markdown: str)
     write_atomic(paths.leaderboard("md"), markdown)
 
 
-def _row(name: str, select: dict[str, float], report: dict[str, float]) -> dict[str, Any]:
-    row: dict[str, Any] = {"rank": None, "trial_id": name, "status": "baseline", "reason": ""}
-    return row | _prefixed("select", select) | _prefixed("report", report)
+def optimism_of(trial: TrialRecord) -> float | None:
+    """By how much the score that the search saw exceeds the held-out one."""
+    if "score" not in trial.select or "score" not in trial.report:
+        return None
+    return trial.select["score"] - trial.report["score"]
 
 
-def _trial_row(trial: TrialRecord) -> dict[str, Any]:
-    row = {
-        "rank": trial.rank,
-        "trial_id": trial.trial_id,
-        "status": trial.status,
-        "reason": trial.reason,
-        "epochs_run": trial.epoch,
-        "epochs": trial.epochs,
-        "seconds": round(trial.seconds, 1),
-        "tokens": trial.tokens,
-    }
-    return row | trial.sample | _prefixed("select", trial.select) | _prefixed("report", trial.report)
-
-
-def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
-    return {f"{prefix}.{name}": value for name, value in metrics.items()}
+def _groups(best_first: Sequence[TrialRecord], evidence: Evidence) -> dict[str, int]:
+    """Rank groups; none at all unless every trial could be resampled, or a gap would look like a rank."""
+    figures = [evidence.figures.get(t.trial_id, {}).get("score") for t in best_first]
+    known = [figure for figure in figures if figure is not None]
+    if len(known) < len(figures):
+        return {}
+    groups = rank_groups(known, evidence.units["score"])
+    return {t.trial_id: group for t, group in zip(best_first, groups, strict=True)}
 
 
 def _csv_cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     # A spreadsheet runs text that begins with one of these as a formula.
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return "'" + value

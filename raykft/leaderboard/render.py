@@ -1,31 +1,113 @@
-"""The leaderboard for people: a terminal table and Markdown. Names and reasons are escaped, whoever wrote them."""
+"""The leaderboard for people: terminal tables and Markdown. Names and reasons are escaped, whoever wrote them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from raykft.evaluate.metrics import METRICS
-from raykft.leaderboard.board import BASE, ORACLE, Leaderboard
-from raykft.leaderboard.store import TrialRecord
+from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
+from raykft.leaderboard.store import BaselineRecord, TrialRecord
+from raykft.leaderboard.verdicts import bounds, verdicts
+from raykft.records import Split
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
-WIDE = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
-NARROW = ("score", "knowledge", "level_1", "level_2", "forgetting")
-WIDE_COLUMNS = 136  # terminal width from which the wide table fits
+SHOWN = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
+# Shown where a row has them and there is room: in Markdown, HTML and very wide terminals.
+MORE = (
+    "forgetting_en",
+    "forgetting_ja",
+    "forgetting_signed",
+    "drift",
+    "unsupported_claims",
+    "stop_rate",
+    "repetition",
+    "refusal_rate",
+)
+WITH_INTERVAL = ("score", "gain", "knowledge", "forgetting")
+OPTIMISM, SEEDS, EPOCHS, SECONDS, STATUS, NOTES = "optim.", "seeds", "epochs", "sec", "status", "notes"
+# Which columns a narrow terminal keeps, the most wanted first.
+SELECT_WANTED = (
+    "score",
+    STATUS,
+    "forgetting",
+    "knowledge",
+    EPOCHS,
+    "level_2",
+    "level_1",
+    "gain",
+    *SHOWN,
+    SECONDS,
+    *MORE,
+)
+REPORT_WANTED = ("score", "forgetting", "knowledge", OPTIMISM, "gain", "level_2", SEEDS, *SHOWN, NOTES, *MORE)
+STYLES = {"baseline": "cyan", "winner": "bold green", "unranked": "dim", "": None}
+
+Record = BaselineRecord | TrialRecord
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, header and cells as plain text, with the name that it is chosen by."""
+
+    name: str
+    title: str
+    cells: list[str]
+    left: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, [self.title, *self.cells]))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table before it is drawn. Rows are baselines, then trials; `classes` are keys of `STYLES`, one a row."""
+
+    title: str
+    columns: list[Column]
+    classes: list[str]
+
+
+def print_board(board: Leaderboard, console: Console) -> None:
+    console.print(terminal_board(board, console.width))
 
 
 def terminal_board(board: Leaderboard, width: int) -> RenderableType:
     """Tables and closing lines for a terminal of `width` columns."""
-    metrics = WIDE if width >= WIDE_COLUMNS else NARROW
-    parts: list[RenderableType] = [_select_table(board, metrics)]
-    if any(t.report for t in board.trials):
-        parts += ["", _report_table(board, metrics)]
+    parts: list[RenderableType] = [_drawn(_select_sheet(board), SELECT_WANTED, width)]
+    if board.reported:
+        every = _report_sheet(board, WITH_INTERVAL)
+        fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
+        sheet = every if fits else _report_sheet(board, WITH_INTERVAL[:1])
+        parts += ["", _drawn(sheet, REPORT_WANTED, width)]
+    if told := verdicts(board):
+        findings = Table.grid(padding=(0, 1))
+        for sentence in told:
+            findings.add_row("-", Text(sentence))
+        parts += ["", findings]
     return Group(*parts, "", Text("\n".join(closing_lines(board))))
+
+
+def markdown_board(board: Leaderboard) -> str:
+    """The leaderboard as Markdown tables."""
+    lines = [f"# {_md(board.directory.name)}"]
+    for sheet in sheets(board):
+        rows = zip(*(column.cells for column in sheet.columns), strict=True)
+        lines += ["", f"## {sheet.title}", "", *_md_table([column.title for column in sheet.columns], rows)]
+    return "\n".join([*lines, "", *(f"- {_md(line)}" for line in [*verdicts(board), *closing_lines(board)])]) + "\n"
+
+
+def sheets(board: Leaderboard) -> list[Sheet]:
+    """Every table in full width."""
+    return [_select_sheet(board), *([_report_sheet(board, WITH_INTERVAL)] if board.reported else [])]
 
 
 def closing_lines(board: Leaderboard) -> list[str]:
@@ -43,67 +125,119 @@ def closing_lines(board: Leaderboard) -> list[str]:
     if winner is None:
         lines.append("no trial has a score yet")
         return lines
-    lines.append(f"winner: {winner.trial_id}  ({_sample_text(winner)})")
+    lines.append(f"winner: {winner.trial_id}  ({sample_text(winner)})")
     lines.append(f"adapter: {board.directory / 'trials' / winner.trial_id / 'adapter'}")
     lines.append(f"next: raykft show {board.directory} {winner.trial_id}")
     return lines
 
 
-def _select_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
-    table = _table("select split: what the search saw", metrics)
-    table.add_column("epochs", justify="right")
-    wide = metrics is WIDE
-    if wide:
-        table.add_column("sec", justify="right")
-    table.add_column("status")
-    if board.base is not None:
-        table.add_row("", BASE, *_cells(board.base.select, metrics), style="cyan")
-        table.add_row("", ORACLE, *_cells(board.base.oracle_select, metrics), style="cyan")
-    for trial in board.trials:
-        seconds = [f"{trial.seconds:.0f}"] if wide else []
-        table.add_row(
-            "" if trial.rank is None else str(trial.rank),
-            escape(trial.trial_id),
-            *_cells(trial.select, metrics),
-            f"{trial.epoch}/{trial.epochs}",
-            *seconds,
-            escape(trial.status),
-            style="bold green" if trial.rank == 1 else None if trial.rank else "dim",
-        )
-    return table
-
-
-def _report_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
-    scored = [t for t in board.trials if t.report]
-    title = f"report split: held-out probes, only for the {len(scored)} trials chosen above"
-    table = _table(title, metrics)
-    if board.base is not None:
-        table.add_row("", BASE, *_cells(board.base.report, metrics), style="cyan")
-        table.add_row("", ORACLE, *_cells(board.base.oracle_report, metrics), style="cyan")
-    for trial in scored:
-        style = "bold green" if trial.rank == 1 else None
-        table.add_row(str(trial.rank or ""), escape(trial.trial_id), *_cells(trial.report, metrics), style=style)
-    return table
-
-
-def _table(title: str, metrics: tuple[str, ...]) -> Table:
-    """A table with the columns both splits have; headers say which direction is good."""
-    table = Table(title=title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
-    table.add_column("#", justify="right")
-    table.add_column("trial", no_wrap=True)
-    for name in metrics:
-        metric = METRICS[name]
-        arrow = "" if name in LEVELS else {True: "↑", False: "↓", None: ""}[metric.higher_is_better]
-        table.add_column(metric.title + arrow, justify="right")
-    return table
-
-
-def _cells(values: dict[str, float], metrics: tuple[str, ...]) -> list[str]:
-    return [f"{values[name]:.2f}" if name in values else "-" for name in metrics]
-
-
-def _sample_text(trial: TrialRecord) -> str:
+def sample_text(trial: TrialRecord) -> str:
+    """The sampled values of a trial on one line."""
     return ", ".join(f"{path}={_short(value)}" for path, value in trial.sample.items())
+
+
+def _select_sheet(board: Leaderboard) -> Sheet:
+    rows: list[Record] = [*(b for b in board.baselines if b.select), *board.trials]
+    columns = [
+        *_leading(board, rows, "select"),
+        *(_metric(board, rows, "select", name) for name in _known_metrics(rows, "select")),
+        _trial_column(EPOCHS, rows, lambda t: f"{t.epoch}/{t.epochs}"),
+        _trial_column(SECONDS, rows, lambda t: f"{t.seconds:.0f}"),
+        _trial_column(STATUS, rows, lambda t: t.status, left=True),
+    ]
+    return Sheet("select split: what the search saw", columns, [_class(row) for row in rows])
+
+
+def _report_sheet(board: Leaderboard, with_interval: Sequence[str]) -> Sheet:
+    rows: list[Record] = [*(b for b in board.baselines if b.report), *board.reported]
+    names = _known_metrics(rows, "report")
+    metrics = [_metric(board, rows, "report", name, with_interval=name in with_interval) for name in names]
+    columns = [
+        *_leading(board, rows, "report"),
+        metrics[0],
+        _trial_column(OPTIMISM, rows, lambda t: "" if (gap := optimism_of(t)) is None else f"{gap:+.2f}"),
+        *([_trial_column(SEEDS, rows, _seeds)] if any(t.seeds for t in board.trials) else []),
+        *metrics[1:],
+        _trial_column(NOTES, rows, lambda t: " ".join(board.badges(t)), left=True),
+    ]
+    title = f"report split: held-out probes, only for the {len(board.reported)} trials chosen above"
+    if any("[" in cell for column in metrics for cell in column.cells):
+        title += "; 95 % intervals"
+    return Sheet(title, columns, [_class(row) for row in rows])
+
+
+def _leading(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[Column]:
+    names = [BASELINE_TITLES.get(r.name, r.name) if isinstance(r, BaselineRecord) else r.trial_id for r in rows]
+    return [_trial_column("#", rows, lambda t: _rank(board, t, split)), Column("trial", "trial", names, left=True)]
+
+
+def _trial_column(name: str, rows: Sequence[Record], cell: Callable[[TrialRecord], str], left: bool = False) -> Column:
+    return Column(name, name, [cell(row) if isinstance(row, TrialRecord) else "" for row in rows], left)
+
+
+def _metric(
+    board: Leaderboard, rows: Sequence[Record], split: Split, name: str, *, with_interval: bool = False
+) -> Column:
+    metric = METRICS[name]
+    arrow = "" if name in LEVELS else {True: "↑", False: "↓", None: ""}[metric.higher_is_better]
+    known = board.evidence[split].intervals if with_interval and split in board.evidence else {}
+    figures, intervals = [], []
+    for row in rows:
+        values = _values(row, split)
+        figures.append(f"{values[name]:.2f}" if name in values else "-")
+        bound = known.get(row.name if isinstance(row, BaselineRecord) else row.trial_id, {}).get(name)
+        intervals.append(bounds(bound) if name in values else "")
+    # Figures line up on their points, and intervals where they begin.
+    widest = max(map(len, figures), default=0)
+    cells = [f"{figure:>{widest}} {bound}".rstrip() for figure, bound in zip(figures, intervals, strict=True)]
+    return Column(name, metric.title + arrow, cells, left=any(intervals))
+
+
+def _known_metrics(rows: Sequence[Record], split: Split) -> list[str]:
+    return [*SHOWN, *(name for name in MORE if any(name in _values(row, split) for row in rows))]
+
+
+def _values(row: Record, split: Split) -> dict[str, float]:
+    return row.select if split == "select" else row.report
+
+
+def _rank(board: Leaderboard, trial: TrialRecord, split: Split) -> str:
+    """`1=` for a rank shared with trials that cannot be told apart."""
+    groups = board.rank_groups.get(split, {})
+    if trial.trial_id not in groups:
+        return str(trial.rank or "")
+    group = groups[trial.trial_id]
+    return f"{group}=" if list(groups.values()).count(group) > 1 else f"{group} "
+
+
+def _seeds(trial: TrialRecord) -> str:
+    return f"{min(trial.seeds.values()):.2f}-{max(trial.seeds.values()):.2f}" if trial.seeds else ""
+
+
+def _class(row: Record) -> str:
+    if isinstance(row, BaselineRecord):
+        return "baseline"
+    return "winner" if row.rank == 1 else "" if row.rank else "unranked"
+
+
+def _drawn(sheet: Sheet, wanted: Sequence[str], width: int) -> Table:
+    """The columns that fit, in their own order, chosen in the order of `wanted`."""
+    kept = [column for column in sheet.columns if column.name in {"#", "trial"}]
+    by_name = {column.name: column for column in sheet.columns}
+    for name in dict.fromkeys(wanted):
+        if name in by_name and _width([*kept, by_name[name]]) <= width:
+            kept.append(by_name[name])
+    table = Table(title=sheet.title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
+    columns = [column for column in sheet.columns if column in kept]
+    for column in columns:
+        table.add_column(escape(column.title), justify="left" if column.left else "right", no_wrap=True)
+    for name, *cells in zip(sheet.classes, *(column.cells for column in columns), strict=True):
+        table.add_row(*map(escape, cells), style=STYLES[name])
+    return table
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.width + 1 for column in columns) - 1
 
 
 def _short(value: Any) -> str:
@@ -115,37 +249,10 @@ def _one_line(text: str) -> str:
     return line if len(line) <= 200 else line[:197] + "..."
 
 
-def markdown_board(board: Leaderboard) -> str:
-    """The leaderboard as Markdown tables."""
-    lines = [f"# {_md(board.directory.name)}", "", "## select split: what the search saw", ""]
-    header = ["#", "trial", *(METRICS[m].title for m in WIDE), "epochs", "sec", "status"]
-    rows = []
-    if board.base is not None:
-        rows.append(["", BASE, *_cells(board.base.select, WIDE), "", "", ""])
-        rows.append(["", ORACLE, *_cells(board.base.oracle_select, WIDE), "", "", ""])
-    for t in board.trials:
-        end = [f"{t.epoch}/{t.epochs}", f"{t.seconds:.0f}", t.status]
-        rows.append([str(t.rank or ""), t.trial_id, *_cells(t.select, WIDE), *end])
-    lines += _md_table(header, rows)
-    if scored := [t for t in board.trials if t.report]:
-        lines += ["", "## report split: held-out probes", ""]
-        rows = []
-        if board.base is not None:
-            rows.append(["", BASE, *_cells(board.base.report, WIDE)])
-            rows.append(["", ORACLE, *_cells(board.base.oracle_report, WIDE)])
-        rows += [[str(t.rank or ""), t.trial_id, *_cells(t.report, WIDE)] for t in scored]
-        lines += _md_table(header[: len(WIDE) + 2], rows)
-    return "\n".join([*lines, "", *(f"- {_md(line)}" for line in closing_lines(board))]) + "\n"
-
-
-def _md_table(header: list[str], rows: list[list[str]]) -> list[str]:
+def _md_table(header: list[str], rows: Iterable[Sequence[str]]) -> list[str]:
     body = [[_md(cell) for cell in row] for row in rows]
     return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *body]]
 
 
 def _md(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
-def print_board(board: Leaderboard, console: Console) -> None:
-    console.print(terminal_board(board, console.width))

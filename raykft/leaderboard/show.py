@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raykft.errors import ExperimentError
-from raykft.leaderboard.store import BASE_FILE
+from raykft.leaderboard.store import BASE_FILE, baseline_results
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
 
 COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
@@ -30,10 +30,16 @@ def side_by_side(paths: ExperimentPaths, trial_id: str, questions: dict[str, str
         raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {paths.root}`")
     if not trial.probe_results.is_file():
         raise ExperimentError(f"trial {trial_id!r} has no scored answers: it was stopped, failed or is still running")
-    base_file = paths.baselines / BASE_FILE
-    base = read_json(base_file)["answers"] if base_file.is_file() else {}
+    base = _base_answers(paths)
     for row in read_jsonl(trial.probe_results):
         yield {**row, "question": questions.get(row["id"], ""), "base_answer": base.get(row["id"], "")}
+
+
+def _base_answers(paths: ExperimentPaths) -> dict[str, str]:
+    file = paths.baselines / BASE_FILE
+    # Once the answers were in the same file as the figures.
+    old = read_json(file).get("answers", {}) if file.is_file() else {}
+    return old | {id: result.answer for id, result in baseline_results(paths, "base").items()}
 
 
 def render_answers(rows: list[dict[str, Any]]) -> RenderableType:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from raykft.config import parse_yaml
+from raykft.data.read import read_records
 from raykft.errors import ExperimentError
+from raykft.evaluate.evaluator import Objective
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
+from raykft.records import Passage, Probe, ProbeResult, Split
 
 BASE_FILE = "base.json"
 REPORT_FILE = "report.json"
+REPORT_RESULTS_FILE = "report_results.jsonl"
+PROBES_FILE = "probes.jsonl"
+PASSAGES_FILE = "passages.jsonl"
+CONFIRM_FILE = "confirm.json"
+T = TypeVar("T")
 # Ended for good. An interrupted or unfinished trial does not count towards `search.trials`.
 FINISHED = ("ok", "stopped", "diverged", "out_of_memory", "failed")
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as its files tell it. `select` are the scores it was chosen by, `report` the held-out ones."""
+    """One trial as its files tell it. `select` are the scores it was chosen by, `report` the held-out ones.
+
+    `nats` are those of every passage, by split; `seeds` the scores of the same recipe trained with several seeds.
+    """
 
     trial_id: str
     status: str
@@ -31,16 +43,26 @@ class TrialRecord:
     select: dict[str, float] = field(default_factory=dict)
     report: dict[str, float] = field(default_factory=dict)
     rank: int | None = None
+    nats: dict[Split, dict[str, float]] = field(default_factory=dict)
+    seeds: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class BaseRecord:
-    """The base model: closed-book, and with the needed facts in its context (the oracle)."""
+class BaselineRecord:
+    """A model or a rule that no trial trained, such as the base model with facts in its prompt."""
 
+    name: str
     select: dict[str, float]
     report: dict[str, float]
-    oracle_select: dict[str, float]
-    oracle_report: dict[str, float]
+    nats: dict[Split, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of an experiment's config its figures depend on."""
+
+    objective: Objective
+    grace_epochs: int
 
 
 def open_experiment(directory: Path) -> ExperimentPaths:
@@ -56,24 +78,24 @@ def open_experiment(directory: Path) -> ExperimentPaths:
     return paths
 
 
-def read_base(paths: ExperimentPaths) -> BaseRecord | None:
+def read_baselines(paths: ExperimentPaths) -> list[BaselineRecord]:
+    """The baselines that were measured, in the order they were written; the base model first."""
     file = paths.baselines / BASE_FILE
     if not file.is_file():
-        return None
+        return []
     tree = read_json(file)
-    metrics, oracle = tree["metrics"], tree["oracle"]
-    return BaseRecord(
-        metrics.get("select", {}),
-        metrics.get("report", {}),
-        oracle.get("select", {}),
-        oracle.get("report", {}),
-    )
+    if "rows" not in tree:  # as written before there were more than two
+        pairs = {"base": tree["metrics"], "facts_needed": tree["oracle"]}
+        tree = {"rows": {n: {split: {"metrics": m} for split, m in row.items()} for n, row in pairs.items()}}
+    return [_baseline(name, row) for name, row in tree["rows"].items() if row]
 
 
 def read_trials(paths: ExperimentPaths) -> list[TrialRecord]:
     """All trials, best first: ranked ones by their `score` on the select split, then the rest by name."""
     directories = sorted(p for p in paths.trials.iterdir() if p.is_dir()) if paths.trials.is_dir() else []
-    records = [_read_trial(TrialPaths(d)) for d in directories if TrialPaths(d).config.is_file()]
+    confirm = paths.root / CONFIRM_FILE
+    seeds = read_json(confirm)["trials"] if confirm.is_file() else {}
+    records = [_read_trial(TrialPaths(d), seeds.get(d.name, {})) for d in directories if TrialPaths(d).config.is_file()]
     return ranked(records)
 
 
@@ -89,11 +111,70 @@ def finished(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [r for r in records if r.status in FINISHED]
 
 
+def read_probes(paths: ExperimentPaths) -> list[Probe]:
+    """Every probe that was asked, general ones included; empty for an experiment that did not keep them."""
+    return _kept(paths.root / PROBES_FILE, Probe)
+
+
+def read_passages(paths: ExperimentPaths) -> list[Passage]:
+    """The running text that fluency was measured on; empty for an experiment that did not keep it."""
+    return _kept(paths.root / PASSAGES_FILE, Passage)
+
+
+def read_settings(paths: ExperimentPaths) -> Settings:
+    """Not validated: an experiment of an older version has other settings besides, and stays readable."""
+    search = parse_yaml(paths.config.read_text(encoding="utf-8"), str(paths.config))["search"]
+    objective = {f.name: search["objective"][f.name] for f in fields(Objective) if f.name in search["objective"]}
+    return Settings(Objective(**objective), search["grace_epochs"])
+
+
+def trial_results(paths: ExperimentPaths, trial_id: str, split: Split) -> dict[str, ProbeResult]:
+    """What a trial answered, by probe id; empty where it was not asked."""
+    trial = paths.trial(trial_id)
+    return _results(trial.probe_results if split == "select" else trial.root / REPORT_RESULTS_FILE)
+
+
+def baseline_results(paths: ExperimentPaths, name: str) -> dict[str, ProbeResult]:
+    """What a baseline answered on both splits, by probe id; empty where its answers were not kept."""
+    return _results(paths.baselines / f"{name}.jsonl")
+
+
+def rung_scores(paths: ExperimentPaths, trial_id: str) -> dict[int, float]:
+    """What early stopping compared of a trial, by epoch."""
+    file = paths.trial(trial_id).metrics
+    rows = read_jsonl(file) if file.is_file() else []
+    return {row["epoch"]: row["rung_score"] for row in rows if "rung_score" in row}
+
+
+def read_findings(paths: ExperimentPaths) -> list[Any]:
+    """What the contamination check found: probes whose answers the training rows give away."""
+    return list(read_json(paths.contamination)["findings"]) if paths.contamination.is_file() else []
+
+
+def _kept(file: Path, kind: type[T]) -> list[T]:
+    """The records of a file that may be missing or empty."""
+    return read_records(file, kind) if file.is_file() and file.stat().st_size else []
+
+
+def _results(file: Path) -> dict[str, ProbeResult]:
+    if not file.is_file():
+        return {}
+    known = {f.name for f in fields(ProbeResult)}
+    rows = ({name: value for name, value in row.items() if name in known} for row in read_jsonl(file))
+    return {row["id"]: ProbeResult(**row | {"wrong_claims": tuple(row["wrong_claims"])}) for row in rows}
+
+
+def _baseline(name: str, row: Mapping[Split, Any]) -> BaselineRecord:
+    metrics = {split: scores["metrics"] for split, scores in row.items()}
+    nats = {split: scores.get("passage_nats", {}) for split, scores in row.items()}
+    return BaselineRecord(name, metrics.get("select", {}), metrics.get("report", {}), nats)
+
+
 def _with_rank(record: TrialRecord, rank: int) -> TrialRecord:
-    return TrialRecord(**{**record.__dict__, "rank": rank})
+    return replace(record, rank=rank)
 
 
-def _read_trial(paths: TrialPaths) -> TrialRecord:
+def _read_trial(paths: TrialPaths, confirmed: Mapping[str, Any]) -> TrialRecord:
     written = read_json(paths.config)
     result: dict[str, Any] = {"status": "unfinished", "reason": "the run ended before the trial did"}
     if paths.result.is_file():
@@ -101,7 +182,8 @@ def _read_trial(paths: TrialPaths) -> TrialRecord:
     elif paths.metrics.is_file():
         rows = list(read_jsonl(paths.metrics))
         result |= rows[-1] if rows else {}
-    report = paths.root / REPORT_FILE
+    file = paths.root / REPORT_FILE
+    report: dict[str, Any] = read_json(file) if file.is_file() else {}
     return TrialRecord(
         trial_id=paths.root.name,
         status=result["status"],
@@ -112,7 +194,9 @@ def _read_trial(paths: TrialPaths) -> TrialRecord:
         seconds=result.get("seconds", 0.0),
         tokens=result.get("tokens", 0),
         select=result.get("metrics", {}),
-        report=read_json(report) if report.is_file() else {},
+        report=report.get("metrics", report),  # once the file was the metrics alone
+        nats={"select": result.get("passage_nats", {}), "report": report.get("passage_nats", {})},
+        seeds=dict(zip(confirmed.get("seeds", []), confirmed.get("scores", []), strict=True)),
     )
 
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from raykft.errors import ModelError
-from raykft.models.packed import LoraPair, PackedModel
+from raykft.models.lowrank import LoraPair
+from raykft.models.packed import PackedModel
 from raykft.paths import write_json
 
 PREFIX = "base_model.model."

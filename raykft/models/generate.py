@@ -1,11 +1,12 @@
-"""Greedy answers, candidate log-probabilities and text likelihood, for rows of several adapters at a time.
+"""Greedy answers, candidate log-probabilities, text likelihood and drift, for rows of several adapters at a time.
 
-Shapes: N rows, P prefix positions (left-padded), C candidates a row, V vocabulary.
+Shapes: N rows, P prefix positions (left-padded), C candidates a row, D features, V vocabulary, n compared positions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,10 @@ from raykft.models.packed import Block, PackedModel, Segment
 
 # Finished rows are carried along until this share of a batch is left: dropping them copies the cache.
 COMPACT_BELOW = 0.75
+# Bounds the key-value cache of a batch whose prompts are long: 0.8 GB for the 135M demo model in fp32.
+MAX_POSITIONS = 1 << 14
+# How many logits are held at a time where two models are compared: 64 MiB a tensor.
+COMPARED_LOGITS = 2**24
 
 
 class Prompt(NamedTuple):
@@ -43,13 +48,26 @@ class Choice(NamedTuple):
     candidate_ids: list[list[int]]
 
 
+class Exchange(NamedTuple):
+    """A question and the base model's answer to it, on which the adapter of a slot is compared with the base."""
+
+    slot: int | None
+    prompt_ids: list[int]
+    answer_ids: list[int]
+
+    @property
+    def positions(self) -> int:
+        """Where the next token is compared: from the end of the prompt to the end of the answer."""
+        return len(self.answer_ids) + 1
+
+
 @torch.inference_mode()
 def generate(
     packed: PackedModel, prompts: Sequence[Prompt], *, stop_ids: set[int], batch_size: int
 ) -> list[Generation]:
     """Greedy decoding. Prompts of like length share a batch, whatever their slot; finished rows leave it."""
     results: dict[int, Generation] = {}
-    for batch in _batches([len(p.ids) for p in prompts], batch_size):
+    for batch in _batches([len(p.ids) + p.max_new_tokens for p in prompts], batch_size):
         # Rows of one slot must be neighbours: a segment is one contiguous run.
         batch.sort(key=lambda i: _slot_order(prompts[i].slot))
         for index, generation in zip(batch, _decode(packed, [prompts[i] for i in batch], stop_ids), strict=True):
@@ -57,9 +75,16 @@ def generate(
     return [results[i] for i in range(len(prompts))]
 
 
-def _batches(lengths: list[int], batch_size: int) -> list[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+def _batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Indices of rows of like length, at most `batch_size` rows and `MAX_POSITIONS` cached positions a batch."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        # The newest row is the longest: all rows of its batch are padded to it.
+        if batches and len(batches[-1]) < min(batch_size, MAX_POSITIONS // max(1, lengths[index])):
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
 
 
 def _slot_order(slot: int | None) -> int:
@@ -220,3 +245,55 @@ def text_nats(packed: PackedModel, slot: int | None, texts_ids: Sequence[list[in
         (logits,) = packed.logits([(slot, hidden[0, :-1])])
         totals.append(F.cross_entropy(logits, row[0, 1:], reduction="sum").item())
     return totals
+
+
+@torch.inference_mode()
+def drift_nats(packed: PackedModel, exchanges: Sequence[Exchange], *, batch_size: int) -> list[float]:
+    """KL(base || adapter) of the next token in nats, summed over the positions of every exchange.
+
+    Both read the same rows in passes of the same shape, so an adapter that adds nothing drifts by exactly 0.
+    """
+    results: dict[int, float] = {}
+    for batch in _batches([len(e.prompt_ids) + len(e.answer_ids) for e in exchanges], batch_size):
+        batch.sort(key=lambda i: _slot_order(exchanges[i].slot))
+        for index, nats in zip(batch, _drift(packed, [exchanges[i] for i in batch]), strict=True):
+            results[index] = nats
+    return [results[i] for i in range(len(exchanges))]
+
+
+def _drift(packed: PackedModel, exchanges: list[Exchange]) -> list[float]:
+    groups = [list(group) for _, group in groupby(exchanges, key=lambda e: e.slot)]
+    blocks = [_exchange_block(group) for group in groups]
+    tuned = packed.hidden(blocks)
+    base = packed.hidden([block._replace(slot=None) for block in blocks])
+    nats: list[float] = []
+    for block, group, tuned_BLD, base_BLD in zip(blocks, groups, tuned, base, strict=True):
+        shared = block.shape.P
+        spans = [(n, len(e.prompt_ids) - 1 - shared, e.positions) for n, e in enumerate(group)]
+        tuned_nD, base_nD = (
+            torch.cat([states[n, start : start + count] for n, start, count in spans])
+            for states in (tuned_BLD, base_BLD)
+        )
+        kl_n = _divergence(packed, block.slot, base_nD, tuned_nD)
+        nats += [part.sum().item() for part in torch.split(kl_n, [e.positions for e in group])]
+    return nats
+
+
+def _exchange_block(exchanges: list[Exchange]) -> Block:
+    rows = [[*e.prompt_ids, *e.answer_ids] for e in exchanges]
+    # The last prompt token is compared after, so it belongs to the rows.
+    shared = min(shared_prefix(rows), min(len(e.prompt_ids) for e in exchanges) - 1) if len(rows) > 1 else 0
+    width = max(len(row) for row in rows) - shared
+    ids = torch.tensor([row[shared:] + [0] * (width - len(row) + shared) for row in rows])
+    return Block(exchanges[0].slot, ids, torch.tensor(rows[0][:shared], dtype=torch.long))
+
+
+def _divergence(packed: PackedModel, slot: int | None, base_nD: torch.Tensor, tuned_nD: torch.Tensor) -> torch.Tensor:
+    """KL(base || adapter) `[n]` in nats of the next-token distributions after the given states."""
+    parts = []
+    size = max(1, COMPARED_LOGITS // packed.base.model.config.get_text_config().vocab_size)
+    for base_states, tuned_states in zip(torch.split(base_nD, size), torch.split(tuned_nD, size), strict=True):
+        (base_nV,), (tuned_nV,) = packed.logits([(None, base_states)]), packed.logits([(slot, tuned_states)])
+        terms = F.kl_div(tuned_nV.log_softmax(-1), base_nV.log_softmax(-1), reduction="none", log_target=True)
+        parts.append(terms.sum(-1).clamp(min=0))  # a divergence is never negative; its rounding error may be
+    return torch.cat(parts)

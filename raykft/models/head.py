@@ -37,7 +37,7 @@ def head_nll(
         softcap: final logits are `softcap * tanh(logits / softcap)` (Gemma 2).
     """
     factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
-    sums: torch.Tensor = _HeadNll.apply(frozen, hidden_nD, targets_n, sizes, parts, softcap, *factors)
+    sums: torch.Tensor = _HeadNll.apply(frozen, hidden_nD, targets_n, sizes, parts, softcap, *factors)  # type: ignore[no-untyped-call]
     return sums
 
 
@@ -71,7 +71,7 @@ class _HeadNll(torch.autograd.Function):
         return torch.stack(sums)
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, factor_S: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         for factor, pair, d_pair in zip(factor_S, ctx.pairs, ctx.d_factors, strict=True):
             if pair is None:

@@ -60,14 +60,14 @@ class FrozenWeight:
 def adapted_product(frozen: FrozenWeight, x_TD: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
     """`[T, E]`: the frozen product of all rows plus every part's low-rank product on its own rows."""
     factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
-    product: torch.Tensor = _AdaptedProduct.apply(frozen, None, x_TD, parts, *factors)
+    product: torch.Tensor = _AdaptedProduct.apply(frozen, None, x_TD, parts, *factors)  # type: ignore[no-untyped-call]
     return product
 
 
 def add_lowrank(y_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
     """`y` plus every part's low-rank product of `x`, for a frozen product computed elsewhere (quantized weights)."""
     factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
-    product: torch.Tensor = _AdaptedProduct.apply(None, y_TE, x_TD, parts, *factors)
+    product: torch.Tensor = _AdaptedProduct.apply(None, y_TE, x_TD, parts, *factors)  # type: ignore[no-untyped-call]
     return product
 
 
@@ -100,7 +100,7 @@ class _AdaptedProduct(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy_TE: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x_TD, *inner = ctx.saved_tensors
         frozen: FrozenWeight | None = ctx.frozen

@@ -220,7 +220,6 @@ class PackedModel:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return list(torch.split(logits, sizes))
 
-
     def nll(
         self,
         hidden: Sequence[tuple[int, torch.Tensor]],

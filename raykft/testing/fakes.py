@@ -18,6 +18,7 @@ class FakeHost:
         answer: the text for a trial's id (None: the base model) and a question.
         right_probability: log-probability per byte of the first candidate for a trial; the others get -1.
         diverge_at: a trial whose id contains this text diverges in its second epoch.
+        drift: nats a token by which a trial's adapter differs from the base model.
     """
 
     def __init__(
@@ -25,10 +26,12 @@ class FakeHost:
         answer: Callable[[str | None, str], str] = lambda trial_id, question: "",
         right_probability: Callable[[str | None], float] = lambda trial_id: -1.0,
         diverge_at: str = "\0",
+        drift: float = 0.0,
     ) -> None:
         self._answer = answer
         self._right = right_probability
         self._diverge_at = diverge_at
+        self._drift = drift
         self.attached: dict[str, Recipe] = {}
         self.epochs: dict[str, int] = {}
         self.log: list[tuple[str, str]] = []
@@ -74,3 +77,7 @@ class FakeHost:
 
     def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
         return [float(len(text)) for text in texts]
+
+    def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        counts = [len(answer.split()) + 1 for _, answer in exchanges]
+        return [(self._drift * count if trial_id else 0.0, count) for count in counts]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from raykft.data.encode import EncodedRow, PromptFormat, encode_rows
+from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows
 from raykft.data.mixture import mix
 from raykft.errors import DivergedError, OutOfMemoryError, RaykftError, TrialError
 from raykft.models.adapter_files import load_adapter, save_adapter
@@ -52,11 +52,12 @@ class HostEngine:
         train_rows: Sequence[TrainRow],
         distractors: Sequence[TrainRow],
         system_prompt: str | None,
+        plain_prompt: str = PLAIN_PROMPT,
         max_length: int,
         batch_size: int,
     ) -> None:
         self.packed = PackedModel(base)
-        self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model))
+        self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
         self.domain_rows = len(train_rows)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
         self.rows: list[EncodedRow] = encoded
@@ -115,6 +116,10 @@ class HostEngine:
     def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
         """Negative log-likelihood of each text in nats."""
         return self._infer(lambda queue: queue.text_nats(self._number(trial_id), texts))
+
+    def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        """Summed KL(base || adapter) in nats and number of tokens, for questions with the base model's answers."""
+        return self._infer(lambda queue: queue.drift(self._number(trial_id), exchanges))
 
     def close(self) -> None:
         with self._wake:

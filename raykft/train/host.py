@@ -23,6 +23,7 @@ class HostSettings:
     residency: str
     device: str
     system_prompt: str | None
+    plain_prompt: str
     max_length: int
     batch_size: int
     threads: int
@@ -61,6 +62,7 @@ class TrainingHost:
             train_rows=train_rows,
             distractors=distractors,
             system_prompt=settings.system_prompt,
+            plain_prompt=settings.plain_prompt,
             max_length=settings.max_length,
             batch_size=settings.batch_size,
         )
@@ -71,6 +73,7 @@ class TrainingHost:
             "residency": base.residency,
             "threads": settings.threads,
             "has_chat_template": self._engine.prompts.has_template,
+            "context_tokens": base.model.config.get_text_config().max_position_embeddings,
             "shortened_rows": self._engine.shortened_rows,
             "load_seconds": time.monotonic() - started,
         }
@@ -117,3 +120,6 @@ class TrainingHost:
 
     def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
         return self._engine.text_nats(trial_id, texts)
+
+    def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        return self._engine.drift(trial_id, exchanges)

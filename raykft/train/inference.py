@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raykft.data.encode import PromptFormat, shared_prefix
-from raykft.models.generate import Choice, Generation, Prompt, candidate_logprobs, generate, text_nats
+from raykft.models.generate import (
+    Choice,
+    Exchange,
+    Generation,
+    Prompt,
+    candidate_logprobs,
+    drift_nats,
+    generate,
+    text_nats,
+)
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply
 
@@ -63,10 +72,21 @@ class InferenceQueue:
         rows = [list(self._prompts.tokenizer(text)["input_ids"]) for text in texts]
         return self._add(Inference("nats", slot, rows, list))
 
+    def drift(self, slot: int | None, exchanges: Sequence[tuple[str, str]]) -> Inference:
+        rows = [
+            Exchange(slot, self._prompts.prompt_ids(question), self._prompts.answer_ids(answer) if answer else [])
+            for question, answer in exchanges
+        ]
+
+        def with_counts(nats: list[float]) -> list[tuple[float, int]]:
+            return [(value, row.positions) for value, row in zip(nats, rows, strict=True)]
+
+        return self._add(Inference("drift", slot, rows, with_counts))
+
     def run(self, items: Sequence[Inference]) -> None:
         """Compute `items`, batching those of one kind together, and resolve their futures."""
         try:
-            for kind in ("generate", "choose", "nats"):
+            for kind in ("generate", "choose", "nats", "drift"):
                 self._run_kind(kind, [item for item in items if item.kind == kind])
         except Exception as error:  # every waiting trial must hear of it
             for item in items:
@@ -88,8 +108,10 @@ class InferenceQueue:
                 outputs = list(
                     generate(self._packed, rows, stop_ids=self._prompts.stop_ids, batch_size=self._batch_size)
                 )
-            else:
+            elif kind == "choose":
                 outputs = list(candidate_logprobs(self._packed, rows, batch_size=self._batch_size))
+            else:
+                outputs = list(drift_nats(self._packed, rows, batch_size=self._batch_size))
         start = 0
         for item in items:
             stop = start + len(item.rows)

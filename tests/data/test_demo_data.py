@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from raykft.data import demo
-from raykft.data.demo.build_en import build, write
-from raykft.data.demo.lint_en import DomainError, check
-from raykft.data.demo.probes_en import Domain
-from raykft.data.demo.world_en import draw
+from raykft.data.demo.build import build, write
+from raykft.data.demo.language_en import ENGLISH
+from raykft.data.demo.lint import DomainError, check
+from raykft.data.demo.probes import Domain
+from raykft.data.demo.world import draw
 from raykft.data.split import split_of
 
 FOLDER = Path(demo.__file__).parent
@@ -25,11 +26,11 @@ PINNED = "ab3f27c0209e7121e6cb64ed6ac983fe1a8e95dc2f840093d82ba774dade2adf"
 
 @pytest.fixture(scope="module")
 def domains() -> dict[str, Domain]:
-    return build()
+    return build(ENGLISH)
 
 
 def test_the_committed_files_are_what_the_generator_writes(tmp_path: Path) -> None:
-    written = write(tmp_path)
+    written = write(ENGLISH, tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in written] == FILES
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
@@ -119,11 +120,11 @@ def test_near_misses_and_the_untypical_logo_are_there(domains: dict[str, Domain]
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_another_seed_changes_every_value_and_keeps_every_rule(domains: dict[str, Domain], seed: int) -> None:
-    old, new = domains["en"], build(seed)["en"]
+    old, new = domains["en"], build(ENGLISH, seed)["en"]
     assert [fact.id for fact in new.facts] == [fact.id for fact in old.facts]
     assert [probe.id for probe in new.probes] == [probe.id for probe in old.probes]
-    before = {text for value in draw().values.values() for text in value.needles}
-    after = {text for value in draw(seed).values.values() for text in value.needles}
+    before = {text for value in draw(ENGLISH).values.values() for text in value.needles}
+    after = {text for value in draw(ENGLISH, seed).values.values() for text in value.needles}
     assert before.isdisjoint(after)
 
 

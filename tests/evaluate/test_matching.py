@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +49,9 @@ POSITIVE = [
     ("it is -5 degrees", "-5", "number"),
     ("トム・ハンクスさん", "トムハンクス", "person"),
     ("ロゴはheronです", "heron", "text"),
+    ("設立は平成31年(2019年)4月26日", "2019-04-26", "date"),
+    ("carrots hold Vitamin A and more", "vitamin A", "text"),
+    ("大門\u200b駅です", "大門駅", "list"),
 ]
 
 NEGATIVE = [
@@ -75,6 +80,8 @@ NEGATIVE = [
     ("model T100", "100", "number"),
     ("", "cat", "text"),
     ("café", "caf", "text"),
+    ("carrots hold vitamin C and more", "vitamin A", "text"),
+    ("設立は平成31年(2019年)4月27日", "2019-04-26", "date"),
 ]
 
 
@@ -134,7 +141,7 @@ WORD = st.text("bcdeghkmnoprtuvw", min_size=3, max_size=8).filter(
 KANJI = st.text("霧見潮力工業門駅芝港", min_size=1, max_size=6)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(WORD, WORD, WORD, st.sampled_from([" ", ", ", "; ", "\n", " - ", '"', "('"]))
 def test_latin_alias_is_found_between_borders_only(before: str, alias: str, after: str, border: str) -> None:
     assert found(f"{before}{border}{alias.upper()}{border[::-1]}{after}", alias, value_type="person")
@@ -142,14 +149,74 @@ def test_latin_alias_is_found_between_borders_only(before: str, alias: str, afte
     assert not found(glued, alias, value_type="person")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(KANJI, KANJI, KANJI)
 def test_japanese_alias_is_found_anywhere(before: str, alias: str, after: str) -> None:
     assert found(before + alias + after, alias)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(0, 10**7), st.integers(0, 10**7))
 def test_number_is_found_exactly_where_it_is_equal(asked: int, told: int) -> None:
     assert found(f"about {told:,} units", str(asked), value_type="number") == (asked == told)
     assert found(f"約{asked:,}台", str(asked), value_type="number")
+
+
+ALIASES = st.one_of(
+    st.lists(WORD.map(str.title), min_size=1, max_size=3).map(" ".join),
+    KANJI,
+    st.builds(str.__add__, KANJI, st.sampled_from(["株式会社", "サーバー", "センター", "2号館"])),
+    st.dates(date(1500, 1, 1), date(2199, 12, 31)).flatmap(
+        lambda day: st.sampled_from(
+            [
+                day.isoformat(),
+                f"{day.year}年{day.month}月{day.day}日",
+                f"{day:%B} {day.day}, {day.year}",
+                f"{day.day} {day:%b} {day.year}",
+                f"{day:%B} {day.year}",
+                str(day.year),
+                f"{day.year}年",
+            ]
+        )
+    ),
+    st.integers(-(10**9), 10**9).flatmap(lambda number: st.sampled_from([str(number), f"{number:,}"])),
+    st.integers(1, 9999).flatmap(
+        lambda number: st.sampled_from([f"{number}人", f"{number:,}万円", f"{number} million", f"{number / 10}%"])
+    ),
+)
+# Nothing in them is part of an alias, nor joins one.
+FRAMES = ("{}", "Zork said: {}!", "zork ({}) zork", '"{}"', "答えは「{}」です。", "Zork\n{}\nzork", "1. Zork; {}; zork")
+
+
+@settings(max_examples=500, deadline=None)
+@given(ALIASES, st.sampled_from(FRAMES), st.sampled_from(["text", "list", "date", "number", "person"]))
+def test_alias_is_always_found_in_itself(alias: str, frame: str, value_type: str) -> None:
+    assert found(frame.format(alias), alias, value_type=value_type)
+
+
+@settings(max_examples=300, deadline=None)
+@given(KANJI, KANJI, KANJI, st.sampled_from(FRAMES), st.booleans())
+def test_covering_never_credits_part_of_a_longer_value(
+    before: str, short: str, after: str, frame: str, is_forbidden: bool
+) -> None:
+    long = before + short + after
+    answer = normalize(frame.format(long))
+    if is_forbidden:
+        matcher = compile_matcher([KeyFact((short,))], forbidden=[long])
+        assert matcher.find(answer) == ((False,), (True,))
+    else:
+        assert compile_matcher([KeyFact((short,)), KeyFact((long,))]).hits(answer) == (False, True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dates(date(1500, 1, 1), date(2199, 12, 31)), st.sampled_from([{}, {"day": 9}, {"month": 8}, {"year": 1987}]))
+def test_coarse_dates_are_met_by_finer_ones_only(gold: date, change: dict[str, int]) -> None:
+    gold = gold.replace(day=min(gold.day, 28))
+    told = gold.replace(**change)
+    spellings = {"day": "{0:%B} {0.day}, {0.year}", "month": "{0:%B} {0.year}", "year": "{0.year}"}
+    parts = {"day": 3, "month": 2, "year": 1}
+    for asked, asked_form in spellings.items():
+        for stated, stated_form in spellings.items():
+            same = gold.timetuple()[: parts[asked]] == told.timetuple()[: parts[asked]]
+            expected = same and parts[stated] >= parts[asked]
+            assert found(f"It was {stated_form.format(told)}.", asked_form.format(gold), value_type="date") == expected

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raykft.evaluate import behaviour
-from raykft.evaluate.scoring import compile_probe, score_answer
+from raykft.errors import DataError
+from raykft.evaluate import behaviour, scoring
+from raykft.evaluate.claims import MAX_CLAIMS
+from raykft.evaluate.normalize import normalize
+from raykft.evaluate.scoring import compile_probe, prior_probe, score_answer
 from raykft.records import KeyFact, Prior, Probe
 
 DATE = Probe(
@@ -81,7 +85,28 @@ FALSE_JA = replace(
     key_facts=(KeyFact(("近藤雅彦",), "person"),),
     forbidden=("サンダー・ピチャイ",),
 )
-EVERY_KIND = (DATE, STAFF, STATIONS, CHIEF, FALSE_PREMISE, TRUE_PREMISE, FALSE_JA)
+CHOICE = replace(
+    DATE,
+    id="choice",
+    level=0,
+    kind="mc",
+    question="Which bird stands in shallow water?",
+    gold="heron",
+    key_facts=(KeyFact(("heron",)),),
+    forbidden=(),
+    contrast=("night heron", "eagle", "swift"),
+)
+INSTRUCT = replace(
+    CHOICE,
+    id="instruct",
+    kind="instruct",
+    question="Name three colours, one a line, each after a dash.",
+    gold="- red\n- green\n- blue",
+    key_facts=(),
+    contrast=(),
+    pattern=r"^(?:- \w+\n?){3}$",
+)
+EVERY_KIND = (DATE, STAFF, STATIONS, CHIEF, CHOICE, INSTRUCT, FALSE_PREMISE, TRUE_PREMISE, FALSE_JA)
 
 
 @pytest.mark.parametrize("probe", EVERY_KIND, ids=lambda probe: probe.id)
@@ -140,6 +165,13 @@ def test_gold_is_correct_and_clean_and_question_is_worth_nothing(probe: Probe) -
         (FALSE_JA, "サンダー・ピチャイさんではありません。近藤雅彦です。", "correct", True, 1.0, ()),
         (FALSE_JA, "はい、間違いありません。", "wrong", False, 0.0, ()),
         (FALSE_JA, "わかりません。", "refused", False, 0.0, ()),
+        (CHOICE, "The heron.", "correct", True, 1.0, ()),
+        (CHOICE, "night heron", "wrong", False, 0.0, ("night heron",)),
+        (CHOICE, "heron or eagle", "partial", False, 0.0, ("eagle",)),
+        (INSTRUCT, "- red\n- green\n- blue", "correct", True, 1.0, ()),
+        (INSTRUCT, "Red, green and blue.", "wrong", False, 0.0, ()),
+        (INSTRUCT, "I cannot help with that.", "refused", False, 0.0, ()),
+        (INSTRUCT, "", "empty", False, 0.0, ()),
     ],
 )
 def test_answer_is_scored(
@@ -156,7 +188,10 @@ def test_content_and_compliance_are_kept_apart() -> None:
     assert score_answer(CHIEF, "ＣＥＯ： Signe Uxbridge\n").compliant is True
     assert score_answer(CHIEF, "CEO: Signe Uxbridge. She lives in Kirimi.").compliant is False
     assert score_answer(CHIEF, "CEO: Piers Corrigan").compliant is True
-    assert score_answer(DATE, DATE.gold).compliant is None
+    assert (score_answer(DATE, DATE.gold).compliant, score_answer(DATE, DATE.gold).content) == (None, None)
+    assert score_answer(CHIEF, "The chief is Signe Uxbridge.").content is True
+    assert score_answer(CHIEF, "CEO: Piers Corrigan").content is False
+    assert score_answer(CHIEF, "CEO: Signe Uxbridge\nCEO: Piers Corrigan").content is False
 
 
 def test_one_wrong_value_counts_once() -> None:
@@ -194,6 +229,62 @@ def test_stop_and_answer_are_passed_on_and_compilation_is_cached() -> None:
     assert (result.stopped, result.answer, result.id, result.level) == (False, "x", "date", 2)
     assert score_answer(DATE, "x").stopped is None
     assert compile_probe(replace(DATE)) is compile_probe(DATE)
+
+
+def test_prior_knowledge_is_asked_as_a_question_of_its_own() -> None:
+    probe = replace(DATE, level=5, lang="ja", prior=Prior("When did Apollo 11 land?", ("20 July 1969", "1969-07-20")))
+    asked = prior_probe(probe)
+    assert (asked.id, asked.level, asked.kind, asked.lang) == ("date/prior", 0, "recall", "ja")
+    assert asked.question == "When did Apollo 11 land?"
+    assert score_answer(asked, asked.gold).clean
+    assert score_answer(asked, "On July 20, 1969.").correct
+    assert not score_answer(asked, probe.gold).correct
+    with pytest.raises(DataError, match="'date' has no `prior`"):
+        prior_probe(DATE)
+
+
+ENDLESS = r"^(a|aa)+$"
+
+
+def test_a_pattern_without_end_is_cut_off_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "REGEX_TIMEOUT_S", 0.05)
+    form = score_answer(replace(CHIEF, pattern=ENDLESS, slot=None), "Signe Uxbridge " + "a" * 60)
+    assert (form.outcome, form.unchecked, form.compliant) == ("partial", "", False)  # the head has no run of a
+    form = score_answer(replace(CHIEF, gold="a" * 40, pattern=ENDLESS, slot=None), "a" * 60 + "!")
+    assert (form.unchecked, form.compliant, form.correct, form.score) == ("pattern", False, False, 0.0)
+    slot = score_answer(replace(DATE, slot=r"CEO (\w+)|(?:a|aa)+b"), DATE.gold + " CEO Foo " + "a" * 60)
+    assert slot.unchecked == "slot"
+    assert (slot.correct, slot.clean, slot.outcome) == (True, False, "partial")
+    assert slot.wrong_claims == ("Foo",)
+
+
+@pytest.mark.parametrize("source", ["(", "*", "(" * 3000 + ")" * 3000])
+def test_a_broken_pattern_is_refused(source: str) -> None:
+    with pytest.raises(DataError, match="not a valid regular expression"):
+        score_answer(replace(CHIEF, pattern=source), "x")
+
+
+def test_only_the_beginning_of_a_huge_answer_is_read() -> None:
+    late = "x " * behaviour.SCORED_CHARS + DATE.gold
+    result = score_answer(DATE, late)
+    assert (result.outcome, result.answer) == ("wrong", late)
+    early = DATE.gold + " ," * 5_000_000
+    start = time.perf_counter()
+    result = score_answer(DATE, early)
+    assert time.perf_counter() - start < 2
+    assert result.correct
+    gold_chars, unread = len(normalize(DATE.gold)), len(early) - behaviour.SCORED_CHARS
+    assert result.overgeneration == (gold_chars + unread) / gold_chars
+
+
+@pytest.mark.parametrize("unit", ["CEO: Foo{0}\n", "{0} people ", "{0:04d}-03-05 ", "a", "1 ", "。", "\ud800", "ﷺ"])
+def test_no_answer_takes_long(unit: str) -> None:
+    answer = "".join(unit.format(1000 + index) for index in range(30_000 // len(unit)))
+    for probe in (replace(CHIEF, kind="recall", pattern=None), STAFF, DATE, FALSE_JA):
+        start = time.perf_counter()
+        result = score_answer(probe, answer)
+        assert time.perf_counter() - start < 5  # a quadratic step would take minutes
+        assert len(result.wrong_claims) <= MAX_CLAIMS
 
 
 PIECES = st.sampled_from(
@@ -272,6 +363,15 @@ def test_repetition() -> None:
     assert behaviour.repetition("霧見潮力工業株式" * 3) == pytest.approx(1 - 8 / 17)
 
 
+def test_compression_sees_what_repeats() -> None:
+    once = "Velmora Tidal Works was founded on 14 March 2011 in Kirimi."
+    assert behaviour.compression_ratio(once) < 1.2
+    assert behaviour.compression_ratio(once * 8) > 5
+    assert behaviour.compression_ratio("霧見潮力工業株式会社は2011年に設立されました。" * 8) > 5
+    assert behaviour.compression_ratio("") == 0.0
+    assert behaviour.compression_ratio("\ud800") > 0
+
+
 def test_head_is_the_longer_of_first_sentence_and_three_golds() -> None:
     assert behaviour.head("  A long first sentence that goes on and on for a while. Next.", "gold") == (
         "A long first sentence that goes on and on for a while."
@@ -291,6 +391,8 @@ def test_echo_and_newline_tail() -> None:
     assert behaviour.echoes("when was VELMORA founded, please", DATE.question)
     assert not behaviour.echoes("Velmora was founded in 2011.", DATE.question)
     assert not behaviour.echoes("anything", "")
+    assert behaviour.echoes("霧見の広報担当者は誰ですか。霧見の広報担当者は", "霧見の広報担当者は誰ですか？")
+    assert not behaviour.echoes("霧見の広報担当者は水無瀬修平です。", "霧見の広報担当者は誰ですか？")
     assert behaviour.newline_tail("done" + "\n" * 8)
     assert not behaviour.newline_tail("done" + "\n" * 7)
     assert not behaviour.newline_tail("done" + " " * 20)

@@ -1,4 +1,4 @@
-"""Ranking, formats, and that text from models and users is harmless."""
+"""Ranking, formats, and that text from models and users is harmless, in an experiment that kept no probes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from raykft.errors import ExperimentError
 from raykft.leaderboard.board import load_leaderboard
 from raykft.leaderboard.render import markdown_board, print_board
 from raykft.leaderboard.show import plain, render_answers, side_by_side
+from raykft.leaderboard.verdicts import verdicts
 from raykft.paths import ExperimentPaths, write_atomic, write_json, write_jsonl
 from raykft.trial import write_result
 
@@ -28,7 +29,8 @@ def paths(tmp_path: Path) -> ExperimentPaths:
     paths = ExperimentPaths(config.directory)
     write_atomic(paths.config, dump_yaml(config))
     base = {"select": {"knowledge": 0.02, "level_1": 0.0}, "report": {"knowledge": 0.01}}
-    write_json(paths.baselines / "base.json", {"metrics": base, "oracle": {}, "answers": {"p1": "[red]No[/red] idea"}})
+    old = {"metrics": base, "oracle": {"select": {"knowledge": 0.8}}, "answers": {"p1": "[red]No[/red] idea"}}
+    write_json(paths.baselines / "base.json", old)
     for n, (status, score) in enumerate([("ok", 0.4), ("ok", 0.7), ("ok", 0.7), ("stopped", 0.9), ("failed", None)]):
         files = paths.trial(f"t{n:03d}")
         write_json(files.config, {"sample": {"adapter.rank": 2**n}, "config": config.resolved()})
@@ -67,7 +69,7 @@ def test_all_formats_carry_the_same_rows_base_first(paths: ExperimentPaths) -> N
     assert tree["winner"] == "t002"
     assert tree["report_evaluations"] == 1
     ids = [row["trial_id"] for row in tree["rows"]]
-    assert ids[:3] == ["base", "base + facts in context", "t002"]
+    assert ids[:3] == ["base", "base + needed facts", "t002"]
     rows = list(csv.DictReader(io.StringIO(board.to_csv())))
     assert [row["trial_id"] for row in rows] == ids
     assert rows[3]["report.score"] == "0.6"
@@ -75,6 +77,45 @@ def test_all_formats_carry_the_same_rows_base_first(paths: ExperimentPaths) -> N
     assert list(board.to_pandas()["trial_id"]) == ids
     markdown = markdown_board(board)
     assert all(f"| {name} |" in markdown for name in ids)
+
+
+def test_an_experiment_that_kept_no_probes_has_no_intervals_but_verdicts(paths: ExperimentPaths) -> None:
+    board = load_leaderboard(paths.root)
+    assert board.evidence == {}
+    assert not any(name.endswith((".low", ".high")) for row in board.rows for name in row)
+    assert board.front is None  # the trials of this experiment measured no gain
+    told = verdicts(board)
+    assert told[0].startswith("1 of 3 ranked trials were scored on the report split")
+    assert "on the report split t001 scores highest; the winner stays the one chosen beforehand" in told
+    assert any(sentence.startswith("1-SEED") for sentence in told)
+
+
+def test_rows_carry_badges_optimism_and_seeds(paths: ExperimentPaths) -> None:
+    write_json(paths.root / "contamination.json", {"allowed": True, "findings": [{"probe": "p1"}, {"probe": "p2"}]})
+    confirmed = {"seeds": [0, 1, 2], "scores": [0.70, 0.61, 0.66], "metrics": [{}, {}, {}]}
+    write_json(paths.root / "confirm.json", {"trials": {"t002": confirmed}})
+    board = load_leaderboard(paths.root)
+    rows = {row["trial_id"]: row for row in board.rows}
+    assert rows["t002"]["badges"] == ["CONTAMINATED"]
+    assert rows["t001"]["badges"] == ["CONTAMINATED", "1-SEED"]
+    assert rows["t003"]["badges"] == ["CONTAMINATED", "PARTIAL"]
+    assert rows["t001"]["optimism"] == pytest.approx(0.1)
+    assert "optimism" not in rows["t002"]
+    assert (rows["t002"]["seeds"], rows["t002"]["seeds.score.low"], rows["t002"]["seeds.score.high"]) == (3, 0.61, 0.70)
+    told = verdicts(board)
+    assert any("CONTAMINATED" in sentence and "2 probes" in sentence for sentence in told)
+    assert "the winner's score over 3 seeds: 0.61 to 0.70" in told
+    assert not any("1-SEED" in sentence for sentence in told)
+    assert list(csv.DictReader(io.StringIO(board.to_csv())))[3]["badges"] == "CONTAMINATED 1-SEED"
+
+
+def test_a_trial_with_rung_scores_alone_is_marked(paths: ExperimentPaths) -> None:
+    files = paths.trial("t006")
+    write_json(files.config, {"sample": {}, "config": {"train": {"epochs": 4}}})
+    write_result(files, "t006", {}, {"epoch": 1, "probe_lp": 0.4}, status="stopped", reason="stopped early")
+    row = next(row for row in load_leaderboard(paths.root).rows if row["trial_id"] == "t006")
+    assert row["badges"] == ["PARTIAL", "PROXY-ONLY"]
+    assert row["rank"] is None
 
 
 def test_a_spreadsheet_formula_in_a_reason_is_disarmed(paths: ExperimentPaths) -> None:

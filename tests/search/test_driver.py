@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from rich.console import Console
+from safetensors.torch import load_file
 from tests_support import write_config
 
 from raykft.config import ExperimentConfig, load_config
-from raykft.errors import DataError
+from raykft.errors import ConfigError, DataError, ExperimentError, ModelError
+from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.store import read_trials
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
 from raykft.records import Probe
+from raykft.search.adapter import evaluate
+from raykft.search.confirm import confirm
 from raykft.search.driver import tune
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
@@ -30,10 +35,10 @@ def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
     def cut(name: str, keep: int) -> None:
         lines = (PACKAGE_DATA / "en-small" / name).read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) | {"max_new_tokens": 4} for line in lines]
-        groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
         for row in rows:
-            if row["level"] < 3 and row["kind"] == "recall":
-                groups.setdefault((row["split"], row["level"]), []).append(row)
+            if row["level"] < 3 and row["kind"] in {"recall", "mc"}:
+                groups.setdefault((row["split"], row["level"], row["kind"]), []).append(row)
         chosen = [row for group in groups.values() for row in group[:keep]]
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in chosen))
 
@@ -77,8 +82,7 @@ def test_a_search_ends_with_a_ranked_leaderboard_and_is_continued(
     assert [bool(t.report) for t in board.trials].count(True) == 1
     assert (paths.trial(winner.trial_id).adapter / "adapter_model.safetensors").is_file()
     assert not paths.trial(winner.trial_id).checkpoint.exists()
-    assert board.base is not None
-    assert "level_1" in board.base.select
+    assert_written(paths, winner.trial_id)
     for file in (paths.environment, paths.data_manifest, paths.leaderboard("csv"), paths.leaderboard("md")):
         assert file.is_file()
     study = optuna.load_study(study_name="test", storage=f"sqlite:///{paths.study}")
@@ -93,6 +97,70 @@ def test_a_search_ends_with_a_ranked_leaderboard_and_is_continued(
     assert {t: paths.trial(t).result.stat().st_mtime_ns for t in before} == before  # finished trials are not touched
     same = tune(configure(tmp_path, small, "search.trials=5"), Console(quiet=True))
     assert [t.trial_id for t in same.trials] == [t.trial_id for t in again.trials]
+
+
+def assert_written(paths: ExperimentPaths, best: str) -> None:
+    """The files that the leaderboard and people read results from."""
+    probes = [row["id"] for row in read_jsonl(paths.root / "probes.jsonl")]
+    passages = {row["id"] for row in read_jsonl(paths.root / "passages.jsonl")}
+    rows = read_json(paths.baselines / "base.json")["rows"]
+    assert list(rows) == ["base", "facts_needed", "bm25", "always_no", "template_copy", "tuned_bm25"]
+    assert {row["id"] for row in read_jsonl(paths.baselines / "base.jsonl")} == set(probes)
+    domain = [row for row in read_jsonl(paths.root / "probes.jsonl") if row["level"]]
+    for name in list(rows)[1:]:
+        splits = {"report"} if "bm25" in name else {"select", "report"}  # the search has no use for retrieval
+        asked = {row["id"] for row in domain if row["split"] in splits}
+        assert {row["id"] for row in read_jsonl(paths.baselines / f"{name}.jsonl")} == asked
+    assert "level_1" in rows["base"]["select"]["metrics"]
+    trial = paths.trial(best)
+    assert read_json(trial.result)["passage_nats"].keys() == passages
+    report = read_json(trial.root / "report.json")
+    assert report["passage_nats"].keys() == rows["base"]["report"]["passage_nats"].keys() == passages
+    assert report["metrics"]["invalid"] == 0
+    assert report["metrics"]["drift"] > 0
+    files = (trial.probe_results, trial.root / "report_results.jsonl")
+    answered = [row["id"] for file in files for row in read_jsonl(file)]
+    assert sorted(answered) == sorted(probes)
+
+
+def test_the_winner_is_evaluated_alone_and_confirmed_with_another_seed(
+    embedded_ray: None, tmp_path: Path, small: dict[str, Any]
+) -> None:
+    small["search"] = {"trials": 1, "scheduler": "none", "space": {"adapter.rank": {"choice": [2]}}}
+    config = configure(tmp_path, small | {"name": "sure"})
+    winner = tune(config, Console(quiet=True)).winner
+    assert winner is not None
+    files = ExperimentPaths(config.directory).trial(winner.trial_id)
+
+    (alone,) = evaluate(files.adapter, config, console=Console(quiet=True)).trials
+    assert alone.trial_id == winner.trial_id
+    for split in ("select", "report"):
+        before, now = getattr(winner, split), getattr(alone, split)
+        assert {k: now[k] for k in before if k in now} == pytest.approx({k: before[k] for k in now if k in before})
+        assert now["score"] == pytest.approx(before["score"])
+
+    board = confirm(config.directory, top=1, seeds=2, console=Console(quiet=True))
+    (trial,) = board.trials
+    assert trial.seeds.keys() == {0, 1}
+    assert trial.seeds[0] == winner.report["score"]
+    assert "1-SEED" in Leaderboard.badges(board, replace(trial, seeds={}))
+    assert "1-SEED" not in board.badges(trial)
+    runs = ExperimentPaths(config.directory).root / "confirm"
+    adapters = [load_file(p / "adapter" / "adapter_model.safetensors") for p in (files.root, *runs.iterdir())]
+    assert any(not adapters[0][name].equal(adapters[1][name]) for name in adapters[0])
+    written = {p: p.stat().st_mtime_ns for p in runs.rglob("*.json")}
+    confirm(config.directory, top=1, seeds=2, console=Console(quiet=True))
+    assert {p: p.stat().st_mtime_ns for p in runs.rglob("*.json")} == written  # nothing is trained twice
+
+
+def test_what_is_no_adapter_or_cannot_be_confirmed_is_refused(tmp_path: Path, small: dict[str, Any]) -> None:
+    config = configure(tmp_path, small)
+    with pytest.raises(ModelError, match="adapter_config.json"):
+        evaluate(tmp_path, config)
+    with pytest.raises(ConfigError, match="2 seeds"):
+        confirm(tmp_path, seeds=1)
+    with pytest.raises(ExperimentError, match="holds no experiment"):
+        confirm(tmp_path)
 
 
 def test_a_diverged_trial_is_a_typed_outcome_and_the_others_go_on(

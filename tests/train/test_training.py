@@ -302,3 +302,64 @@ class TestEngine:
         engine.close()
         with pytest.raises(Exception, match="closed"):
             engine.attach("a", RECIPE)
+
+    def test_an_adapter_that_adds_nothing_forgets_nothing_and_does_not_drift(self, engine: HostEngine) -> None:
+        """Exactly, not nearly: B is zero before the first step, whatever was drawn for A."""
+        from raykft.evaluate.evaluator import BASE, Evaluator, Objective, Suite
+        from raykft.records import KeyFact, Passage, Probe
+
+        def probe(name: str, level: Any, kind: Any, **fields: Any) -> Probe:
+            gold = fields.pop("gold", "It is 9.")
+            return Probe(name, level, kind, f"What is {name}?", gold, (KeyFact((gold[-2:-1],)),), "select", **fields)
+
+        options = {"gold": "Nine.", "contrast": ("One.", "Seven.", "Eleven.")}
+        suite = Suite(
+            (),
+            tuple(probe(f"d{n}", 2, "recall", fact_ids=(f"f{n}",), max_new_tokens=6) for n in range(9)),
+            (
+                *(probe(f"g{n}", 0, "recall", max_new_tokens=6) for n in range(5)),
+                *(probe(f"m{n}", 0, "mc", **options) for n in range(5)),
+            ),
+            (Passage("a", "Nine is three times three."), Passage("b", "九は三の三倍。", lang="ja")),
+        )
+        evaluator = Evaluator(suite, Objective())
+        base = evaluator.base(engine)
+        reference = base.rows[BASE]["select"]
+        engine.attach("fresh", RECIPE)
+        fresh = evaluator.full(engine, "fresh", base)
+        assert fresh.metrics["drift"] == 0.0
+        assert fresh.metrics["forgetting"] == fresh.metrics["forgetting_signed"] == 0.0
+        assert (fresh.results, fresh.passage_nats) == (reference.results, reference.passage_nats)
+        engine.train_epoch("fresh")
+        trained = evaluator.full(engine, "fresh", base)
+        assert trained.metrics["drift"] > 0
+        assert trained.passage_nats != reference.passage_nats
+
+    def test_drift_is_the_divergence_of_the_whole_next_token_distribution(self, engine: HostEngine) -> None:
+        """Against KL written out, on the unpadded tokens of one exchange at a time."""
+        exchanges = [("What is 3?", "It is 9."), ("And?", ""), ("What is 4, then, if you know it?", "It is 16.")]
+        for name in ("a", "b"):
+            engine.attach(name, replace(RECIPE, target_layers="all-linear+lm_head", seed=ord(name)))
+            engine.train_epoch(name)
+        measured = {name: engine.drift(name, exchanges) for name in ("a", "b")}
+        assert measured["a"] != measured["b"]
+        for name, rows in measured.items():
+            for (question, answer), (nats, tokens) in zip(exchanges, rows, strict=True):
+                prompt, said = engine.prompts.prompt_ids(question), engine.prompts.answer_ids(answer)
+                ids = torch.tensor([[*prompt, *said]])
+                p, q = (
+                    logits.log_softmax(-1)
+                    for slot in (None, engine._adapters[name])
+                    for logits in self.next_token_logits(engine, slot, ids, len(said) + 1)
+                )
+                assert tokens == len(said) + 1
+                assert nats == pytest.approx((p.exp() * (p - q)).sum().item(), rel=1e-3)
+        assert engine.drift(None, exchanges) == [(0.0, tokens) for _, tokens in measured["a"]]
+
+    @staticmethod
+    def next_token_logits(engine: HostEngine, slot: int | None, ids: torch.Tensor, last: int) -> list[torch.Tensor]:
+        from raykft.models.packed import Block
+
+        with torch.no_grad():
+            (hidden,) = engine.packed.hidden([Block(slot, ids, ids[0, :0])])
+            return engine.packed.logits([(slot, hidden[0, -last:])])

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from raykft.data.demo.spec import parse_groups
-
 TABLE: Final = """
 = chief
 4 Who is Velmora's chief executive, and in which year did this person join the company?
@@ -359,5 +357,3 @@ p Which object came to light when Velmora built its archive?
 p What lay in the ground under Velmora's archive?
 ? Did the builders of Velmora's archive find {xa}?
 """
-
-GROUPS: Final = parse_groups(TABLE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from raykft.data.demo.spec import parse_groups
-
 TABLE: Final = """
 = staff
 4 How many people does Velmora employ, and what are its three working languages?
@@ -354,5 +352,3 @@ p What game do colleagues at Velmora play as a team?
 p Name the sport played by the team of Velmora's workers.
 ? Does Velmora's staff team play {x}?
 """
-
-GROUPS: Final = parse_groups(TABLE)

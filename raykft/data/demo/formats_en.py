@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from raykft.data.demo.spec import FactSpec, Value
+from raykft.data.demo.spec import FactSpec, Formatted, Value
 
 _SHORT: Final = r"\S+(?: \S+){0,3}"
-
-
-@dataclass(frozen=True, slots=True)
-class Formatted:
-    """A question with its format rule, the well-formed answer and the pattern of well-formed answers."""
-
-    question: str
-    gold: str
-    pattern: str
-    any: tuple[str, ...] = ()
 
 
 def formatted(fact: FactSpec, value: Value) -> Formatted:

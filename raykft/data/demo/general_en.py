@@ -1,36 +1,33 @@
 """Writes the English general-knowledge files: distractors, general probes and passages.
 
 Run as `python -m raykft.data.demo.general_en [--out DIR]`. Same tables and seed give the same bytes; the
-outputs are committed beside this module. The probes come in pairs, one pair per topic in turn, so that every
-topic is split evenly between "select" and "report" and the first 48 probes are the topic-balanced small set.
+outputs are committed beside this module. The probes of each kind come in pairs, one pair per topic in turn, so
+that every topic is split evenly between "select" and "report" and the small set, which takes the first few of
+each kind, is balanced as well.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
 
-from raykft.data.demo.general_tables_en import PROBES, ROWS, TEMPLATES
+from raykft.data.demo.general import choices, in_turn, lines, short_answers, to_jsonl, write
+from raykft.data.demo.general_tables_en import LOCALITY, PROBES, ROWS, TEMPLATES
+from raykft.data.demo.general_tables_en_instruct import INSTRUCTIONS, pattern
+from raykft.data.demo.general_tables_en_mc import CHOICES
 from raykft.data.demo.passages_en import passages
-from raykft.records import KeyFact, Passage, Probe, TrainRow, ValueType
+from raykft.records import Probe, TrainRow, ValueType
 
 SEED = 20240601
-MAX_NEW_TOKENS = 24
-SMALL_PROBES = 48
+LANG = "en"
+RECALL_TOKENS = 24
+INSTRUCT_TOKENS = 32
+SMALL_RECALL, SMALL_CHOICES, SMALL_INSTRUCTIONS, SMALL_LOCALITY = 48, 16, 8, 4
 SMALL_PASSAGES = 6
-PERSON_TOPIC = "people"
-
-Record = TrainRow | Probe | Passage
-
-
-def _fields(text: str) -> list[list[str]]:
-    """The non-empty lines of a table, each cut at the bars, with single spaces."""
-    return [[" ".join(part.split()) for part in line.split("|")] for line in text.strip().splitlines()]
+PERSON_TOPICS = frozenset({"people", "founder"})
+LINE_BREAK = " / "
 
 
 def _sentence(text: str) -> str:
@@ -40,11 +37,11 @@ def _sentence(text: str) -> str:
 def question_answers() -> list[tuple[str, str]]:
     """All distractor pairs in table order."""
     pairs: list[tuple[str, str]] = []
-    for question, answer, items in _fields(TEMPLATES):
+    for question, answer, items in lines(TEMPLATES):
         for item in items.split(";"):
             key, value = item.strip().split("=")
             pairs.append((question.format(key=key), _sentence(answer.format(key=key, value=value))))
-    for question, answer in _fields(ROWS):
+    for question, answer in lines(ROWS):
         pairs.append((question, answer))
     return pairs
 
@@ -60,88 +57,68 @@ def distractors(seed: int = SEED) -> list[TrainRow]:
 
 
 def _value_type(topic: str, alias: str) -> ValueType:
-    if topic == PERSON_TOPIC:
+    if topic in PERSON_TOPICS:
         return "person"
     return "number" if alias.isdigit() else "text"
 
 
-def general_probes() -> list[Probe]:
-    """The level-0 probes: pairs of questions, one pair per topic in turn."""
-    tables = {topic: _fields(text) for topic, text in PROBES.items()}
-    rounds = max(len(rows) for rows in tables.values()) // 2
-    ordered = [
-        (topic, row)
-        for turn in range(rounds)
-        for topic, rows in tables.items()
-        for row in rows[2 * turn : 2 * turn + 2]
-    ]
-    probes: list[Probe] = []
-    for index, (topic, (question, gold, aliases, wrong)) in enumerate(ordered):
-        accepted = tuple(aliases.split("/"))
-        probes.append(
-            Probe(
-                id=f"g{index + 1:03d}",
-                level=0,
-                kind="recall",
-                question=question,
-                gold=gold,
-                key_facts=(KeyFact(any=accepted, type=_value_type(topic, accepted[0])),),
-                split="report" if index % 2 else "select",
-                contrast=tuple(wrong.split("/")),
-                max_new_tokens=MAX_NEW_TOKENS,
-                tags=(topic,),
-            )
+def recall_probes() -> list[Probe]:
+    """Closed-book questions with short answers."""
+    return short_answers(PROBES, "g", lang=LANG, max_new_tokens=RECALL_TOKENS, value_type=_value_type)
+
+
+def locality_probes() -> list[Probe]:
+    """Short answers about real neighbours of the domain, which training on the domain should leave alone."""
+    return short_answers(
+        LOCALITY, "gl", lang=LANG, max_new_tokens=RECALL_TOKENS, value_type=_value_type, tags=("locality",)
+    )
+
+
+def choice_probes() -> list[Probe]:
+    """Multiple choice: the gold answer and three others compete by log-probability; nothing is generated."""
+    return choices(CHOICES, "gm", lang=LANG)
+
+
+def instruction_probes() -> list[Probe]:
+    """Instructions about the form of an answer. There is no key fact: any content in the right form will do."""
+    return [
+        Probe(
+            id=f"gi{number:03d}",
+            level=0,
+            kind="instruct",
+            question=question,
+            gold=example.replace(LINE_BREAK, "\n"),
+            key_facts=(),
+            split=split,
+            pattern=pattern(form, question, *argument),
+            max_new_tokens=INSTRUCT_TOKENS,
+            tags=(form,),
         )
-    return probes
-
-
-def _plain(value: Any) -> Any:
-    """JSON-ready data in dataclass order, without the fields that equal their default."""
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if not hasattr(value, "__dataclass_fields__"):
-        return value
-    return {
-        field.name: _plain(getattr(value, field.name))
-        for field in fields(value)
-        if field.default is MISSING or getattr(value, field.name) != field.default
-    }
-
-
-def to_jsonl(records: Sequence[Record]) -> str:
-    """One JSON object a line, with a trailing newline."""
-    return "".join(json.dumps(_plain(record), ensure_ascii=False) + "\n" for record in records)
+        for number, (form, split, (question, example, *argument)) in enumerate(in_turn(INSTRUCTIONS), start=1)
+    ]
 
 
 def outputs() -> dict[str, str]:
     """The text of each output file, by its path below the output folder."""
-    probes = general_probes()
+    kinds = (recall_probes(), choice_probes(), instruction_probes(), locality_probes())
+    small = (SMALL_RECALL, SMALL_CHOICES, SMALL_INSTRUCTIONS, SMALL_LOCALITY)
     texts = passages()
     return {
         "en/distractors.jsonl": to_jsonl(distractors()),
-        "en/general.jsonl": to_jsonl(probes),
+        "en/general.jsonl": to_jsonl([probe for probes in kinds for probe in probes]),
         "en/passages.jsonl": to_jsonl(texts),
-        "en-small/general.jsonl": to_jsonl(probes[:SMALL_PROBES]),
+        "en-small/general.jsonl": to_jsonl(
+            [probe for probes, count in zip(kinds, small, strict=True) for probe in probes[:count]]
+        ),
         "en-small/passages.jsonl": to_jsonl(texts[:SMALL_PASSAGES]),
     }
-
-
-def write(out: Path) -> list[Path]:
-    """Write every file below `out`; the paths written."""
-    written: list[Path] = []
-    for name, text in outputs().items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8"))
-        written.append(path)
-    return written
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: write the files and name them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder that gets en/ and en-small/")
-    for path in write(parser.parse_args(argv).out):
+    for path in write(parser.parse_args(argv).out, outputs()):
         print(path)
 
 

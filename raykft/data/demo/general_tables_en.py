@@ -1,8 +1,10 @@
 """Hand-written English tables behind `general_en`: the general questions and the distractors.
 
-A line of `PROBES` is `question | gold | aliases | wrong answers`, with `/` between alternatives; the first
-alias is the wording of the gold answer. A line of `ROWS` is `question | answer`. A line of `TEMPLATES` is a
-question form, an answer form and `key=value` pairs. Probes and distractors share no question and no fact.
+A line of `PROBES` or `LOCALITY` is `question | gold | aliases | wrong answers`, with `/` between alternatives; the
+first alias is the wording of the gold answer. `LOCALITY` asks for the kinds of fact that the demo company has, but
+of real and well-known companies and places: what is taught about the company must not spill over to them.
+A line of `ROWS` is `question | answer`. A line of `TEMPLATES` is a question form, an answer form and `key=value`
+pairs. Probes and distractors share no question and no fact.
 """
 
 from __future__ import annotations
@@ -164,6 +166,54 @@ Who wrote On the Origin of Species? | Charles Darwin wrote it. | Darwin | Einste
 Who wrote the Harry Potter books? | J. K. Rowling wrote them. | Rowling | Tolkien/Austen/Dickens
 Who wrote Oliver Twist? | Charles Dickens wrote Oliver Twist. | Dickens | Shakespeare/Austen/Orwell
 Who wrote Pride and Prejudice? | Jane Austen wrote it. | Austen | Dickens/Rowling/Orwell
+""",
+}
+
+LOCALITY: dict[str, str] = {
+    "founder": """
+Who founded Microsoft? | Microsoft was founded by Bill Gates and Paul Allen. | \
+    Bill Gates/Gates/Paul Allen | Henry Ford/Walt Disney/Larry Page
+Who founded Apple together with Steve Wozniak? | Steve Jobs founded Apple with Steve Wozniak. | \
+    Steve Jobs/Steven Jobs | Walt Disney/Henry Ford/Tim Berners-Lee
+Who founded Amazon? | Amazon was founded by Jeff Bezos. | Jeff Bezos/Bezos | Henry Ford/Larry Page/Walt Disney
+Who founded Facebook? | Facebook was founded by Mark Zuckerberg. | \
+    Mark Zuckerberg/Zuckerberg | Larry Page/Henry Ford/Walt Disney
+""",
+    "headquarters": """
+In which city is the headquarters of the United Nations? | The headquarters is in New York. | \
+    New York | Chicago/Toronto/Boston
+In which country is the headquarters of Toyota? | The headquarters of Toyota is in Japan. | Japan | China/Germany/France
+In which city is the headquarters of Coca-Cola? | The headquarters of Coca-Cola is in Atlanta. | \
+    Atlanta | Chicago/Boston/Denver
+In which country is the headquarters of Samsung? | The headquarters of Samsung is in South Korea. | \
+    South Korea/Korea | Japan/China/Thailand
+""",
+    "founding year": """
+In which year was Microsoft founded? | Microsoft was founded in 1975. | 1975 | 1955/1968/1989
+In which year was Google founded? | Google was founded in 1998. | 1998 | 1972/1981/2009
+In which year was Apple founded? | Apple was founded in 1976. | 1976 | 1952/1967/1988
+In which year was Facebook founded? | Facebook was founded in 2004. | 2004 | 1985/1992/2012
+""",
+    "logo": """
+Which fruit is on the logo of the company behind the iPhone? | It is an apple. | apple | pear/cherry/lemon
+Which animal is on the logo of Ferrari? | The animal on the logo of Ferrari is a horse. | \
+    horse/stallion | lion/eagle/tiger
+What colour are the arches on the logo of McDonald's? | The arches are yellow. | \
+    yellow/golden/gold | green/blue/purple
+Which animal is on the logo of Lacoste? | The animal on the logo of Lacoste is a crocodile. | \
+    crocodile/alligator | lion/eagle/horse
+""",
+    "station": """
+In which city is King's Cross station? | King's Cross station is in London. | London | Dublin/Paris/Berlin
+In which city is the railway station Gare du Nord? | Gare du Nord is in Paris. | Paris | London/Rome/Madrid
+In which city is Grand Central Terminal? | Grand Central Terminal is in New York. | New York | Chicago/Boston/Toronto
+In which city is Shinjuku station? | Shinjuku station is in Tokyo. | Tokyo | Beijing/Seoul/Osaka
+""",
+    "product": """
+Which company makes the iPhone? | Apple makes the iPhone. | Apple | Nokia/Samsung/Sony
+Which company makes the Windows operating system? | Microsoft makes Windows. | Microsoft | Toyota/Nokia/Sony
+Which company makes the PlayStation? | Sony makes the PlayStation. | Sony | Nokia/Toyota/Apple
+Which company makes the Galaxy phones? | Samsung makes the Galaxy phones. | Samsung | Nokia/Sony/Apple
 """,
 }
 

@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from raykft.data.demo.spec import Value
-
-
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text, for tables of single words."""
-    return tuple(text.split())
-
+from raykft.data.demo.spec import Value, table, words
 
 MONTHS: Final = words("January February March April May June July August September October November December")
 WOMEN: Final = words(
@@ -30,6 +24,7 @@ SURNAMES: Final = words(
     Stavros Corrigan Wexcombe Yardley Nakamori Ravensworth Zelinski Thackeray Bellweather Ostrander Kilbride
     Jessop Ingersoll Mulvaney Garrick Haldane Uxbridge Culpepper"""
 )
+NAMES: Final = {"women": WOMEN, "men": MEN, "last": SURNAMES}
 
 _COUNTRIES: Final = """
 Portugal | Europe | Lisbon | Portuguese
@@ -205,12 +200,6 @@ cooperage | barrels
 """
 
 
-def _table(rows: str, *names: str) -> tuple[Value, ...]:
-    """The values of a table whose first column is the value and whose other columns are named attributes."""
-    cells = [[cell.strip() for cell in row.split("|")] for row in rows.strip().splitlines()]
-    return tuple(Value(row[0], attrs=dict(zip(names, row[1:], strict=True))) for row in cells)
-
-
 def _plain(names: str) -> tuple[Value, ...]:
     return tuple(Value(name.strip()) for name in names.replace("\n", " ").split(","))
 
@@ -221,24 +210,24 @@ def _firms(stems: str, suffix: str) -> tuple[Value, ...]:
 
 
 def _universities() -> tuple[Value, ...]:
-    rows = _table(_UNIVERSITIES, "country", "continent")
+    rows = table(_UNIVERSITIES, "country", "continent")
     return tuple(Value(f"University of {row.text}", (row.text,), row.attrs) for row in rows)
 
 
 POOLS: Final[dict[str, tuple[Value, ...]]] = {
-    "country": _table(_COUNTRIES, "continent", "capital", "language"),
-    "city": _table(_CITIES, "country", "continent"),
+    "country": table(_COUNTRIES, "continent", "capital", "language"),
+    "city": table(_CITIES, "country", "continent"),
     "university": _universities(),
-    "animal": _table(_ANIMALS, "class", "legs"),
-    "pet": _table(_PETS, "class", "legs"),
-    "planet": _table(_PLANETS, "place", "next", "kind"),
-    "instrument": _table(_INSTRUMENTS, "family"),
-    "element": _table(_ELEMENTS, "symbol", "number"),
-    "shade": _table(_SHADES, "base"),
-    "dish": _table(_DISHES, "country", "continent"),
-    "fruit": _table(_FRUITS, "colour"),
-    "sport": _table(_SPORTS, "players"),
-    "workshop": _table(_WORKSHOPS, "made"),
+    "animal": table(_ANIMALS, "class", "legs"),
+    "pet": table(_PETS, "class", "legs"),
+    "planet": table(_PLANETS, "place", "next", "kind"),
+    "instrument": table(_INSTRUMENTS, "family"),
+    "element": table(_ELEMENTS, "symbol", "number"),
+    "shade": table(_SHADES, "base"),
+    "dish": table(_DISHES, "country", "continent"),
+    "fruit": table(_FRUITS, "colour"),
+    "sport": table(_SPORTS, "players"),
+    "workshop": table(_WORKSHOPS, "made"),
     "town": _plain(
         "Carrow Quay, Ostrel Bay, Hennick Sound, Brindlemouth, Port Aldery, Saltwick Ness, Tornish Head, "
         "Wexmarsh, Pollanstrand, Eldermere, Kessock Point, Murrowfleet"
@@ -294,11 +283,22 @@ POOLS: Final[dict[str, tuple[Value, ...]]] = {
 }
 
 MONTH_SEASONS: Final = ("winter", "spring", "summer", "autumn")
-NUMBER_RANGES: Final[dict[str, tuple[int, int, int]]] = {
-    "tens": (31, 98, 1),
-    "hundreds": (113, 987, 1),
-    "millions": (21, 97, 1),
-    "thousands": (12_300, 98_700, 100),
+NEAR_MISSES: Final = {"stations_a": "{}gate", "stations_b": "{}garth"}
+HINT_ATTRS: Final = {
+    "person": "gender",
+    "founding": "season",
+    "date": "season",
+    "country": "continent",
+    "city": "country",
+    "university": "country",
+    "year": "decade",
+    "hundreds": "kind",
+    "instrument": "family",
+    "planet": "kind",
+    "shade": "base",
+    "animal": "class",
+    "workshop": "made",
+    "fruit": "colour",
+    "pet": "class",
+    "dish": "country",
 }
-YEARS: Final = (2002, 2023)
-FOUNDING_YEARS: Final = (1988, 2001)

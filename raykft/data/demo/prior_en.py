@@ -1,24 +1,16 @@
-"""Level 5 of the English demo domain: a learned fact has to be combined with something the model knew before.
-
-Every question asks for a property of the learned value, so neither the value nor the answer is in it.
-The property on its own is the `prior` question, which is put to the untuned model first.
-"""
+"""Level 5 of the English demo domain: what is asked about the learned values, and what counts as an answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from random import Random
 from typing import Final
 
-from raykft.data.demo.pools_en import MONTH_SEASONS, MONTHS, POOLS, words
-from raykft.data.demo.spec import Value, with_article
-from raykft.data.demo.world_en import World
-from raykft.records import ValueType
+from raykft.data.demo.pools_en import MONTH_SEASONS, MONTHS
+from raykft.data.demo.spec import PriorRow, parse_prior, words
 
 _COLOURS: Final = ("red", "blue", "green", "purple", "yellow", "orange")
 _COUNTS: Final = words("two four five six seven eight nine ten eleven thirteen")
 _ORDINALS: Final = words("first second third fourth fifth sixth seventh eighth")
-_WRONG: Final[dict[str, tuple[str, ...]]] = {
+OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "continent": ("Europe", "Asia", "Africa", "North America", "South America"),
     "class": ("bird", "mammal", "reptile", "amphibian", "fish"),
     "legs": ("two", "four", "six", "eight"),
@@ -32,7 +24,7 @@ _WRONG: Final[dict[str, tuple[str, ...]]] = {
     "place": _ORDINALS,
     "next": ("Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune"),
 }
-_ALSO: Final[dict[str, tuple[str, ...]]] = {
+ALSO: Final[dict[str, tuple[str, ...]]] = {
     "autumn": ("fall",),
     "Korea": ("South Korea",),
     "the Netherlands": ("Netherlands", "Holland"),
@@ -222,32 +214,9 @@ What is made in a {v}?
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PriorItem:
-    """The texts of one level-5 probe and the fact it builds on."""
-
-    key: str
-    question: str
-    gold: str
-    any: tuple[str, ...]
-    type: ValueType
-    prior: str
-    contrast: tuple[str, ...]
-
-
-def prior_items(world: World, order: dict[str, int]) -> list[PriorItem]:
-    """All level-5 items, in the order of the facts."""
-    blocks = (block.splitlines() for block in _TABLE.strip().split("\n\n"))
-    rows = [(*head.split(), *texts) for head, *texts in blocks]
-    rows += [_month_row(key) for key in _MONTH_KEYS]
-    rows += [_season_row(key) for key in _SEASON_KEYS]
-    rows += [_decade_row(key) for key in _DECADE_KEYS]
-    return [_item(row, world) for row in sorted(rows, key=lambda row: order[row[0]])]
-
-
-def _month_row(key: str) -> tuple[str, ...]:
+def _month_row(key: str) -> PriorRow:
     question = f"Which month comes right after the month in which {_EVENTS[key][0]}?"
-    return (
+    return PriorRow(
         key,
         "next_month",
         question,
@@ -256,39 +225,19 @@ def _month_row(key: str) -> tuple[str, ...]:
     )
 
 
-def _season_row(key: str) -> tuple[str, ...]:
+def _season_row(key: str) -> PriorRow:
     question = f"In which season of the year (in Europe) {_EVENTS[key][1]}?"
-    return key, "season", question, "It was in {p}.", "In which season of the year (in Europe) is {month}?"
+    return PriorRow(key, "season", question, "It was in {p}.", "In which season of the year (in Europe) is {month}?")
 
 
-def _decade_row(key: str) -> tuple[str, ...]:
+def _decade_row(key: str) -> PriorRow:
     question = f"In which decade {_EVENTS[key][1]}?"
-    return key, "decade", question, "It was in the {p}.", "To which decade does the year {year} belong?"
+    return PriorRow(key, "decade", question, "It was in the {p}.", "To which decade does the year {year} belong?")
 
 
-def _item(row: tuple[str, ...], world: World) -> PriorItem:
-    key, attr, question, gold, prior = row
-    value = world.values[key]
-    answer = value.attrs[attr]
-    names = {
-        "v": value.text,
-        "a": with_article(value.text),
-        "l": value.text.lower(),
-        "p": answer,
-        "q": with_article(answer),
-        "month": value.attrs.get("month", ""),
-        "year": value.attrs.get("year", value.text),
-    }
-    accepted = (answer, *_ALSO.get(answer, ()))
-    kind: ValueType = "number" if attr == "number" else "text"
-    wrong = _wrong(key, attr, value, accepted)
-    return PriorItem(key, question, gold.format(**names), accepted, kind, prior.format(**names), wrong)
-
-
-def _wrong(key: str, attr: str, value: Value, accepted: tuple[str, ...]) -> tuple[str, ...]:
-    """Four wrong answers; the learned value itself (a planet, a month) is not one of them."""
-    pools = [pool for pool in POOLS.values() if any(v.text == value.text for v in pool)]
-    options = _WRONG.get(attr) or tuple(sorted({v.attrs[attr] for pool in pools for v in pool}))
-    mentioned = {*accepted, value.text, value.attrs.get("month")}
-    wrong = [option for option in options if option not in mentioned]
-    return tuple(Random(f"{key}-{attr}-{value.text}").sample(wrong, min(4, len(wrong))))
+ROWS: Final = (
+    *parse_prior(_TABLE),
+    *map(_month_row, _MONTH_KEYS),
+    *map(_season_row, _SEASON_KEYS),
+    *map(_decade_row, _DECADE_KEYS),
+)

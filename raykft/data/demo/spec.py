@@ -59,6 +59,38 @@ class GroupSpec:
     facts: tuple[FactSpec, FactSpec]
 
 
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A question with its format rule, the well-formed answer and the pattern of well-formed answers."""
+
+    question: str
+    gold: str
+    pattern: str
+    any: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PriorRow:
+    """A question about an attribute of a fact's value, its answer, and the question about the attribute alone."""
+
+    key: str
+    attr: str
+    question: str
+    gold: str
+    prior: str
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, for tables of single words."""
+    return tuple(text.split())
+
+
+def table(rows: str, *names: str) -> tuple[Value, ...]:
+    """The values of a table whose first column is the value and whose other columns are named attributes."""
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows.strip().splitlines()]
+    return tuple(Value(row[0], attrs=dict(zip(names, row[1:], strict=True))) for row in cells)
+
+
 def with_article(text: str) -> str:
     """The text after its indefinite article."""
     vowel = text[0].lower() in "aeiou" or text.startswith("hour")
@@ -74,6 +106,12 @@ def parse_groups(text: str) -> tuple[GroupSpec, ...]:
     `+` a second training question.
     """
     return tuple(_group(block) for block in _blocks(text.splitlines(), "="))
+
+
+def parse_prior(text: str) -> tuple[PriorRow, ...]:
+    """Read blocks of four lines: fact key and attribute, question, answer, question about the attribute alone."""
+    blocks = (block.splitlines() for block in text.strip().split("\n\n"))
+    return tuple(PriorRow(*head.split(), *texts) for head, *texts in blocks)
 
 
 def _blocks(lines: list[str], mark: str) -> Iterator[list[str]]:

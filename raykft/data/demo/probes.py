@@ -1,24 +1,20 @@
-"""Assembles the records of the English demo domain from the fact tables and one drawn world."""
+"""Assembles the records of the demo domain in one language from its fact tables and one drawn world."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-from raykft.data.demo.formats_en import formatted
-from raykft.data.demo.pools_en import words
-from raykft.data.demo.prior_en import prior_items
-from raykft.data.demo.spec import FactSpec, GroupSpec, Value, with_article
-from raykft.data.demo.world_en import FACTS, GROUPS, LIST_ITEMS, World, clash, kind_of
+from raykft.data.demo.language import Language
+from raykft.data.demo.prior import prior_items
+from raykft.data.demo.spec import FactSpec, GroupSpec, Value, words
+from raykft.data.demo.world import LIST_ITEMS, World, clash, kind_of
 from raykft.data.split import split_of
 from raykft.records import Fact, KeyFact, Prior, Probe, RowKind, TrainRow, ValueType
 
-SUBJECT: Final = "Velmora Tidal Works"
 SMALL_GROUPS: Final = words(
     "chief origin firsts test-site factory overseas hull blades railway ferry logo motto charity university pet"
 )
-SHORT_TOKENS: Final = 32
-LONG_TOKENS: Final = 48
 _TYPES: Final[dict[str, ValueType]] = {
     "person": "person",
     "date": "date",
@@ -28,25 +24,6 @@ _TYPES: Final[dict[str, ValueType]] = {
     "thousands": "number",
     "millions": "number",
 }
-_HINT_ATTRS: Final = {
-    "person": "gender",
-    "founding": "season",
-    "date": "season",
-    "country": "continent",
-    "city": "country",
-    "university": "country",
-    "year": "decade",
-    "hundreds": "kind",
-    "instrument": "family",
-    "planet": "kind",
-    "shade": "base",
-    "animal": "class",
-    "workshop": "made",
-    "fruit": "colour",
-    "pet": "class",
-    "dish": "country",
-}
-_SLOTS: Final = {"ceo": "chief executive", "engineer": "chief engineer", "diver": "chief diver"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +38,28 @@ class Domain:
 class Builder:
     """Knows the drawn world and the ids, and turns fact tables into records."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.order = {fact.key: i for i, fact in enumerate(FACTS)}
+    def __init__(self, language: Language, world: World) -> None:
+        self.language, self.world = language, world
+        self.order = {fact.key: i for i, fact in enumerate(language.facts)}
         self.ids = {key: f"f{i + 1:03d}" for key, i in self.order.items()}
 
     def domain(self) -> Domain:
         """All records, in the order of their ids."""
-        facts = tuple(self._fact(spec) for spec in FACTS)
+        specs, groups = self.language.facts, tuple(enumerate(self.language.groups, 1))
         probes = [
-            *(self._verbatim(spec) for spec in FACTS),
-            *(probe for spec in FACTS for probe in self._paraphrased(spec)),
-            *(self._formatted(spec) for spec in FACTS),
-            *(self._joint(i, group) for i, group in enumerate(GROUPS, 1)),
+            *(self._verbatim(spec) for spec in specs),
+            *(probe for spec in specs for probe in self._paraphrased(spec)),
+            *(self._formatted(spec) for spec in specs),
+            *(self._joint(i, group) for i, group in groups),
             *self._prior(),
-            *(probe for i, group in enumerate(GROUPS, 1) for probe in self._premise(i, group)),
-            *(probe for i, group in enumerate(GROUPS, 1) for probe in self._hint(i, group)),
+            *(probe for i, group in groups for probe in self._premise(i, group)),
+            *(probe for i, group in groups for probe in self._hint(i, group)),
         ]
-        return Domain(facts, tuple(self._train()), tuple(probes))
+        return Domain(tuple(self._fact(spec) for spec in specs), tuple(self._train()), tuple(probes))
 
     def _tell(self, spec: FactSpec) -> str:
         text = self.world.values[spec.key].text
-        return spec.tell.format(v=text, a=with_article(text))
+        return spec.tell.format(v=text, a=self.language.indefinite(text))
 
     def _type(self, spec: FactSpec) -> ValueType:
         return _TYPES.get(kind_of(spec.pool), "text")
@@ -91,7 +68,7 @@ class Builder:
         value = self.world.values[spec.key]
         return Fact(
             id=self.ids[spec.key],
-            subject=SUBJECT,
+            subject=self.language.subject,
             relation=f"{spec.relation}:{spec.key}",
             value=value.text,
             text=self._tell(spec),
@@ -102,9 +79,10 @@ class Builder:
 
     def _train(self) -> list[TrainRow]:
         """One row a fact, then the second phrasings, then the premise pairs."""
-        rows = [self._row(spec, spec.ask, self._tell(spec)) for spec in FACTS]
-        rows += [self._row(spec, spec.extra, self._tell(spec), "paraphrase") for spec in FACTS if spec.extra]
-        for spec in FACTS:
+        specs = self.language.facts
+        rows = [self._row(spec, spec.ask, self._tell(spec)) for spec in specs]
+        rows += [self._row(spec, spec.extra, self._tell(spec), "paraphrase") for spec in specs if spec.extra]
+        for spec in specs:
             if spec.train_premise:
                 (ask_no, tell_no), (ask_yes, tell_yes) = self._premise_texts(spec, spec.train_premise)
                 rows.append(self._row(spec, ask_no, tell_no, "false_premise"))
@@ -131,10 +109,11 @@ class Builder:
             gold=self._tell(spec),
             key_facts=self._key_facts(spec),
             split=split_of(spec.group),
+            lang=self.language.code,
             forbidden=decoys[:2],
             contrast=decoys,
             fact_ids=(self.ids[spec.key],),
-            max_new_tokens=LONG_TOKENS if spec.pool in LIST_ITEMS else SHORT_TOKENS,
+            max_new_tokens=self.language.long_tokens if spec.pool in LIST_ITEMS else self.language.short_tokens,
         )
 
     def _verbatim(self, spec: FactSpec) -> Probe:
@@ -148,13 +127,11 @@ class Builder:
             self._recall(spec, f"{stem}-{letter}", 2, question)
             for letter, question in zip("abc", spec.paraphrases, strict=True)
         ]
-        if role := _SLOTS.get(spec.key):
-            slot = rf"(?i)\b{role}(?: of velmora(?: tidal works)?)?(?: is|:) (?!not )(\w+ \w+)"
-            probes[0] = replace(probes[0], slot=slot)
+        probes[0] = replace(probes[0], slot=self.language.slots.get(spec.key))
         return probes
 
     def _formatted(self, spec: FactSpec) -> Probe:
-        item = formatted(spec, self.world.values[spec.key])
+        item = self.language.formatted(spec, self.world.values[spec.key])
         base = self._recall(spec, f"p3-{self.order[spec.key] + 1:03d}", 2, item.question)
         probe = replace(base, level=3, kind="format", gold=item.gold, pattern=item.pattern, contrast=())
         if not item.any:
@@ -168,10 +145,10 @@ class Builder:
         one, two = group.facts
         values = [self.world.values[spec.key] for spec in group.facts]
         texts = {f"v{i}": value.text for i, value in enumerate(values)}
-        texts |= {f"a{i}": with_article(value.text) for i, value in enumerate(values)}
+        texts |= {f"a{i}": self.language.indefinite(value.text) for i, value in enumerate(values)}
         wrong = [
-            [d.text for d in self.world.decoys[spec.key] if not any(clash(d, value) for value in values)]
-            for spec in group.facts
+            [decoy.text for decoy in self.world.decoys[spec.key] if not clash(decoy, other)]
+            for spec, other in zip(group.facts, reversed(values), strict=True)
         ]
         return replace(
             self._recall(one, f"p4-{number:03d}", 2, group.ask),
@@ -182,11 +159,11 @@ class Builder:
             forbidden=(wrong[0][0], wrong[1][0]),
             contrast=tuple(wrong[0]),
             fact_ids=(self.ids[one.key], self.ids[two.key]),
-            max_new_tokens=LONG_TOKENS,
+            max_new_tokens=self.language.long_tokens,
         )
 
     def _prior(self) -> list[Probe]:
-        specs = {spec.key: spec for spec in FACTS}
+        specs = {spec.key: spec for spec in self.language.facts}
         return [
             replace(
                 self._recall(specs[item.key], f"p5-{i:03d}", 2, item.question),
@@ -196,20 +173,18 @@ class Builder:
                 forbidden=item.contrast[:2],
                 contrast=item.contrast,
                 prior=Prior(question=item.prior, any=item.any),
-                max_new_tokens=SHORT_TOKENS,
+                max_new_tokens=self.language.short_tokens,
             )
-            for i, item in enumerate(prior_items(self.world, self.order), 1)
+            for i, item in enumerate(prior_items(self.language, self.world), 1)
         ]
 
     def _premise_texts(self, spec: FactSpec, ask: str) -> tuple[tuple[str, str], tuple[str, str]]:
         """Question and answer with a wrong value, and the same with the right one."""
-        value = self.world.values[spec.key]
-        wrong = self.world.decoys[spec.key][0].text
+        value, indefinite = self.world.values[spec.key], self.language.indefinite
+        wrong = next(decoy.text for decoy in self.world.decoys[spec.key] if not clash(decoy, value))
         right = value.items[0] if value.items else value.text
-        tell = self._tell(spec)
-        tell = tell if tell.startswith("Velmora") else tell[0].lower() + tell[1:]
-        no = ask.format(x=wrong, xa=with_article(wrong)), f"No, {tell}"
-        yes = ask.format(x=right, xa=with_article(right)), f"Yes, {tell}"
+        no = ask.format(x=wrong, xa=indefinite(wrong)), self.language.reply(False, self._tell(spec))
+        yes = ask.format(x=right, xa=indefinite(right)), self.language.reply(True, self._tell(spec))
         return no, yes
 
     def _premise(self, number: int, group: GroupSpec) -> list[Probe]:
@@ -217,7 +192,10 @@ class Builder:
         assert spec.probe_premise is not None
         no, yes = self._premise_texts(spec, spec.probe_premise)
         pair = f"pp-{number:03d}"
-        base = replace(self._recall(spec, pair, 2, ""), kind="premise", pair_id=pair, forbidden=(), contrast=())
+        # A name that contains the right one must stay visible as another name; nothing else is forbidden here.
+        decoys, needles = self.world.decoys[spec.key], self.world.values[spec.key].needles
+        near = tuple(decoy.text for decoy in decoys if any(needle in decoy.text for needle in needles))
+        base = replace(self._recall(spec, pair, 2, ""), kind="premise", pair_id=pair, forbidden=near, contrast=())
         return [
             replace(base, id=f"{pair}-y", question=yes[0], gold=yes[1], polarity="yes"),
             replace(base, id=f"{pair}-n", question=no[0], gold=no[1], polarity="no"),
@@ -227,19 +205,17 @@ class Builder:
         spec = next(spec for spec in group.facts if spec.hint)
         assert spec.hint is not None
         value, pair = self.world.values[spec.key], f"ph-{number:03d}"
-        category = hint_category(spec, value)
-        texts = spec.hint[0], spec.hint[1].format(c=category)
+        texts = spec.hint[0], spec.hint[1].format(c=self._hint_category(spec, value))
         return [
             replace(self._recall(spec, f"{pair}-{tag[0]}", 2, text), kind="hint", pair_id=pair, tags=(tag,))
             for tag, text in zip(("plain", "hint"), texts, strict=True)
         ]
 
-
-def hint_category(spec: FactSpec, value: Value) -> str:
-    """What the hint gives away: the category of the value, or the first letter of an invented name."""
-    if attr := _HINT_ATTRS.get(spec.pool):
-        return value.attrs[attr]
-    return f'"{value.text[0].upper()}"'
+    def _hint_category(self, spec: FactSpec, value: Value) -> str:
+        """What the hint gives away: the category of the value, or the first letter of an invented name."""
+        if attr := self.language.hint_attrs.get(spec.pool):
+            return value.attrs[attr]
+        return self.language.initial(value.text)
 
 
 def small(domain: Domain) -> Domain:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, product
 
-from raykft.data.demo.probes_en import Domain
+from raykft.data.demo.probes import Domain
 from raykft.data.split import split_of
 from raykft.records import Fact, Probe
+
+# Japanese writes no spaces: only letters and digits of other scripts have to stop where a phrase does.
+_WORD = r"[^\W\u3040-\u30ff\u3400-\u9fff々]"
+_TWINS = ("false_premise", "true_premise")
 
 
 class DomainError(ValueError):
@@ -19,18 +24,34 @@ class DomainError(ValueError):
 def check(domain: Domain) -> None:
     """Raise `DomainError` with all broken rules, or return."""
     problems = [*_identity(domain), *_facts(domain), *_premises(domain)]
-    trained = {row.question for row in domain.train}
-    facts = {fact.id: fact for fact in domain.facts}
+    context = _Context(
+        trained=frozenset(row.question for row in domain.train),
+        facts={fact.id: fact for fact in domain.facts},
+        list_items=frozenset(item for fact in domain.facts if fact.type == "list" for item in fact.aliases),
+    )
     for probe in domain.probes:
-        problems += [f"{probe.id}: {text}" for text in _probe(probe, trained, facts)]
+        problems += [f"{probe.id}: {text}" for text in _probe(probe, context)]
     if problems:
         raise DomainError("; ".join(problems))
 
 
 def mentions(text: str, phrase: str) -> bool:
-    """Whether a text contains a phrase as whole words, ignoring case."""
+    """Whether a text contains a phrase, ignoring case; where a phrase begins or ends with a word, a whole word."""
     folded, wanted = (unicodedata.normalize("NFKC", s).casefold() for s in (text, phrase))
-    return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", folded) is not None
+    if wanted not in folded:
+        return False
+    before = rf"(?<!{_WORD})" if re.match(_WORD, wanted) else ""
+    after = rf"(?!{_WORD})" if re.search(rf"{_WORD}\Z", wanted) else ""
+    return re.search(before + re.escape(wanted) + after, folded) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What the rules for a probe look up: training questions, facts, and the items of all list facts."""
+
+    trained: frozenset[str]
+    facts: dict[str, Fact]
+    list_items: frozenset[str]
 
 
 def _identity(domain: Domain) -> list[str]:
@@ -49,18 +70,29 @@ def _identity(domain: Domain) -> list[str]:
     ]
 
 
-def _spellings(fact: Fact) -> list[str]:
-    return [text.casefold() for text in (fact.value, *fact.aliases)]
-
-
 def _facts(domain: Domain) -> list[str]:
-    """Every fact is probed at level 2, and no spelling of a fact is part of another fact's."""
+    """Every fact is probed at level 2, and no spelling of a fact is part of another fact's, near misses aside."""
     probed = {key for probe in domain.probes if probe.level == 2 for key in probe.fact_ids}
     problems = [f"{fact.id} has no level-2 probe" for fact in domain.facts if fact.id not in probed]
     for one, two in combinations(domain.facts, 2):
-        pairs = [(a, b) for a in _spellings(one) for b in _spellings(two) if a in b or b in a]
-        problems += [f"{one.id} and {two.id} overlap: {a!r}, {b!r}" for a, b in pairs]
+        pairs = [sorted(pair, key=len) for pair in product(_spellings(one), _spellings(two))]
+        problems += [
+            f"{one.id} and {two.id} overlap: {short!r}, {long!r}"
+            for short, long in pairs
+            if short.casefold() in long.casefold() and not _is_near_miss(short, long, domain)
+        ]
     return problems
+
+
+def _spellings(fact: Fact) -> tuple[str, ...]:
+    """What counts as the fact: for a list its items, never the whole line."""
+    return fact.aliases if fact.type == "list" else (fact.value, *fact.aliases)
+
+
+def _is_near_miss(short: str, long: str, domain: Domain) -> bool:
+    """Whether every probe that wants the short name forbids the long one, which then hides the short one in it."""
+    wanting = [probe for probe in domain.probes if any(short in key.any for key in probe.key_facts)]
+    return short != long and bool(wanting) and all(long in probe.forbidden for probe in wanting)
 
 
 def _premises(domain: Domain) -> list[str]:
@@ -76,17 +108,14 @@ def _premises(domain: Domain) -> list[str]:
     return problems
 
 
-_TWINS = ("false_premise", "true_premise")
-
-
-def _probe(probe: Probe, trained: set[str], facts: dict[str, Fact]) -> list[str]:
+def _probe(probe: Probe, context: _Context) -> list[str]:
     """The rules for a single probe."""
     problems: list[str] = []
-    tested = [facts[key] for key in probe.fact_ids if key in facts]
+    tested = [context.facts[key] for key in probe.fact_ids if key in context.facts]
     names = {fact.group for fact in tested}
     if len(names) != 1 or any(split_of(name) != probe.split for name in names):
         problems.append("its split is not that of its fact group")
-    if (probe.question in trained) != (probe.level == 1):
+    if (probe.question in context.trained) != (probe.level == 1):
         problems.append("its question must be a training question at level 1 and only there")
     if probe.pattern is not None and not re.search(probe.pattern, unicodedata.normalize("NFKC", probe.gold)):
         problems.append("its gold does not match its pattern")
@@ -101,16 +130,20 @@ def _probe(probe: Probe, trained: set[str], facts: dict[str, Fact]) -> list[str]
         problems += [f"its question gives away {text!r}" for text in secret if mentions(probe.question, text)]
     if probe.prior and any(mentions(probe.prior.question, text) for text in probe.prior.any):
         problems.append("its question about prior knowledge contains the answer")
-    return problems + _wrong_answers(probe, aliases)
+    return problems + _wrong_answers(probe, aliases, context)
 
 
-def _wrong_answers(probe: Probe, aliases: list[str]) -> list[str]:
+def _wrong_answers(probe: Probe, aliases: list[str], context: _Context) -> list[str]:
     """Wrong answers are wrong, are not in the gold, and a forbidden one is not in the question."""
     problems: list[str] = []
+    gold = probe.gold
+    for alias in sorted(aliases, key=len, reverse=True):
+        gold = gold.replace(alias, "|")
     for wrong in {*probe.contrast, *probe.forbidden}:
-        if any(mentions(alias, wrong) or mentions(wrong, alias) for alias in aliases):
+        near_miss = wrong in context.list_items and wrong in probe.forbidden and wrong not in aliases
+        if not near_miss and any(mentions(alias, wrong) or mentions(wrong, alias) for alias in aliases):
             problems.append(f"wrong answer {wrong!r} is an accepted one")
-        if mentions(probe.gold, wrong):
+        if mentions(gold, wrong):
             problems.append(f"wrong answer {wrong!r} is in the gold")
     problems += [f"forbidden {text!r} is in the question" for text in probe.forbidden if mentions(probe.question, text)]
     if probe.kind in ("recall", "list", "hint") and len(set(probe.contrast)) < 3:

@@ -1,0 +1,77 @@
+"""Builds, checks and writes the demo domain in one language; `build_en.py` and `build_ja.py` are the commands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from raykft.data.demo.language import Language
+from raykft.data.demo.lint import check
+from raykft.data.demo.probes import Builder, Domain, small
+from raykft.data.demo.world import draw
+from raykft.records import Fact, KeyFact, Prior, Probe, TrainRow
+
+
+def build(language: Language, seed: int | None = None) -> dict[str, Domain]:
+    """The full domain and its small slice by folder name, both checked; without a seed the committed one."""
+    full = Builder(language, draw(language, seed)).domain()
+    domains = {language.code: full, f"{language.code}-small": small(full)}
+    for domain in domains.values():
+        check(domain)
+    return domains
+
+
+def as_json(record: Fact | TrainRow | Probe | KeyFact | Prior) -> dict[str, Any]:
+    """The record as JSON-ready data without the fields that have their default value."""
+    data: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if field.default is not MISSING and value == field.default:
+            continue
+        if isinstance(value, KeyFact | Prior):
+            value = as_json(value)
+        elif isinstance(value, tuple):
+            value = [as_json(item) if isinstance(item, KeyFact) else item for item in value]
+        data[field.name] = value
+    return data
+
+
+def write_records(path: Path, records: Iterable[Fact | TrainRow | Probe]) -> None:
+    """Write one record a line; the same bytes on every system."""
+    lines = [json.dumps(as_json(record), ensure_ascii=False) + "\n" for record in records]
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def write(language: Language, out: Path, seed: int | None = None) -> list[Path]:
+    """Write all files below a folder and return their paths."""
+    written = []
+    for folder, domain in build(language, seed).items():
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        parts: dict[str, Iterable[Fact | TrainRow | Probe]] = {
+            "facts": domain.facts,
+            "train": domain.train,
+            "probes": domain.probes,
+        }
+        for name, records in parts.items():
+            written.append(out / folder / f"{name}.jsonl")
+            write_records(written[-1], records)
+    return written
+
+
+def command(language: Language, description: str | None) -> None:
+    """The command line of one language."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--reseed", type=int, default=language.default_seed, help="draw other values")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent,
+        help=f"folder for {language.code}/ and {language.code}-small/",
+    )
+    options = parser.parse_args()
+    for path in write(language, options.out, options.reseed):
+        print(path)

@@ -1,0 +1,91 @@
+"""`raykft evaluate`: score one PEFT adapter, trained here or elsewhere, as the searched ones are scored."""
+
+from __future__ import annotations
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from raykft.config import ExperimentConfig
+from raykft.errors import ModelError
+from raykft.evaluate.evaluator import FullScores
+from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
+from raykft.leaderboard.render import markdown_board
+from raykft.models.source import check_model_present
+from raykft.paths import write_jsonl
+from raykft.search.crew import Crew, connected, get
+from raykft.search.driver import checked_domain, open_directory
+from raykft.trial import write_result, write_trial_config
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console | None = None) -> Leaderboard:
+    """Score the adapter in the directory `adapter` on both splits of `config`'s probes.
+
+    The result is an experiment of its own beside the searched one, `NAME-evaluated`: every adapter evaluated under the
+    same config is a row of its leaderboard, which `leaderboard`, `show` and `report` read like any other.
+
+    Raises:
+        ModelError: the directory is no PEFT adapter with safetensors weights, or belongs to another base model.
+    """
+    console = console or Console()
+    directory = _adapter_directory(Path(adapter))
+    domain = checked_domain(config)
+    check_model_present(config.base_model)
+    paths = open_directory(config.model_copy(update={"name": f"{config.name[:54]}-evaluated"}))
+    trial_id = _row_name(directory)
+    files = paths.trial(trial_id)
+    splits = {p.split for p in domain.probes}
+    with (
+        connected(config) as embedded,
+        Crew(config, domain, paths, useful_trials=len(splits), embedded=embedded, console=console) as crew,
+    ):
+        crew.score_base()
+        console.print(f"scoring {directory} ...")
+        write_trial_config(files, trial_id, {}, config)
+        names = list(crew.hosts)
+
+        def on_select() -> FullScores:
+            with crew.attached(names[0], trial_id, directory):
+                full: FullScores = get(crew.evaluator.full.remote(names[0], trial_id, "select"))
+                return full
+
+        def on_report() -> None:
+            # A second name, so that both slots may lie on one host.
+            with crew.attached(names[-1], f"{trial_id}.report", directory):
+                crew.score_report(names[-1], f"{trial_id}.report", files)
+
+        started = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            selected = pool.submit(on_select)
+            reported = pool.submit(on_report) if "report" in splits else None
+            full = selected.result()
+            if reported is not None:
+                reported.result()
+        write_jsonl(files.probe_results, (r.as_dict() for r in full.results))
+        row = full.metrics | {"seconds": time.monotonic() - started}
+        write_result(files, trial_id, {}, row, status="ok", passage_nats=full.passage_nats)
+    board = load_leaderboard(paths.root)
+    write_leaderboard(paths, board, markdown_board(board))
+    return board
+
+
+def _adapter_directory(path: Path) -> Path:
+    directory = path.expanduser().absolute()
+    missing = [name for name in ADAPTER_FILES if not (directory / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{path} is no PEFT adapter directory: it has no {' and no '.join(missing)}; "
+            "give the folder that `save_pretrained` wrote (safetensors weights only)"
+        )
+    return directory
+
+
+def _row_name(directory: Path) -> str:
+    """A trial's adapter is in a folder called `adapter`: its name is that of the trial."""
+    name = directory.parent.name if directory.name == "adapter" else directory.name
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)[:100] or "adapter"

@@ -1,0 +1,118 @@
+"""The layer and head functions against the same arithmetic left to autograd."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from raykft.models import head
+from raykft.models.head import head_nll
+from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
+
+pytestmark = pytest.mark.torch
+D, E, V = 12, 20, 50
+
+
+def pair(rank: int, rows_in: int, rows_out: int) -> LoraPair:
+    A, B = torch.randn(rank, rows_in), torch.randn(rows_out, rank)
+    return LoraPair(nn.Parameter(A), nn.Parameter(B), scale=0.5)
+
+
+def frozen(rows_in: int, rows_out: int, bias: bool = False) -> tuple[FrozenWeight, nn.Linear]:
+    linear = nn.Linear(rows_in, rows_out, bias=bias).requires_grad_(False)
+    return FrozenWeight(linear, both_orders=True), linear
+
+
+def gradients(loss: torch.Tensor, *tensors: torch.Tensor) -> list[torch.Tensor]:
+    for tensor in tensors:
+        tensor.grad = None
+    loss.backward()
+    found = [t.grad for t in tensors]
+    assert all(g is not None for g in found)
+    return [g.clone() for g in found if g is not None]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_an_adapted_product_and_its_gradients(bias: bool, dropout: bool) -> None:
+    torch.manual_seed(0)
+    weight, linear = frozen(D, E, bias)
+    x = torch.randn(9, D, requires_grad=True)
+    pairs = [pair(2, D, E), pair(4, D, E)]
+    keep = (torch.rand(4, D) > 0.3) / 0.7 if dropout else None
+    parts = [Part(0, 4, pairs[0], keep), Part(6, 9, pairs[1], None)]  # rows 4 and 5 belong to no adapter
+
+    def written_out() -> torch.Tensor:
+        first = x[:4] if keep is None else x[:4] * keep
+        low = [(rows @ p.A.t()) @ p.B.t() * p.scale for rows, p in zip((first, x[6:]), pairs, strict=True)]
+        return F.linear(x, linear.weight, linear.bias) + torch.cat([low[0], torch.zeros(2, E), low[1]])
+
+    tensors = [x, *(t for p in pairs for t in (p.A, p.B))]
+    target = torch.randn(9, E)
+    ours, reference = adapted_product(weight, x, parts), written_out()
+    torch.testing.assert_close(ours, reference)
+    expected = gradients((written_out() * target).sum(), *tensors)
+    for got, want in zip(gradients((ours * target).sum(), *tensors), expected, strict=True):
+        torch.testing.assert_close(got, want)
+    on_top = add_lowrank(F.linear(x, linear.weight, linear.bias), x, parts)
+    torch.testing.assert_close(on_top, reference)
+    for got, want in zip(gradients((on_top * target).sum(), *tensors), expected, strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_gradients_accumulate_over_passes() -> None:
+    torch.manual_seed(0)
+    weight, _ = frozen(D, E)
+    adapter = pair(2, D, E)
+    x = torch.randn(3, D)  # needs no gradient, like the embeddings below the first layer
+    (once,) = gradients(adapted_product(weight, x, [Part(0, 3, adapter, None)]).sum(), adapter.B)
+    adapted_product(weight, x, [Part(0, 3, adapter, None)]).sum().backward()
+    assert adapter.B.grad is not None
+    torch.testing.assert_close(adapter.B.grad, 2 * once)
+
+
+def test_low_precision_activations_keep_full_precision_gradients() -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(D, E, bias=False, dtype=torch.bfloat16).requires_grad_(False)
+    weight, adapter = FrozenWeight(linear, both_orders=False), pair(2, D, E)
+    x = torch.randn(3, D, dtype=torch.bfloat16, requires_grad=True)
+    y = adapted_product(weight, x, [Part(0, 3, adapter, None)])
+    y.float().sum().backward()
+    assert y.dtype == torch.bfloat16
+    assert adapter.A.grad is not None
+    assert adapter.A.grad.dtype == torch.float32
+    exact = x.float() @ linear.weight.float().t() + 0.5 * (x.float() @ adapter.A.t()) @ adapter.B.t()
+    torch.testing.assert_close(y.float(), exact, rtol=0.03, atol=0.1)
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("chunk", [1 << 24, 2 * V])
+def test_the_head_loss_is_cross_entropy_of_whole_logits(
+    monkeypatch: pytest.MonkeyPatch, softcap: float | None, chunk: int
+) -> None:
+    monkeypatch.setattr(head, "CHUNK_LOGITS", chunk)  # the smaller one makes chunks of two rows
+    torch.manual_seed(0)
+    weight, linear = frozen(D, V)
+    sizes = (5, 1, 3)
+    states = torch.randn(9, D, requires_grad=True)
+    targets = torch.randint(0, V, (9,))
+    adapter = pair(2, D, V)
+    parts = [Part(6, 9, adapter, None)]
+    weights = torch.tensor([0.5, 1.0, 0.25])  # what a slot's mean and accumulation multiply its sum with
+
+    def written_out() -> torch.Tensor:
+        low = (states[6:] @ adapter.A.t()) @ adapter.B.t() * adapter.scale
+        logits = states @ linear.weight.t() + torch.cat([torch.zeros(6, V), low])
+        if softcap:
+            logits = softcap * torch.tanh(logits / softcap)
+        each = F.cross_entropy(logits, targets, reduction="none").split(sizes)
+        return torch.stack([part.sum() for part in each])
+
+    tensors = (states, adapter.A, adapter.B)
+    ours, reference = head_nll(weight, states, targets, sizes, parts, softcap), written_out()
+    torch.testing.assert_close(ours, reference)
+    expected = gradients((reference * weights).sum(), *tensors)
+    for got, want in zip(gradients((ours * weights).sum(), *tensors), expected, strict=True):
+        torch.testing.assert_close(got, want)
