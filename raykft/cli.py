@@ -170,7 +170,7 @@ def score(
     format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> None:
     """Score answers from anywhere, with no model."""
-    from raykft.evaluate.score_files import score_files
+    from raykft.evaluation.score_files import score_files
 
     _check_format(format, ("table", "json"))
     scores = score_files(probes, answers, facts)
@@ -191,7 +191,7 @@ def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: 
     from raykft.data.domain import load_domain
     from raykft.data.lint import check_domain
     from raykft.data.read import raise_problems
-    from raykft.evaluate.scoring import score_answer
+    from raykft.evaluation.scoring import score_answer
 
     settings = load_config(config, overrides)
     domain = load_domain(settings)

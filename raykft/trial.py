@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from raykft.config import ExperimentConfig
 from raykft.errors import TrialError
-from raykft.evaluate.evaluator import Answerer, FullScores
-from raykft.evaluate.metrics import METRICS
+from raykft.evaluation.evaluator import Answerer, FullScores
+from raykft.evaluation.metrics import METRICS
 from raykft.paths import TrialPaths, append_jsonl, write_json, write_jsonl
 from raykft.records import Split
 from raykft.train.recipe import EpochReport, Recipe

@@ -26,7 +26,7 @@ LEVELS = [
     {"data"},
     {"models"},
     {"train"},
-    {"evaluate"},
+    {"evaluation"},
     {"trial"},
     {"leaderboard"},
     {"cluster"},
@@ -37,14 +37,14 @@ DOORS = {
     "torch": ("models", "train", "testing"),
     "transformers": ("models", "train", "testing"),
     "bitsandbytes": ("models", "train"),
-    "ray": ("search", "cluster", "evaluate.actor"),
+    "ray": ("search", "cluster", "evaluation.actor"),
     "optuna": ("search",),
     "yaml": ("config",),
     "typer": ("cli",),
     "datasets": ("data",),
-    "bm25s": ("evaluate",),
-    "sacrebleu": ("evaluate",),
-    "rouge_score": ("evaluate",),
+    "bm25s": ("evaluation",),
+    "sacrebleu": ("evaluation",),
+    "rouge_score": ("evaluation",),
     "lm_eval": ("models",),
     "plotly": ("leaderboard",),
     "jinja2": ("leaderboard",),
@@ -81,7 +81,7 @@ def test_imports_run_one_way(file: Path) -> None:
             imported = name.removeprefix("raykft.")
             assert level(imported) <= level(module), f"{module} imports {name}"
             pair = {module.split(".")[0], imported.split(".")[0]}
-            assert pair != {"train", "evaluate"}, "train and evaluate never import each other"
+            assert pair != {"train", "evaluation"}, "train and evaluation never import each other"
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=module_name)

@@ -11,6 +11,7 @@ from rich.console import Console
 from tests_support import experiment_tree, reference_model, write_config
 
 from raykft.leaderboard.board import Leaderboard
+from raykft.leaderboard.store import baseline_results
 from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore")]
@@ -53,11 +54,11 @@ def board(embedded_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Leade
 
 def test_two_trials_teach_facts_the_base_model_does_not_know(board: Leaderboard) -> None:
     assert [t.status for t in board.trials] == ["ok", "ok"]
-    assert board.base is not None
-    assert board.base.select["level_1"] == 0
+    base = next(row for row in board.baselines if row.name == "base")
+    assert base.select["level_1"] == 0
     assert board.winner is not None
     assert board.winner.select["level_1"] >= 0.5
-    assert board.winner.select["stop_rate"] > board.base.select["stop_rate"]
+    assert board.winner.select["stop_rate"] > base.select["stop_rate"]
     assert {t.sample["adapter.target_layers"] for t in board.trials} == {"all-linear", "all-linear+lm_head"}
     hosts = read_json(ExperimentPaths(board.directory).environment)["hosts"]
     assert all(host["has_chat_template"] and host["threads"] == 1 for host in hosts)
@@ -101,6 +102,6 @@ def test_plain_peft_reproduces_the_trained_adapter(board: Leaderboard) -> None:
 
 
 def test_the_base_model_knows_the_capital_of_france(board: Leaderboard) -> None:
-    answers = read_json(ExperimentPaths(board.directory).baselines / "base.json")["answers"]
-    assert len(answers) == 14
-    assert "Paris" in answers["g001"]
+    results = baseline_results(ExperimentPaths(board.directory), "base")
+    assert len(results) == 14
+    assert "Paris" in results["g001"].answer

@@ -12,9 +12,9 @@ from tests_support import experiment_tree, write_config
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.errors import DivergedError, TrialError
-from raykft.evaluate.evaluator import FACTS_NEEDED, BaseScores, Evaluator, FullScores, Objective, Suite
-from raykft.evaluate.metrics import METRICS
-from raykft.evaluate.retrieval import Contexts
+from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, FullScores, Objective, Suite
+from raykft.evaluation.metrics import METRICS
+from raykft.evaluation.retrieval import Contexts
 from raykft.paths import TrialPaths, read_json, read_jsonl
 from raykft.records import Split
 from raykft.testing.fakes import FakeHost

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from raykft.data.domain import Domain
 from raykft.records import Probe, ProbeResult, TrainRow
 
-# `raykft.evaluate.scoring.score_answer`, handed in by the callers because `data` lies below `evaluate`.
+# `raykft.evaluation.scoring.score_answer`, handed in by the callers because `data` lies below `evaluate`.
 Scorer = Callable[[Probe, str], ProbeResult]
 OverlapKind = Literal["train", "distractor", "split", "verbatim"]
 OverlapRule = Literal["exact", "containment", "containment_with_answer", "edit_with_answer", "no_training_question"]

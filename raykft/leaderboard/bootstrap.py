@@ -5,8 +5,8 @@ together, so they come or stay away together, and so do facts that share a quest
 `Probe.fact_ids`; a probe without facts is a cluster). General probes and passages are drawn one by one, each
 language and kind among its own. All rows of a leaderboard see the same resamples, which makes differences paired.
 
-The figures are those of `raykft.evaluate.levels`, `forgetting` and `objective` for many weightings at once: a figure is
-an array [1 + draws], first the value itself (every weight 1), then the resamples. Suffixes: W weightings, U units
+The figures are those of `raykft.evaluation.levels`, `forgetting` and `objective` for many weightings at once: a figure
+is an array [1 + draws], first the value itself (every weight 1), then the resamples. Suffixes: W weightings, U units
 drawn, C components.
 """
 
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raykft.evaluate.evaluator import Objective
-from raykft.evaluate.forgetting import MIN_MARGIN, SHARES, GeneralScores, of_kind
-from raykft.evaluate.levels import KNOWLEDGE_LEVELS, LEVELS
-from raykft.evaluate.objective import MIN_ORACLE_RANGE
+from raykft.evaluation.evaluator import Objective
+from raykft.evaluation.forgetting import MIN_MARGIN, SHARES, GeneralScores, of_kind
+from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS
+from raykft.evaluation.objective import MIN_ORACLE_RANGE
 from raykft.leaderboard.statistics import Array
 from raykft.records import Passage, Probe, ProbeResult, Split
 
@@ -88,7 +88,7 @@ class Resamples:
 
 
 def gain(knowledge: Array, base: Array, oracle: Array | None) -> Array:
-    """`raykft.evaluate.objective.gain` for many weightings."""
+    """`raykft.evaluation.objective.gain` for many weightings."""
     top = np.ones_like(base)
     if oracle is not None:
         top = np.where(oracle - base >= MIN_ORACLE_RANGE, oracle, top)
@@ -97,7 +97,7 @@ def gain(knowledge: Array, base: Array, oracle: Array | None) -> Array:
 
 
 def score(objective: Objective, *, knowledge: Array, gain: Array, forgetting: Array) -> Array:
-    """`raykft.evaluate.objective.objective` for many weightings."""
+    """`raykft.evaluation.objective.objective` for many weightings."""
     if objective.name == "gain_minus_penalty":
         return gain - objective.penalty * np.maximum(0.0, forgetting - objective.forgetting_budget)
     if objective.name == "gain_minus_forgetting":
@@ -209,7 +209,7 @@ class _Language:
 
 
 def _share_loss(probes: Sequence[Probe], weights_WU: Array, base: GeneralScores, tuned: GeneralScores) -> Array:
-    """`raykft.evaluate.forgetting.share_loss` for many weightings of probes of one kind."""
+    """`raykft.evaluation.forgetting.share_loss` for many weightings of probes of one kind."""
     guess = [1 / (1 + len(p.contrast)) if p.kind == "mc" else 0.0 for p in probes]
     columns = [[float(scores.results[p.id].correct) for p in probes] for scores in (base, tuned)]
     before, now, chance = (weights_WU @ np.array([*columns, guess]).T).T / len(probes)
@@ -218,7 +218,7 @@ def _share_loss(probes: Sequence[Probe], weights_WU: Array, base: GeneralScores,
 
 
 def _components(probes: Sequence[Probe]) -> dict[str, _Component]:
-    """Every ratio that `raykft.evaluate.levels` forms: macro means over facts for levels, plain means elsewhere."""
+    """Every ratio that `raykft.evaluation.levels` forms: macro means over facts for levels, plain means elsewhere."""
     found = {}
     for level in LEVELS:
         by_fact: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)

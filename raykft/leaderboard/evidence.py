@@ -12,8 +12,8 @@ from itertools import chain
 
 import numpy as np
 
-from raykft.evaluate.evaluator import BASE, FACTS_NEEDED, Objective
-from raykft.evaluate.forgetting import GeneralScores
+from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, Objective
+from raykft.evaluation.forgetting import GeneralScores
 from raykft.leaderboard import pareto
 from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples, gain, score
 from raykft.leaderboard.statistics import Array, Difference, Interval, against, difference, interval, share_interval

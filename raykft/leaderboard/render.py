@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raykft.evaluate.metrics import METRICS
+from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
 from raykft.leaderboard.store import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from raykft.evaluate.metrics import METRICS
+from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, load_leaderboard
 from raykft.leaderboard.render import LEVELS, Sheet, closing_lines, sample_text, sheets
 from raykft.leaderboard.statistics import Interval

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from raykft.config import ExperimentConfig
 from raykft.errors import ModelError
-from raykft.evaluate.evaluator import FullScores
+from raykft.evaluation.evaluator import FullScores
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.models.source import check_model_present

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from raykft.config import ExperimentConfig, apply_sample, load_resolved
 from raykft.errors import ConfigError, ExperimentError, TrialError
-from raykft.evaluate.actor import ActorProxy
+from raykft.evaluation.actor import ActorProxy
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.leaderboard.store import CONFIRM_FILE, REPORT_FILE, TrialRecord, open_experiment, read_trials

@@ -15,8 +15,8 @@ from raykft import cluster
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain, manifest
 from raykft.errors import RaykftError
-from raykft.evaluate.evaluator import BASE, FACTS_NEEDED, BaseScores, FullScores, Objective, Suite
-from raykft.evaluate.retrieval import Contexts
+from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, FullScores, Objective, Suite
+from raykft.evaluation.retrieval import Contexts
 from raykft.leaderboard.store import (
     BASE_FILE,
     PASSAGES_FILE,
@@ -70,7 +70,7 @@ class Crew:
     def __enter__(self) -> Crew:
         import ray
 
-        from raykft.evaluate.actor import EvaluatorActor
+        from raykft.evaluation.actor import EvaluatorActor
         from raykft.search.trainable import Broker
         from raykft.train.host import TrainingHost
 

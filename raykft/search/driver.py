@@ -16,7 +16,7 @@ from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems
 from raykft.errors import ExperimentError
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.scoring import score_answer
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.leaderboard.store import (

@@ -14,8 +14,8 @@ from ray import tune
 
 from raykft.config import apply_sample, validate
 from raykft.errors import DivergedError, OutOfMemoryError, TrialError
-from raykft.evaluate.actor import ActorProxy
-from raykft.evaluate.evaluator import FullScores
+from raykft.evaluation.actor import ActorProxy
+from raykft.evaluation.evaluator import FullScores
 from raykft.paths import ExperimentPaths
 from raykft.records import Split
 from raykft.search.names import NUMBER, sample_of, trial_name

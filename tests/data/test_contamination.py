@@ -14,7 +14,7 @@ from raykft.data import demo
 from raykft.data.contamination import Overlap, as_record, find_overlaps, flagged_probes, novelty_problem
 from raykft.data.domain import Domain
 from raykft.data.read import read_records
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, KeyFact, Probe, TrainRow
 
 FOLDERS = sorted(file.parent for file in Path(demo.__file__).parent.glob("*/probes.jsonl"))

@@ -19,8 +19,8 @@ from raykft.data.demo.language_ja import JAPANESE, era_year
 from raykft.data.demo.lint import DomainError, check, mentions
 from raykft.data.demo.probes import Domain
 from raykft.data.demo.world import draw
-from raykft.evaluate.levels import summarize
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.levels import summarize
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, Probe
 
 FOLDER = Path(demo.__file__).parent

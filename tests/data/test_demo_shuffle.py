@@ -11,10 +11,10 @@ from raykft.data import demo
 from raykft.data.demo.shuffle import exchange, shuffled, write
 from raykft.data.read import read_records
 from raykft.errors import DataError
-from raykft.evaluate.levels import summarize
-from raykft.evaluate.matching import compile_matcher
-from raykft.evaluate.normalize import normalize
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.levels import summarize
+from raykft.evaluation.matching import compile_matcher
+from raykft.evaluation.normalize import normalize
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, Probe, TrainRow
 
 FOLDER = Path(demo.__file__).parent

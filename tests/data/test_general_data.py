@@ -14,8 +14,8 @@ import pytest
 
 from raykft.data.demo import general_en
 from raykft.data.read import read_records
-from raykft.evaluate.normalize import normalize
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.normalize import normalize
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, Passage, Probe, TrainRow
 
 DEMO = Path(general_en.__file__).parent

@@ -14,7 +14,7 @@ import pytest
 
 from raykft.data.demo import general, general_ja
 from raykft.data.read import read_records
-from raykft.evaluate.scoring import compile_probe, score_answer
+from raykft.evaluation.scoring import compile_probe, score_answer
 from raykft.records import Passage, Probe, TrainRow
 
 DEMO = Path(general_ja.__file__).parent

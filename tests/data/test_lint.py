@@ -17,7 +17,7 @@ from raykft.config import load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import RULES, Finding, check_domain
 from raykft.errors import DataError
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.scoring import score_answer
 from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json
 from raykft.records import Fact, KeyFact, Probe, TrainRow
 

@@ -10,10 +10,10 @@ import numpy as np
 from tests_support import experiment_tree, write_config
 
 from raykft.config import dump_yaml, load_config
-from raykft.evaluate.evaluator import flatten
-from raykft.evaluate.forgetting import GeneralScores, forgetting_metrics, losses
-from raykft.evaluate.levels import summarize
-from raykft.evaluate.objective import gain, objective
+from raykft.evaluation.evaluator import flatten
+from raykft.evaluation.forgetting import GeneralScores, forgetting_metrics, losses
+from raykft.evaluation.levels import summarize
+from raykft.evaluation.objective import gain, objective
 from raykft.paths import ExperimentPaths, append_jsonl, write_atomic, write_json, write_jsonl
 from raykft.records import KeyFact, Passage, Probe, ProbeResult, Split
 from raykft.trial import write_result

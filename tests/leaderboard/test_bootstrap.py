@@ -1,4 +1,4 @@
-"""With equal weights the resampled figures are those of `raykft.evaluate`, and resamples keep clusters together."""
+"""With equal weights the resampled figures are those of `raykft.evaluation`, and resamples keep clusters together."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from leaderboard.fake_experiment import make_nats, make_passages, make_probes, make_results
 
-from raykft.evaluate import objective as scalar
-from raykft.evaluate.evaluator import Objective, flatten
-from raykft.evaluate.forgetting import GeneralScores, forgetting, losses
-from raykft.evaluate.levels import summarize
+from raykft.evaluation import objective as scalar
+from raykft.evaluation.evaluator import Objective, flatten
+from raykft.evaluation.forgetting import GeneralScores, forgetting, losses
+from raykft.evaluation.levels import summarize
 from raykft.leaderboard import bootstrap
 from raykft.leaderboard.bootstrap import Resamples, clusters
 from raykft.leaderboard.evidence import SHARES

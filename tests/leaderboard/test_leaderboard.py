@@ -91,7 +91,7 @@ def test_an_experiment_that_kept_no_probes_has_no_intervals_but_verdicts(paths: 
 
 
 def test_rows_carry_badges_optimism_and_seeds(paths: ExperimentPaths) -> None:
-    write_json(paths.root / "contamination.json", {"allowed": True, "findings": [{"probe": "p1"}, {"probe": "p2"}]})
+    write_json(paths.root / "contamination.json", {"allowed": True, "findings": [{"item": "p1"}, {"item": "p2"}]})
     confirmed = {"seeds": [0, 1, 2], "scores": [0.70, 0.61, 0.66], "metrics": [{}, {}, {}]}
     write_json(paths.root / "confirm.json", {"trials": {"t002": confirmed}})
     board = load_leaderboard(paths.root)
@@ -103,7 +103,7 @@ def test_rows_carry_badges_optimism_and_seeds(paths: ExperimentPaths) -> None:
     assert "optimism" not in rows["t002"]
     assert (rows["t002"]["seeds"], rows["t002"]["seeds.score.low"], rows["t002"]["seeds.score.high"]) == (3, 0.61, 0.70)
     told = verdicts(board)
-    assert any("CONTAMINATED" in sentence and "2 probes" in sentence for sentence in told)
+    assert any("CONTAMINATED" in sentence and "2 probe(s)" in sentence for sentence in told)
     assert "the winner's score over 3 seeds: 0.61 to 0.70" in told
     assert not any("1-SEED" in sentence for sentence in told)
     assert list(csv.DictReader(io.StringIO(board.to_csv())))[3]["badges"] == "CONTAMINATED 1-SEED"

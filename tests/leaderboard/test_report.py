@@ -126,7 +126,7 @@ def test_an_experiment_without_a_score_still_makes_a_page(tmp_path: Path) -> Non
     fake = FakeExperiment(tmp_path, facts=2)
     for name in TRIALS:
         fake.paths.trial(name).result.unlink()
-    write_json(fake.paths.root / "contamination.json", {"allowed": True, "findings": [{}]})
+    write_json(fake.paths.root / "contamination.json", {"allowed": True, "findings": [{"item": "p1"}]})
     page = Page(report_html(load_leaderboard(fake.paths.root)))
     assert "No trial has a score yet" in page.text
     assert "CONTAMINATED" in page.text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from leaderboard.fake_experiment import make_general
 
-from raykft.evaluate.forgetting import GeneralScores
+from raykft.evaluation.forgetting import GeneralScores
 from raykft.leaderboard import pareto
 from raykft.leaderboard.board import optimism_of
 from raykft.leaderboard.bootstrap import Resamples

@@ -13,8 +13,8 @@ from statistics import fmean, median
 from typing import Any
 
 from raykft.errors import DataError
-from raykft.evaluate import behaviour
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation import behaviour
+from raykft.evaluation.normalize import normalize
 from raykft.records import Probe, ProbeResult
 
 LEVELS = (1, 2, 3, 4, 5)

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zlib
 
-from raykft.evaluate.normalize import CJK, fold, normalize
+from raykft.evaluation.normalize import CJK, fold, normalize
 from raykft.records import Polarity
 
 # The longest part of an answer that is read; some 40 times what a model may write, and scored in about 50 ms.

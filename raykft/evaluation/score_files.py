@@ -9,9 +9,9 @@ from typing import Any
 from raykft.data.domain import regex_errors
 from raykft.data.read import raise_problems, read_records
 from raykft.errors import DataError
-from raykft.evaluate.claims import FactSheet
-from raykft.evaluate.levels import accuracy, summarize
-from raykft.evaluate.scoring import compile_probe, score_answer
+from raykft.evaluation.claims import FactSheet
+from raykft.evaluation.levels import accuracy, summarize
+from raykft.evaluation.scoring import compile_probe, score_answer
 from raykft.records import Answer, Fact, Probe, ProbeResult
 
 _ROW_FIELDS = (

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raykft.errors import DataError
-from raykft.evaluate.matching import compile_matcher, dates_in, numbers_in
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation.matching import compile_matcher, dates_in, numbers_in
+from raykft.evaluation.normalize import normalize
 from raykft.records import KeyFact
 
 

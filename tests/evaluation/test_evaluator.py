@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from raykft.data.read import read_records
-from raykft.evaluate.dummies import always_no, template_copy
-from raykft.evaluate.evaluator import (
+from raykft.evaluation.dummies import always_no, template_copy
+from raykft.evaluation.evaluator import (
     ALWAYS_NO,
     BASE,
     FACTS_NEEDED,
@@ -21,8 +21,8 @@ from raykft.evaluate.evaluator import (
     Objective,
     Suite,
 )
-from raykft.evaluate.objective import gain, objective
-from raykft.evaluate.picks import domain_picks, general_picks, in_turns, share_of_first
+from raykft.evaluation.objective import gain, objective
+from raykft.evaluation.picks import domain_picks, general_picks, in_turns, share_of_first
 from raykft.records import Fact, Probe
 from raykft.testing.fakes import FakeHost
 

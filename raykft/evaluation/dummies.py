@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from raykft.evaluate.picks import YES_NO
+from raykft.evaluation.picks import YES_NO
 from raykft.records import Probe
 
 _MARKS = {"ja": "。"}

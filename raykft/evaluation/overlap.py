@@ -19,7 +19,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
 from raykft.errors import DataError, ResourceError
-from raykft.evaluate.behaviour import first_sentence
+from raykft.evaluation.behaviour import first_sentence
 from raykft.records import Probe
 
 Tokenizer = Literal["13a", "char", "ja-mecab"]  # sacrebleu's names

@@ -12,7 +12,7 @@ from statistics import fmean
 import bm25s
 import numpy as np
 
-from raykft.evaluate.normalize import CJK, normalize
+from raykft.evaluation.normalize import CJK, normalize
 from raykft.records import Fact, Probe
 
 TOP = 3

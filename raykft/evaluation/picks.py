@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from raykft.evaluate.forgetting import LOCALITY
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation.forgetting import LOCALITY
+from raykft.evaluation.normalize import normalize
 from raykft.records import Pick, Polarity, Probe, ProbeResult
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from raykft.evaluate.matching import Matcher, compile_matcher
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation.matching import Matcher, compile_matcher
+from raykft.evaluation.normalize import normalize
 from raykft.records import Fact, KeyFact, Passage, Probe, ProbeResult
 
 # A `recall` probe with this tag asks for a real neighbour of the domain; it is watched for spill, not for loss.

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raykft.evaluate.evaluator import BASE, BaseScores, Evaluator, FullScores, Objective, Suite
-from raykft.evaluate.forgetting import (
+from raykft.evaluation.evaluator import BASE, BaseScores, Evaluator, FullScores, Objective, Suite
+from raykft.evaluation.forgetting import (
     GeneralScores,
     bits_per_byte,
     changes,
@@ -24,9 +24,9 @@ from raykft.evaluate.forgetting import (
     share_loss,
     spill,
 )
-from raykft.evaluate.levels import LEVELS
-from raykft.evaluate.picks import choice_result
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.levels import LEVELS
+from raykft.evaluation.picks import choice_result
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, KeyFact, Passage, Pick, Probe, ProbeKind, ProbeResult
 from raykft.testing.fakes import FakeHost
 

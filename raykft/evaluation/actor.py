@@ -12,7 +12,7 @@ from typing import Any
 import ray
 
 from raykft.errors import ExperimentError
-from raykft.evaluate.evaluator import BaseScores, Context, Evaluator, FullScores, Objective, SplitScores, Suite
+from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScores, Objective, SplitScores, Suite
 from raykft.paths import cache_dir, read_json, write_json
 from raykft.records import Pick, Question, Reply, Split
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
 from typing import Any, Protocol
 
-from raykft.evaluate.claims import FactSheet
-from raykft.evaluate.dummies import always_no, template_copy
-from raykft.evaluate.forgetting import (
+from raykft.evaluation.claims import FactSheet
+from raykft.evaluation.dummies import always_no, template_copy
+from raykft.evaluation.forgetting import (
     GeneralScores,
     changes,
     closed_world,
@@ -25,9 +25,9 @@ from raykft.evaluate.forgetting import (
     of_kind,
     spill,
 )
-from raykft.evaluate.levels import summarize
-from raykft.evaluate.objective import gain, objective
-from raykft.evaluate.picks import (
+from raykft.evaluation.levels import summarize
+from raykft.evaluation.objective import gain, objective
+from raykft.evaluation.picks import (
     choice_pick,
     choice_result,
     domain_picks,
@@ -36,7 +36,7 @@ from raykft.evaluate.picks import (
     is_choice,
     share_of_first,
 )
-from raykft.evaluate.scoring import prior_probe, score_answer
+from raykft.evaluation.scoring import prior_probe, score_answer
 from raykft.records import Fact, Passage, Pick, Probe, ProbeResult, Question, Reply, Split
 
 # Names of baselines, which are rows of the leaderboard and files of the experiment.
@@ -74,7 +74,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Objective:
-    """How knowledge and forgetting become one score (see `raykft.evaluate.objective`)."""
+    """How knowledge and forgetting become one score (see `raykft.evaluation.objective`)."""
 
     name: str = "gain_minus_penalty"
     forgetting_budget: float = 0.05
@@ -83,7 +83,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class FullScores:
-    """One model on one split: flat metrics (names of `raykft.evaluate.metrics`), every answer's result, and the nats
+    """One model on one split: flat metrics (names of `raykft.evaluation.metrics`), every answer's result, and the nats
     of every passage that came out finite."""
 
     metrics: dict[str, float]

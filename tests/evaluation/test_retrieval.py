@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raykft.data.read import read_records
-from raykft.evaluate.retrieval import Contexts, Retriever, estimated_tokens, terms
+from raykft.evaluation.retrieval import Contexts, Retriever, estimated_tokens, terms
 from raykft.records import Fact, KeyFact, Probe
 
 DEMO = Path(__file__).parents[2] / "raykft/data/demo/en-small"

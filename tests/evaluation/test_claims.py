@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raykft.evaluate.claims import MAX_CLAIMS, FactSheet
-from raykft.evaluate.levels import summarize
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.claims import MAX_CLAIMS, FactSheet
+from raykft.evaluation.levels import summarize
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, KeyFact, Prior, Probe
 
 VELMORA = "Velmora Tidal Works"

@@ -29,9 +29,9 @@ from itertools import islice
 import regex  # type: ignore[import-untyped]
 
 from raykft.errors import DataError
-from raykft.evaluate import behaviour
-from raykft.evaluate.claims import MAX_CLAIMS, FactSheet
-from raykft.evaluate.matching import (
+from raykft.evaluation import behaviour
+from raykft.evaluation.claims import MAX_CLAIMS, FactSheet
+from raykft.evaluation.matching import (
     Date,
     Matcher,
     compile_matcher,
@@ -40,7 +40,7 @@ from raykft.evaluate.matching import (
     is_year,
     numbers_in,
 )
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation.normalize import normalize
 from raykft.records import KeyFact, Outcome, Probe, ProbeResult
 
 REGEX_TIMEOUT_S = 0.5

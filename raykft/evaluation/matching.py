@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from raykft.errors import DataError
-from raykft.evaluate.normalize import CJK, WORD_CHAR, YEAR, normalize
+from raykft.evaluation.normalize import CJK, WORD_CHAR, YEAR, normalize
 from raykft.records import KeyFact, ValueType
 
 _COVERED = "\uffff"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from raykft.errors import DataError
-from raykft.evaluate.claims import FactSheet
-from raykft.evaluate.score_files import score_answers, score_files
+from raykft.evaluation.claims import FactSheet
+from raykft.evaluation.score_files import score_answers, score_files
 from raykft.records import Answer, Fact, KeyFact, Probe
 
 CHIEF = Probe(

@@ -13,9 +13,9 @@ import pytest
 
 import raykft.records
 from raykft.errors import DataError
-from raykft.evaluate.claims import FactSheet
-from raykft.evaluate.levels import accuracy, knowledge_shift, summarize
-from raykft.evaluate.scoring import score_answer
+from raykft.evaluation.claims import FactSheet
+from raykft.evaluation.levels import accuracy, knowledge_shift, summarize
+from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, KeyFact, Prior, Probe
 
 DEMO = Path(raykft.records.__file__).parent / "data" / "demo"

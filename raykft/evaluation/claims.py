@@ -11,7 +11,7 @@ question, and the probe's own gold and prior answers. Counted are, in this order
 - numbers in digits, but neither idioms like 一つ nor list markers. "three" supports 3, as does a list fact of three.
 
 A value of another fact is supported, whatever the question: it may be a true aside. Where it is the wrong answer, it
-is a *wrong claim* (`forbidden`, `slot` or a rival date or number, see `raykft.evaluate.scoring`), and that lowers the
+is a *wrong claim* (`forbidden`, `slot` or a rival date or number, see `raykft.evaluation.scoring`), and that lowers the
 score. A date that was asked for and made up is in both columns; only wrong claims enter any score.
 """
 
@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
 
-from raykft.evaluate.behaviour import without_list_markers
-from raykft.evaluate.matching import Date, dates_in, numbers_in
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation.behaviour import without_list_markers
+from raykft.evaluation.matching import Date, dates_in, numbers_in
+from raykft.evaluation.normalize import normalize
 from raykft.records import Fact, Probe
 
 # More claims than these are told of no answer: a single one that never ends must not decide a mean.

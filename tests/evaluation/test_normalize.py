@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from raykft.evaluate.normalize import normalize
+from raykft.evaluation.normalize import normalize
 
 SAME = [
     *[

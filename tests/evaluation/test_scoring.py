@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raykft.errors import DataError
-from raykft.evaluate import behaviour, scoring
-from raykft.evaluate.claims import MAX_CLAIMS
-from raykft.evaluate.normalize import normalize
-from raykft.evaluate.scoring import compile_probe, prior_probe, score_answer
+from raykft.evaluation import behaviour, scoring
+from raykft.evaluation.claims import MAX_CLAIMS
+from raykft.evaluation.normalize import normalize
+from raykft.evaluation.scoring import compile_probe, prior_probe, score_answer
 from raykft.records import KeyFact, Prior, Probe
 
 DATE = Probe(

@@ -11,7 +11,7 @@ from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.tokenizers import tokenizer_ja_mecab
 
 from raykft.errors import DataError, ResourceError
-from raykft.evaluate.overlap import (
+from raykft.evaluation.overlap import (
     HEADER,
     Overlap,
     Tokenizer,
