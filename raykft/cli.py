@@ -142,22 +142,32 @@ def show(
     trial: Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")],
     level: Annotated[int | None, typer.Option(help="only this level (0 is general knowledge)")] = None,
     wrong: Annotated[bool, typer.Option("--wrong", help="only answers that are not correct")] = False,
+    overlap: Annotated[bool, typer.Option("--overlap", help="BLEU-4, ROUGE-1 and ROUGE-2 instead of answers")] = False,
+    mecab: Annotated[bool, typer.Option("--mecab", help="with --overlap: Japanese by MeCab, not characters")] = False,
 ) -> None:
     """Show the base model's and the tuned answers of one trial side by side."""
-    from raykft.config import load_resolved
-    from raykft.data.domain import load_domain
+    if overlap:
+        _show_overlap(directory, trial, mecab)
+        return
     from raykft.leaderboard.show import render_answers, side_by_side
-    from raykft.leaderboard.store import open_experiment
+    from raykft.leaderboard.store import open_experiment, read_probes
 
     paths = open_experiment(directory)
-    domain = load_domain(load_resolved(paths.config))
-    questions = {p.id: p.question for p in (*domain.probes, *domain.general)}
+    questions = {p.id: p.question for p in read_probes(paths)}
     rows = [
         row
         for row in side_by_side(paths, trial, questions)
         if (level is None or row["level"] == level) and not (wrong and row["correct"])
     ]
     _console().print(render_answers(rows))
+
+
+def _show_overlap(directory: Path, trial: str, mecab: bool) -> None:
+    from raykft.leaderboard.overlap import overlap_of, render_overlap
+    from raykft.leaderboard.store import open_experiment
+
+    rows = overlap_of(open_experiment(directory), trial, "ja-mecab" if mecab else "char")
+    _console().print(render_overlap(*rows))
 
 
 @app.command()

@@ -99,9 +99,9 @@ class EvaluatorActor:
     def full(self, host: str, trial_id: str, split: Split) -> FullScores:
         return self._evaluator.full(self._hosts[host], trial_id, self._scores(), split)
 
-    def in_context(self, host: str, trial_id: str, name: str) -> SplitScores | None:
-        """An adapter asked with one of the contexts given to `prepare`; None where that does not fit."""
-        return self._evaluator.in_context(self._hosts[host], trial_id, self._scores(), self._contexts[name])
+    def in_context(self, trial_id: str, name: str) -> SplitScores | None:
+        """An adapter that all hosts hold, asked with a context given to `prepare`; None where that does not fit."""
+        return self._evaluator.in_context(FanOut(self._handles), trial_id, self._scores(), self._contexts[name])
 
     def _scores(self) -> BaseScores:
         if self._base is None:

@@ -166,6 +166,8 @@ class Evaluator:
         self.rung_general = general_picks(suite.general, rung_general)
         languages = len({passage.lang for passage in suite.passages})
         self.rung_passages = in_turns(suite.passages, lambda p: p.lang)[: rung_passages * languages]
+        # The drift is for people to read, not for the search: measured once, where the best trials are reported.
+        self._last_split: Split = "report" if any(p.split == "report" for p in suite.probes) else "select"
         self._world = closed_world(suite.facts)
         self._sheet = FactSheet(suite.facts)
 
@@ -182,7 +184,7 @@ class Evaluator:
         base = BaseScores(prior_known=known, rung=self._rung(model, None))
         base.rows[BASE] = {split: self._closed_book(model, None, split, nats, known) for split in splits}
         for name, context in (contexts or {}).items():
-            asked = splits if name == FACTS_NEEDED else splits[-1:]
+            asked = splits if name == FACTS_NEEDED else [self._last_split]
             if row := self._in_context(model, None, asked, context, known):
                 base.rows[name] = row
         base.rows[ALWAYS_NO] = self._said(splits, always_no, known)
@@ -217,7 +219,7 @@ class Evaluator:
 
     def in_context(self, model: Answerer, trial_id: str, base: BaseScores, context: Context) -> SplitScores | None:
         """The last split's domain probes asked of an adapter with `context`; None where that does not fit."""
-        row = self._in_context(model, trial_id, list(base.rows[BASE])[-1:], context, base.prior_known)
+        row = self._in_context(model, trial_id, [self._last_split], context, base.prior_known)
         return row and self._with_gain(row, base)
 
     def _closed_book(
@@ -319,10 +321,11 @@ class Evaluator:
         price = lost_per_fact_gained(asked, probes, before, now, reference.domain, scores.domain)
         if price is not None:
             metrics["fuar"] = price
-        drift, invalid = self._drift(model, trial_id, asked, before)
-        if drift is not None:
-            metrics["drift"] = drift
-        metrics["invalid"] = scores.metrics["invalid"] + invalid
+        if split == self._last_split:
+            drift, invalid = self._drift(model, trial_id, asked, before)
+            metrics["invalid"] = scores.metrics["invalid"] + invalid
+            if drift is not None:
+                metrics["drift"] = drift
         metrics["gain"] = self._gain(scores, base, split)
         metrics["score"] = objective(
             self.objective.name,

@@ -22,6 +22,7 @@ LOCALITY = "locality"
 SHARES = ("recall", "mc", "instruct")
 # The base's share must be this far above chance, and twice the standard error that guessing would have.
 MIN_MARGIN = 0.1
+MIN_ITEMS = 3  # right answers of the base above chance: a ratio over fewer is the luck of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def fluency_loss(base_bits: float, bits: float | None) -> float:
 
 def share_loss(base: float, tuned: float, *, count: int, chance: float = 0.0) -> float | None:
     """The fall of a share of `count` items relative to the base's distance from chance; None if that is too small."""
-    margin = max(MIN_MARGIN, 2 * math.sqrt(chance * (1 - chance) / count))
+    margin = max(MIN_MARGIN, MIN_ITEMS / count, 2 * math.sqrt(chance * (1 - chance) / count))
     return (base - tuned) / (base - chance) if base - chance >= margin else None
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raykft.evaluation.evaluator import Objective
-from raykft.evaluation.forgetting import MIN_MARGIN, SHARES, GeneralScores, of_kind
+from raykft.evaluation.forgetting import MIN_ITEMS, MIN_MARGIN, SHARES, GeneralScores, of_kind
 from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS
 from raykft.evaluation.objective import MIN_ORACLE_RANGE
 from raykft.leaderboard.statistics import Array
@@ -213,7 +213,8 @@ def _share_loss(probes: Sequence[Probe], weights_WU: Array, base: GeneralScores,
     guess = [1 / (1 + len(p.contrast)) if p.kind == "mc" else 0.0 for p in probes]
     columns = [[float(scores.results[p.id].correct) for p in probes] for scores in (base, tuned)]
     before, now, chance = (weights_WU @ np.array([*columns, guess]).T).T / len(probes)
-    margin = np.maximum(MIN_MARGIN, 2 * np.sqrt(chance * (1 - chance) / len(probes)))
+    least = max(MIN_MARGIN, MIN_ITEMS / len(probes))
+    margin = np.maximum(least, 2 * np.sqrt(chance * (1 - chance) / len(probes)))
     return _ratio(before - now, before - chance, before - chance >= margin)
 
 

@@ -17,7 +17,9 @@ from jinja2 import Environment, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from raykft.evaluation.metrics import METRICS
+from raykft.evaluation.overlap import HEADER
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, load_leaderboard
+from raykft.leaderboard.overlap import overlap_of
 from raykft.leaderboard.render import LEVELS, Sheet, closing_lines, sample_text, sheets
 from raykft.leaderboard.statistics import Interval
 from raykft.leaderboard.store import TrialRecord, baseline_results, read_probes, trial_results
@@ -51,6 +53,7 @@ def report_html(board: Leaderboard) -> str:
     if winner is not None:
         figures["levels"] = level_bars(board, winner)
     wrong = wrong_answers(board, winner) if winner else []
+    overlap = overlap_of(ExperimentPaths(board.directory), winner.trial_id) if winner else None
     return template.render(
         name=board.directory.name,
         contaminated=len(board.findings),
@@ -59,6 +62,7 @@ def report_html(board: Leaderboard) -> str:
         sheets=[_table(sheet) for sheet in sheets(board)],
         counts=closing_lines(board)[0],
         figures=list(figures),
+        overlap=overlap and {"split": overlap[0], "header": HEADER, "rows": [row.cells() for row in overlap[1]]},
         wrong=wrong,
         kinds=sorted({(row["level"], row["kind"]) for row in wrong}),
         figures_json=_script_json({name: figure.to_plotly_json() for name, figure in figures.items()}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -194,9 +194,11 @@ class Crew:
         """Ask the best trial with BM25's facts in its prompt: does tuning add to retrieval at all?"""
         if "bm25" not in self.config.evaluate.baselines:
             return
-        host = next(iter(self.hosts))
-        with self.attached(host, winner.trial_id, self.paths.trial(winner.trial_id).adapter):
-            row = get(self.evaluator.in_context.remote(host, winner.trial_id, "bm25"))
+        adapter = self.paths.trial(winner.trial_id).adapter
+        with ExitStack() as everywhere:
+            for host in self.hosts:
+                everywhere.enter_context(self.attached(host, winner.trial_id, adapter))
+            row = get(self.evaluator.in_context.remote(winner.trial_id, "bm25"))
         if row is None:
             return
         tree = read_json(self.paths.baselines / BASE_FILE)

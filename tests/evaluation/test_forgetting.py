@@ -70,7 +70,8 @@ def test_a_share_is_lost_relative_to_the_base_above_chance() -> None:
 
 @pytest.mark.parametrize(
     ("base", "chance", "count", "measured"),
-    [(0.1, 0.0, 10, True), (0.09, 0.0, 10, False), (0.0, 0.0, 10, False),
+    [(0.1, 0.0, 30, True), (0.09, 0.0, 30, False), (0.0, 0.0, 10, False),
+     (0.25, 0.0, 4, False), (0.75, 0.0, 4, True), (0.2, 0.0, 10, False),  # fewer than three items are luck
      (0.36, 0.25, 100, True), (0.34, 0.25, 100, False),  # at 100 the fixed margin decides,
      (0.36, 0.25, 50, False), (0.38, 0.25, 50, True), (1.0, 0.25, 1, False)],  # below it the standard error
 )  # fmt: skip

@@ -1,0 +1,51 @@
+"""BLEU and ROUGE of one trial beside the base model's, for comparison with studies that report nothing else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from raykft.errors import ExperimentError
+from raykft.evaluation.overlap import HEADER, OverlapRow, overlap_table
+from raykft.leaderboard.store import baseline_results, read_probes, trial_results
+from raykft.paths import ExperimentPaths
+from raykft.records import Split
+
+Japanese = Literal["char", "ja-mecab"]
+
+
+def overlap_of(paths: ExperimentPaths, trial_id: str, japanese: Japanese = "char") -> tuple[Split, list[OverlapRow]]:
+    """The trial's held-out answers, or those of the select split where it has no others.
+
+    Raises:
+        ExperimentError: the trial has no scored answers.
+    """
+    splits: tuple[Split, ...] = ("report", "select")
+    for split in splits:
+        tuned = trial_results(paths, trial_id, split)
+        if tuned:
+            base = baseline_results(paths, "base")
+            probes = [p for p in read_probes(paths) if p.id in tuned and p.id in base]
+            answers = [{p.id: results[p.id].answer for p in probes} for results in (base, tuned)]
+            return split, overlap_table(probes, *answers, japanese=japanese)
+    raise ExperimentError(f"trial {trial_id!r} has no scored answers; see `raykft leaderboard {paths.root}`")
+
+
+def render_overlap(split: Split, rows: list[OverlapRow]) -> Table:
+    """A terminal table; BLEU's signatures are its caption."""
+    signatures = dict.fromkeys(row.signature for row in rows if row.metric.startswith("BLEU"))
+    table = Table(
+        title=f"{split} split: overlap with the gold answers, 0 to 100; a wrong name in the right sentence scores high",
+        title_justify="left",
+        caption="\n".join(signatures),
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for title in HEADER:
+        table.add_column(title, justify="left" if title in HEADER[:3] or title == "tokenizer" else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row.cells()))
+    return table
