@@ -13,6 +13,7 @@ from typing import Any
 from raykft.errors import ResourceError
 
 _temp_dirs: list[str] = []  # of embedded Rays, removed when they end
+EMBEDDED_STARTS = 2
 # Workers need time to detach from a host in the middle of a step; with the default of 2 s Tune loses the next trial.
 WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 
@@ -79,14 +80,26 @@ def connect(address: str | None) -> bool:
         }
     else:
         settings["address"] = address or os.environ["RAY_ADDRESS"]
+    _init(settings, attempts=EMBEDDED_STARTS if embedded else 1)
+    return True
+
+
+def _init(settings: dict[str, Any], attempts: int) -> None:
+    """`ray.init`; an embedded Ray is started anew where another one took the port that Ray had found free."""
+    import ray
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            ray.init(**settings)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = "an embedded Ray" if embedded else f"the Ray cluster at {settings['address']!r}"
-            raise ResourceError(f"cannot connect to {where}: {error}") from error
-    return True
+        for left in reversed(range(attempts)):
+            try:
+                ray.init(**settings)
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                ray.shutdown()
+                if left:
+                    continue
+                where = "an embedded Ray" if settings["address"] == "local" else f"Ray at {settings['address']!r}"
+                raise ResourceError(f"cannot connect to {where}: {error}") from error
+            return
 
 
 def disconnect() -> None:
