@@ -80,6 +80,11 @@ def evaluate(
     adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="a PEFT adapter directory, trained anywhere")],
     config: Annotated[Path, typer.Option("--config", metavar="CONFIG", help="the experiment's YAML file")],
     overrides: Overrides = [],  # noqa: B006
+    lm_eval: Annotated[
+        list[str], typer.Option("--lm-eval", metavar="TASK", help="also a task of lm-evaluation-harness; repeatable")
+    ] = [],  # noqa: B006
+    lm_eval_path: Annotated[Path | None, typer.Option(help="a folder with task files of your own")] = None,
+    lm_eval_limit: Annotated[int | None, typer.Option(help="only the first questions of every task")] = None,
 ) -> None:
     """Score any PEFT adapter on CONFIG's probes; its leaderboard is NAME-evaluated."""
     from raykft.config import load_config
@@ -87,9 +92,34 @@ def evaluate(
     from raykft.search.adapter import evaluate as run
 
     console = _console()
-    board = run(adapter, load_config(config, overrides), console=console)
+    settings = load_config(config, overrides)
+    board = run(adapter, settings, console=console)
     console.print()
     print_board(board, console)
+    if lm_eval:
+        from raykft.models.harness import evaluate_harness
+
+        scores = evaluate_harness(
+            settings.base_model,
+            [adapter],
+            lm_eval,
+            include_path=lm_eval_path,
+            limit=lm_eval_limit,
+            quantization=settings.quantization,
+            device=settings.resources.device,
+        )
+        console.print(_harness_table(scores[None], scores[adapter]))
+
+
+def _harness_table(base: dict[str, dict[str, float]], tuned: dict[str, dict[str, float]]) -> Any:
+    from rich.table import Table
+
+    table = Table("task", "metric", "base", "tuned", "change", title="lm-evaluation-harness", box=None)
+    for task, metrics in base.items():
+        for metric, before in metrics.items():
+            now = tuned[task][metric]
+            table.add_row(task, metric, f"{before:.3f}", f"{now:.3f}", f"{now - before:+.3f}")
+    return table
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from typing import Any
 from raykft.errors import ResourceError
 
 _temp_dirs: list[str] = []  # of embedded Rays, removed when they end
-EMBEDDED_STARTS = 2
 # Workers need time to detach from a host in the middle of a step; with the default of 2 s Tune loses the next trial.
 WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 
@@ -47,8 +47,9 @@ def connect(address: str | None) -> bool:
         ResourceError: the cluster cannot be reached.
     """
     embedded = is_embedded(address)
-    if embedded:
-        # Both are read when ray is first imported. The token never leaves this process tree's environment.
+    if embedded and "ray" not in sys.modules:
+        # Both are read when ray is first imported: set later, the servers would want a token this process does not
+        # send. The token never leaves this process tree's environment.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -80,26 +81,14 @@ def connect(address: str | None) -> bool:
         }
     else:
         settings["address"] = address or os.environ["RAY_ADDRESS"]
-    _init(settings, attempts=EMBEDDED_STARTS if embedded else 1)
-    return True
-
-
-def _init(settings: dict[str, Any], attempts: int) -> None:
-    """`ray.init`; an embedded Ray is started anew where another one took the port that Ray had found free."""
-    import ray
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for left in reversed(range(attempts)):
-            try:
-                ray.init(**settings)
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                ray.shutdown()
-                if left:
-                    continue
-                where = "an embedded Ray" if settings["address"] == "local" else f"Ray at {settings['address']!r}"
-                raise ResourceError(f"cannot connect to {where}: {error}") from error
-            return
+        try:
+            ray.init(**settings)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            where = "an embedded Ray" if embedded else f"the Ray cluster at {settings['address']!r}"
+            raise ResourceError(f"cannot connect to {where}: {error}") from error
+    return True
 
 
 def disconnect() -> None:

@@ -1,45 +1,34 @@
-"""Starting an embedded Ray."""
+"""What may be imported before Ray's environment is set."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+RUNS = ("raykft.search.driver", "raykft.search.adapter", "raykft.search.confirm", "raykft.cli")
+
+
+@pytest.mark.parametrize("module", RUNS)
+def test_ray_is_not_imported_before_its_environment_is_set(module: str) -> None:
+    """Ray reads whether to send a token once, when it is imported; `cluster.connect` decides that."""
+    code = f"import sys, {module}; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("first", ["", "import ray"])
+def test_an_embedded_ray_starts_whether_or_not_ray_was_imported_before(first: str) -> None:
+    code = f"""
+{first}
 from raykft import cluster
-from raykft.errors import ResourceError
-
-
-@pytest.fixture
-def starts(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether the next starts of Ray succeed; a fake stands in, for a lost race for a port cannot be staged."""
-    outcomes: list[bool] = []
-
-    def init(**settings: Any) -> None:
-        if not outcomes.pop(0):
-            raise RuntimeError("Failed to start GCS")
-
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init, shutdown=lambda: None))
-    return outcomes
-
-
-def test_a_lost_race_for_a_port_is_tried_again(starts: list[bool]) -> None:
-    starts += [False, True]
-    cluster._init({"address": "local"}, attempts=2)
-    assert not starts
-
-
-def test_ray_that_does_not_start_is_one_clear_error(starts: list[bool]) -> None:
-    starts += [False, False, True]
-    with pytest.raises(ResourceError, match="an embedded Ray: Failed to start GCS"):
-        cluster._init({"address": "local"}, attempts=2)
-    assert starts == [True]
-
-
-def test_a_cluster_is_asked_once(starts: list[bool]) -> None:
-    starts += [False, True]
-    with pytest.raises(ResourceError, match="ray://head:10001"):
-        cluster._init({"address": "ray://head:10001"}, attempts=1)
-    assert starts == [True]
+assert cluster.connect(None)
+import ray
+assert ray.get(ray.remote(lambda: 7).remote()) == 7
+cluster.disconnect()
+"""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

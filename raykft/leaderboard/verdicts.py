@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from raykft.data.contamination import novelty_problem
+from raykft.evaluation.levels import SHARES_RIGHT, knowledge_shift, summarize
 from raykft.leaderboard.board import BASELINE_TITLES, ONE_SEED, Leaderboard, optimism_of
 from raykft.leaderboard.evidence import Evidence
 from raykft.leaderboard.statistics import MIN_UNITS, Difference, Interval, difference, mcnemar, spearman
-from raykft.leaderboard.store import TrialRecord, read_probes, read_settings, rung_scores, trial_results
+from raykft.leaderboard.store import (
+    TrialRecord,
+    baseline_results,
+    read_probes,
+    read_settings,
+    rung_scores,
+    trial_results,
+)
 from raykft.paths import ExperimentPaths
 from raykft.records import Probe, ProbeResult, Split
 
@@ -34,7 +42,8 @@ def verdicts(board: Leaderboard) -> list[str]:
         *_front(board),
         *_hints(board, winner, split),
         *_rungs(board),
-        *_warnings(board, winner),
+        *_coverage(board, winner, split),
+        *_warnings(board, winner, split),
     ]
 
 
@@ -168,10 +177,39 @@ def _rungs(board: Leaderboard) -> Iterator[str]:
         yield f"scores after epoch {epoch}, the first that early stopping compares, foretell those at the end: {told}"
 
 
-def _warnings(board: Leaderboard, winner: TrialRecord) -> Iterator[str]:
+def _coverage(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:
+    """Facts by how many of their paraphrases the winner gets right, against the base model."""
+    paths = ExperimentPaths(board.directory)
+    base, tuned = baseline_results(paths, "base"), trial_results(paths, winner.trial_id, split)
+    probes = [p for p in read_probes(paths) if p.id in base and p.id in tuned]
+    shift = knowledge_shift(probes, *([results[p.id] for p in probes] for results in (base, tuned)))
+    if facts := sum(map(sum, (row.values() for row in shift.values()))):
+        now = {share: sum(row[share] for row in shift.values()) for share in SHARES_RIGHT}
+        lost = shift["all"]["some"] + shift["all"]["none"] + shift["some"]["none"]
+        yield (
+            f"of {facts} facts ({split} split) the winner answers {now['all']} in all their paraphrases, "
+            f"{now['some']} in some and {now['none']} in none; {lost} less well than the base model"
+        )
+
+
+def _without_flagged(board: Leaderboard, winner: TrialRecord, split: Split, flagged: Collection[str]) -> str | None:
+    """The winner's knowledge with and without the probes that are given away."""
+    paths = ExperimentPaths(board.directory)
+    results = trial_results(paths, winner.trial_id, split)
+    probes = [p for p in read_probes(paths) if p.level > 0 and p.id in results]
+    clean = [p for p in probes if p.id not in flagged]
+    known = [summarize(asked, [results[p.id] for p in asked])["overall"]["knowledge"] for asked in (probes, clean)]
+    if None in known or len(clean) == len(probes):
+        return None
+    return f"without them the winner's knowledge on the {split} split is {known[1]:.2f} instead of {known[0]:.2f}"
+
+
+def _warnings(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:
     if board.findings:
-        given_away = len({finding["item"] for finding in board.findings})
-        yield f"CONTAMINATED: training rows, distractors or the other split give away {given_away} probe(s)"
+        flagged = {finding["item"] for finding in board.findings}
+        told = f"CONTAMINATED: training rows, distractors or the other split give away {len(flagged)} probe(s)"
+        without = _without_flagged(board, winner, split, flagged)
+        yield f"{told}; {without}" if without else told
     if ONE_SEED in board.badges(winner):
         yield "1-SEED: the winner was trained with one seed only; another seed may rank otherwise"
     elif winner.seeds:

@@ -13,14 +13,12 @@ from rich.console import Console
 
 from raykft.config import ExperimentConfig, apply_sample, load_resolved
 from raykft.errors import ConfigError, ExperimentError, TrialError
-from raykft.evaluation.actor import ActorProxy
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.leaderboard.store import CONFIRM_FILE, REPORT_FILE, TrialRecord, open_experiment, read_trials
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json
 from raykft.search.crew import Crew, connected
 from raykft.search.driver import checked_domain
-from raykft.search.trainable import HostScorer
 from raykft.trial import run_trial
 
 MIN_SEEDS = 2
@@ -100,6 +98,10 @@ def _run_all(crew: Crew, config: ExperimentConfig, runs: Sequence[_Run]) -> None
 
 
 def _train_and_score(crew: Crew, config: ExperimentConfig, run: _Run, host: str) -> None:
+    # They import ray, which may only be imported once `connected` has set its environment.
+    from raykft.evaluation.actor import ActorProxy
+    from raykft.search.trainable import HostScorer
+
     name, files = run.files.root.name, run.files
     if not files.result.is_file():
         recipe = apply_sample(config, run.trial.sample).model_copy(update={"seed": run.seed})

@@ -271,3 +271,18 @@ def test_without_its_passages_forgetting_keeps_its_error_to_itself(own: FakeExpe
     bounds = load_leaderboard(own.paths.root).evidence["select"].intervals[LAST]
     assert "forgetting" not in bounds  # the stored figure counts them
     assert "gain" in bounds
+
+
+def test_facts_are_counted_by_their_paraphrases(board: Leaderboard, fake: FakeExperiment) -> None:
+    told = find(board, "of ")
+    facts = {p.fact_ids for p in fake.probes if p.level == 2 and p.kind == "recall" and p.split == "report"}
+    counts = [int(word) for word in told.replace(";", " ").split() if word.isdigit()]
+    assert counts[0] == len(facts) == sum(counts[1:4])
+
+
+def test_given_away_probes_are_also_left_out(own: FakeExperiment) -> None:
+    flagged = [p.id for p in own.probes if p.split == "report" and p.level == 2][:6]
+    findings = [{"item": name} for name in flagged]
+    write_json(own.paths.root / "contamination.json", {"allowed": True, "findings": findings})
+    told = find(load_leaderboard(own.paths.root), "CONTAMINATED")
+    assert "give away 6 probe(s); without them the winner's knowledge on the report split is 0." in told
