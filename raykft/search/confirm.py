@@ -93,8 +93,12 @@ def _run_all(crew: Crew, config: ExperimentConfig, runs: Sequence[_Run]) -> None
             else:
                 crew.console.print(f"{run.files.root.name} done", markup=False)
 
-    with ThreadPoolExecutor(len(crew.hosts) * crew.slots) as pool:
+    pool = ThreadPoolExecutor(len(crew.hosts) * crew.slots)
+    try:
         list(pool.map(train, runs))
+    finally:
+        # After Ctrl-C nobody waits for a run to end: the hosts go, and finished runs are kept.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _train_and_score(crew: Crew, config: ExperimentConfig, run: _Run, host: str) -> None:
