@@ -32,6 +32,12 @@ Overrides = Annotated[
 ]
 
 
+ADDRESS = typer.Option(
+    "--address", metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help="the cluster's job server, http://head:8265"
+)
+Address = Annotated[str, ADDRESS]
+
+
 def main() -> None:
     """Entry point. raykft's own errors become one message and an exit code, never a traceback."""
     from raykft.errors import USAGE_ERRORS, RaykftError
@@ -224,6 +230,76 @@ def score(
         _print_scores(scores)
 
 
+@app.command()
+def submit(
+    config: ConfigFile,
+    address: Address,
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[-- EXTRA]", help="further arguments of the command that the job runs")
+    ] = [],  # noqa: B006
+    overrides: Overrides = [],  # noqa: B006
+    job: Annotated[str, typer.Option("--job", help="tune, evaluate (-- ADAPTER) or leaderboard")] = "tune",
+    follow: Annotated[bool, typer.Option("--follow", help="print the job's log and end with its exit code")] = False,
+    env: Annotated[
+        list[str], typer.Option("--env", metavar="NAME", help="forward this environment variable too; may be repeated")
+    ] = [],  # noqa: B006
+    shared: Annotated[
+        list[Path], typer.Option("--shared", metavar="DIR", help="a folder that every node sees; may be repeated")
+    ] = [],  # noqa: B006
+    python: Annotated[str, typer.Option("--python", help="the head node's interpreter that has Ray")] = "python3",
+) -> None:
+    """Run CONFIG as a job on a Ray cluster."""
+    from raykft.config import load_config
+    from raykft.submit import follow as follow_job
+    from raykft.submit import submit as run
+
+    job_id = run(
+        load_config(config, overrides),
+        address,
+        job=job,
+        arguments=arguments,
+        environment=env,
+        shared=shared,
+        python=python,
+    )
+    typer.echo(f"submitted {job_id}")
+    hint = f"raykft status {job_id} --address {address}\nraykft stop {job_id} --address {address}"
+    if not follow:
+        typer.echo(hint)
+        return
+    try:
+        code = follow_job(address, job_id, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        typer.echo(f"\nno longer following; the job goes on:\n{hint}", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    subject: Annotated[str, typer.Argument(metavar="DIR|JOB", help="an experiment directory, or a job's id")],
+    address: Annotated[str, ADDRESS] = "",
+) -> None:
+    """Show how far an experiment is, or what became of a job."""
+    from raykft.errors import ConfigError
+    from raykft.submit import experiment_status, job_status
+
+    if Path(subject).is_dir():
+        typer.echo("\n".join(experiment_status(Path(subject))))
+        return
+    if not address:
+        raise ConfigError(f"{subject!r} is no directory; for a job, name its server: --address http://head:8265")
+    _print_job(job_status(address, subject))
+
+
+@app.command()
+def stop(job: Annotated[str, typer.Argument(metavar="JOB", help="a job's id")], address: Address) -> None:
+    """Stop a job as Ctrl-C would; submit the same CONFIG again to continue it."""
+    from raykft.submit import stop as run
+
+    _print_job(run(address, job))
+
+
 @data_app.command("check")
 def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
     """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
@@ -251,6 +327,14 @@ def _console() -> Any:
 
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def _print_job(job: Any) -> None:
+    typer.echo(f"{job.job_id}: {job.status.lower()}" + (f", exit code {job.exit_code}" if job.exit_code else ""))
+    if job.directory:
+        typer.echo(f"experiment directory on the cluster: {job.directory}")
+    if job.message:
+        typer.echo(job.message)
 
 
 def _check_format(format: str, known: tuple[str, ...]) -> None:

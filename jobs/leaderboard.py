@@ -1,0 +1,9 @@
+"""The job behind `raykft submit CONFIG --job leaderboard`: read CONFIG's experiment where its storage is mounted."""
+
+import sys
+
+from raykft.cli import main
+from raykft.config import load_config
+
+sys.argv = ["raykft", "leaderboard", str(load_config(sys.argv[1]).directory), *sys.argv[2:]]
+main()

@@ -1,0 +1,13 @@
+"""The job behind `raykft submit CONFIG`: CONFIG, then any further arguments of `raykft tune`."""
+
+import sys
+from pathlib import Path
+
+from raykft.cli import main
+from raykft.environment import receive
+from raykft.submit import unpack
+
+receive()
+config = unpack(Path(sys.argv[1]))
+sys.argv = ["raykft", "tune", str(config), *sys.argv[2:]]
+main()
