@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.metadata
 import importlib.util
+import os
 import re
 import statistics
 import sys
@@ -21,6 +23,7 @@ import torch
 from rich.console import Console
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PretrainedConfig
 
+from raykft.data.encode import IGNORE, EncodedRow
 from raykft.models.load import BaseModel, both_orders, choose_residency
 from raykft.models.quantize import quantize_linears
 from raykft.models.source import ModelSource
@@ -43,7 +46,7 @@ SHAPES: dict[str, Callable[[], PretrainedConfig]] = {
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=2048,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,  # a random model with a tied head repeats its input, whatever the adapter
     ),
     "smollm2-135m": lambda: LlamaConfig(
         vocab_size=49152,
@@ -95,11 +98,14 @@ def random_base(shape: str, device: torch.device, dtype: torch.dtype) -> BaseMod
         quantize_linears(model, "nf4", residency, device)
     model.requires_grad_(False)
     model.to(dtype)
-    model.train()  # as in `load_base`: eval mode and bitsandbytes on CPU do not go together
-    # PEFT and TRL look here for whether linear layers are bitsandbytes'.
-    model.is_loaded_in_4bit = residency == "quantized"
+    model.train()  # as in `load_base`
     source = ModelSource(shape, shape, "random")
     return BaseModel(model, None, source, "nf4", residency, device, both_orders(model, device))
+
+
+def mark_quantized(base: BaseModel) -> None:
+    """Tell PEFT and TRL whether linear layers are bitsandbytes', as `from_pretrained` would have done."""
+    base.model.is_loaded_in_4bit = base.residency == "quantized"
 
 
 def _weights_bytes(config: PretrainedConfig) -> int:
@@ -132,14 +138,15 @@ def _fill(module: torch.nn.Module) -> None:
             torch.nn.init.normal_(parameter.data, std=RANDOM_STD)
 
 
-def layer_shapes(model: torch.nn.Module, config: PretrainedConfig) -> dict[str, tuple[int, int]]:
-    """(in, out) of every adaptable linear layer but the head, by module name, before anything wraps them."""
-    del config
-    return {
-        name: (module.in_features, module.out_features)
+def layer_shapes(shape: str) -> list[tuple[int, int]]:
+    """(in, out) of every linear layer but the head."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(SHAPES[shape]())
+    return [
+        (module.in_features, module.out_features)
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] != HEAD
-    }
+    ]
 
 
 def interleaved(
@@ -219,8 +226,6 @@ def write_result(
 
 def _load_average() -> list[float] | None:
     """Over 1, 5 and 15 minutes: tells whether the machine did something else beside the benchmark."""
-    import os
-
     return list(os.getloadavg()) if hasattr(os, "getloadavg") else None
 
 
@@ -236,6 +241,65 @@ def available(contenders: Sequence[str], console: Console) -> list[str]:
         console.print("trl is not installed, so it is left out; run: pip install 'raykft\\[bench]'")
         return [name for name in contenders if name != "trl"]
     return list(contenders)
+
+
+def trl_trainer(
+    model: Any,
+    rows: Sequence[EncodedRow],
+    lora: Any,
+    tokenizer: Any,
+    output: Path,
+    *,
+    eval_rows: Any = None,
+    **settings: Any,
+) -> Any:
+    """TRL's SFTTrainer with its best settings for the device: no checkpointing, no logging, fused AdamW, and its
+    default loss, which never holds all logits.
+
+    Args:
+        model: frozen base; its dtype decides between bf16 and fp32.
+        lora: `peft.LoraConfig` of the adapter.
+        settings: more fields of `SFTConfig`.
+    """
+    from transformers.trainer_callback import PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    config = SFTConfig(
+        output_dir=str(output),
+        use_cpu=model.device.type == "cpu",
+        bf16=model.dtype is torch.bfloat16,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **settings,
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=supervised(rows),
+        eval_dataset=None if eval_rows is None else supervised(eval_rows),
+        processing_class=tokenizer,
+        peft_config=lora,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def supervised(rows: Sequence[EncodedRow]) -> Any:
+    """Rows as TRL wants them: token ids, and labels that count the answer only."""
+    from datasets import Dataset
+
+    return Dataset.from_list(
+        [
+            {"input_ids": list(row.ids), "labels": [IGNORE] * row.prompt_tokens + list(row.ids[row.prompt_tokens :])}
+            for row in rows
+        ]
+    )
 
 
 def fail(message: str) -> NoReturn:

@@ -179,8 +179,10 @@ class Crew:
     def _report_hand(self, host: str, trials: Sequence[TrialRecord]) -> None:
         for trial in trials:
             files = self.paths.trial(trial.trial_id)
-            with self.attached(host, trial.trial_id, files.adapter):
-                self.score_report(host, trial.trial_id, files)
+            # Not under the trial's own name: the process of a trial that the scheduler has just ended may detach late.
+            name = f"{trial.trial_id}.report"
+            with self.attached(host, name, files.adapter):
+                self.score_report(host, name, files)
 
     def score_report(self, host: str, trial_id: str, files: TrialPaths) -> FullScores:
         """Score an attached adapter on the report split and keep the result."""
@@ -194,11 +196,11 @@ class Crew:
         """Ask the best trial with BM25's facts in its prompt: does tuning add to retrieval at all?"""
         if "bm25" not in self.config.evaluate.baselines:
             return
-        adapter = self.paths.trial(winner.trial_id).adapter
+        adapter, name = self.paths.trial(winner.trial_id).adapter, f"{winner.trial_id}.bm25"
         with ExitStack() as everywhere:
             for host in self.hosts:
-                everywhere.enter_context(self.attached(host, winner.trial_id, adapter))
-            row = get(self.evaluator.in_context.remote(winner.trial_id, "bm25"))
+                everywhere.enter_context(self.attached(host, name, adapter))
+            row = get(self.evaluator.in_context.remote(name, "bm25"))
         if row is None:
             return
         tree = read_json(self.paths.baselines / BASE_FILE)

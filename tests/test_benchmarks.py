@@ -1,0 +1,145 @@
+"""The benchmark scripts run, and their results hold what a reader needs to believe them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raykft.config import apply_sample
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a benchmark as its folder's scripts import one another."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+def run_quick(module: Any, out: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
+    monkeypatch.setattr("sys.argv", ["benchmark", "--quick", "--device", "cpu", "--out", str(out), *options])
+    module.main()
+    record: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return record
+
+
+def check_record(record: dict[str, Any], name: str) -> None:
+    assert record["benchmark"] == name
+    assert record["device"] == "cpu"
+    assert {"commit", "dirty", "packages", "machine", "started_at", "peers"} <= record["environment"].keys()
+    assert record["settings"]["threads"] == 1
+    assert record["rows"]
+
+
+def check_spread(figure: dict[str, Any]) -> None:
+    assert len(figure["values"]) >= 3
+    assert 0 < figure["min"] <= figure["median"] <= figure["max"]
+    assert figure["median"] == sorted(figure["values"])[len(figure["values"]) // 2]
+
+
+@pytest.mark.torch
+def test_step_compares_a_plain_loop_with_packed_trials(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run_quick(script("step"), tmp_path / "step.json", monkeypatch, "--contenders", "peft", "raykft")
+    check_record(record, "step")
+    rows = {(row["contender"], row["trials"]): row for row in record["rows"]}
+    assert rows.keys() == {("peft", 1), ("raykft", 1), ("raykft", 4)}
+    peft = rows["peft", 1]["tokens_per_second"]["median"]
+    for row in rows.values():
+        check_spread(row["tokens_per_second"])
+        assert row["over_peft"] == pytest.approx(row["tokens_per_second"]["median"] / peft)
+        assert 0 < row["share_of_gemm"] < 1
+    (model,) = record["models"]
+    assert any("float32" in name for name in model["gemm_gflops"])
+    assert any("bfloat16" in name for name in model["gemm_gflops"])
+
+
+@pytest.mark.torch
+def test_step_trains_the_same_in_every_contender(script: Any, tmp_path: Path) -> None:
+    """Before the first step no adapter adds anything, so the losses on the same rows must be equal."""
+    import torch
+
+    from raykft.train.loop import packed_step
+
+    step = script("step")
+    rows = step.random_rows(24, 512)[: step.ROWS]
+    peft, packed = step.contenders(["peft", "raykft"], "tiny", torch.device("cpu"), 2, tmp_path)
+    for contender in (peft, packed):
+        contender.take(rows)
+    ((ids, labels),) = peft.batches
+    expected = peft.model(input_ids=ids, labels=labels).loss.item()
+    losses = packed_step(packed.packed, packed.slots)
+    assert list(losses.values()) == pytest.approx([expected] * 2, rel=1e-4)
+
+
+@pytest.mark.torch
+def test_a_model_built_layer_by_layer_is_whole_and_reproducible(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    common = script("common")
+    monkeypatch.setattr(common, "LAYERWISE_BYTES", 0)
+    first, second = (common.random_base("tiny", torch.device("cpu"), torch.float32).model for _ in range(2))
+    assert len(first.model.layers) == first.config.num_hidden_layers == common.SHAPES["tiny"]().num_hidden_layers
+    ids = torch.arange(2, 10)[None]
+    with torch.inference_mode():
+        logits = first(input_ids=ids).logits
+        assert torch.equal(logits, second(input_ids=ids).logits)
+        assert logits.std() > 0
+
+
+@pytest.mark.torch
+def test_evaluate_gives_the_answers_of_peft(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate = script("evaluate")
+    record = run_quick(evaluate, tmp_path / "evaluate.json", monkeypatch)
+    check_record(record, "evaluate")
+    assert [row["contender"] for row in record["rows"]] == [evaluate.PACKED, evaluate.KEPT, evaluate.RELOAD]
+    for row in record["rows"]:
+        check_spread(row["answers_per_second"])
+        assert row["equal_to_raykft"] == 1
+        assert row["different_adapters"] == row["adapters"] > 1
+
+
+@pytest.mark.torch
+def test_share_equal_counts_answers(script: Any) -> None:
+    share_equal = script("evaluate").share_equal
+    assert share_equal([[[1], [2]], [[3], [4]]], [[[1], [0]]]) == 0.5
+
+
+def test_the_recipes_of_the_search_are_drawn_once_and_fit_both_sides(script: Any, tmp_path: Path) -> None:
+    search = script("search")
+    quickstart = ROOT / "configs" / "quickstart.yaml"
+    full, early = (search.experiment(arm, quickstart, tmp_path, 16) for arm in ("trl", "raykft-asha"))
+    points = full.search.points
+    assert points == early.search.points
+    assert len(points) == len({json.dumps(point) for point in points}) == 16
+    assert (full.search.scheduler, early.search.scheduler) == ("none", "asha")
+    for point in points:
+        config = apply_sample(full, point)
+        assert config.adapter.target_layers in search.TRAINED_BY_TRL
+        low, high = full.search.space["train.learning_rate"].corners
+        assert low <= config.train.learning_rate <= high
+
+
+def test_the_comparison_of_searches_divides_trl_by_raykft(script: Any) -> None:
+    search = script("search")
+    scores = {0: 0.1, 1: 0.4, 2: 0.3, 3: None}
+    slow, fast = (
+        {
+            "wall_s": wall,
+            "startup_s": startup,
+            "cpu_s": wall,
+            "trials": [{"number": n, "score": s} for n, s in scores.items()],
+        }
+        for wall, startup in ((100.0, 40.0), (50.0, 10.0))
+    )
+    (row,) = search.compare({"trl": slow, "raykft": fast, "trl-asha": slow})
+    assert row["wall_ratio"] == 2
+    assert row["wall_ratio_without_startup"] == 1.5
+    assert (row["scored_by_both"], row["best_trl"]) == (3, 0.4)
+    assert row["rank_correlation"] == pytest.approx(1)
