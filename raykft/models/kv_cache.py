@@ -1,10 +1,12 @@
-"""A key-value cache of fixed capacity.
+"""Key-value caches of fixed capacity, whose rows can be copied out and put together.
 
 Transformers' DynamicCache concatenates the whole cache anew for every token: half the time of a decode step on CPU.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,30 +27,83 @@ class BufferedLayer(DynamicLayer):  # type: ignore[misc]
         start = self.get_seq_length()
         stop = start + key_states.shape[-2]
         if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self._keys = self._buffer(key_states)
-            self._values = self._buffer(value_states)
+            self.allocate(key_states.shape[0], key_states)
         self._keys[:, :, start:stop] = key_states
         self._values[:, :, start:stop] = value_states
-        self._view(stop)
+        self.use(stop)
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
-        used = self.get_seq_length()
-        self._keys, self._values = self._keys[indices], self._values[indices]
-        self._view(used)
+        keys, values = self.keys, self.values
+        self.allocate(len(indices), keys)
+        self.put(slice(None), keys[indices], values[indices], keys.shape[2])
 
-    def _buffer(self, states: torch.Tensor) -> torch.Tensor:
-        return states.new_empty(*states.shape[:2], self.capacity, states.shape[3])
+    def allocate(self, rows: int, like: torch.Tensor) -> None:
+        """New buffers of `rows` rows with the heads of `like`; nothing in them is in use."""
+        if not self.is_initialized:
+            self.lazy_initialization(like, like)
+        shape = (rows, like.shape[1], self.capacity, like.shape[3])
+        self._keys, self._values = like.new_empty(shape), like.new_empty(shape)
+        self.use(0)
 
-    def _view(self, used: int) -> None:
-        self.keys, self.values = self._keys[:, :, :used], self._values[:, :, :used]
+    def put(self, rows: torch.Tensor | slice, keys: torch.Tensor, values: torch.Tensor, stop: int) -> None:
+        """Let the first `stop` positions of `rows` end with the given ones and hold zeros before them.
+
+        Zeros, because a masked position still takes part in the product with the values, where NaN times 0 is NaN.
+        """
+        start = stop - keys.shape[2]
+        for buffer, states in ((self._keys, keys), (self._values, values)):
+            if start:
+                buffer[rows, :, :start] = 0
+            buffer[rows, :, start:stop] = states
+        self.use(stop)
+
+    def use(self, count: int) -> None:
+        """Declare the first `count` positions to be in use."""
+        self.keys, self.values = self._keys[:, :, :count], self._values[:, :, :count]
 
 
 def make_cache(config: Any, capacity: int) -> Cache:
     """A cache for up to `capacity` positions; Transformers' own where a layer keeps only a shorter window."""
     text = config.get_text_config()
-    window = getattr(text, "sliding_window", None)
-    if window and window < capacity:
+    if not fits(config, capacity):
         return DynamicCache(config=config)
     return Cache(layers=[BufferedLayer(capacity) for _ in range(text.num_hidden_layers)])
+
+
+def fits(config: Any, capacity: int) -> bool:
+    """Whether every layer of the model keeps all of `capacity` positions, so that caches can be put together."""
+    window = getattr(config.get_text_config(), "sliding_window", None)
+    return not window or window >= capacity
+
+
+def rows_of(cache: Cache, indices: Sequence[int], capacity: int) -> Cache:
+    """A copy of some rows (any of them several times) with room for `capacity` positions; `cache` stays as it is."""
+    if not isinstance(cache.layers[0], BufferedLayer):
+        selected = copy.deepcopy(cache)
+        selected.batch_select_indices(torch.tensor(indices, device=cache.layers[0].keys.device))
+        return selected
+    layers = []
+    for layer in cache.layers:
+        at = torch.tensor(indices, device=layer.keys.device)
+        layers.append(BufferedLayer(capacity))
+        layers[-1].allocate(len(indices), layer.keys)
+        layers[-1].put(slice(None), layer.keys[at], layer.values[at], layer.keys.shape[2])
+    return Cache(layers=layers)
+
+
+def joined(parts: Sequence[Cache], rows: Sequence[Sequence[int]], capacity: int) -> Cache:
+    """One cache of the rows of several, which all end at the position where the longest ends.
+
+    Args:
+        rows: of every part, where its rows go.
+    """
+    count, width = sum(map(len, rows)), max(part.get_seq_length() for part in parts)
+    layers = []
+    for number, first in enumerate(parts[0].layers):
+        layers.append(BufferedLayer(capacity))
+        layers[-1].allocate(count, first.keys)
+        for part, at in zip(parts, rows, strict=True):
+            layer = part.layers[number]
+            layers[-1].put(torch.tensor(at, device=layer.keys.device), layer.keys, layer.values, width)
+    return Cache(layers=layers)

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raykft.data.encode import PromptFormat, shared_prefix
-from raykft.models.generate import (
-    Choice,
-    Exchange,
-    Generation,
-    Prompt,
-    candidate_logprobs,
-    drift_nats,
-    generate,
-    text_nats,
-)
+from raykft.models.generate import Generation, Prompt, generate
+from raykft.models.likelihood import Choice, Exchange, candidate_logprobs, drift_nats, text_nats
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply
 

@@ -12,7 +12,8 @@ from tests_support import reference_model, write_tiny_model
 
 from raykft.errors import ModelError, ResourceError
 from raykft.models.adapter_files import load_adapter, save_adapter
-from raykft.models.generate import Choice, Prompt, candidate_logprobs, generate, text_nats
+from raykft.models.generate import Prompt, generate
+from raykft.models.likelihood import Choice, candidate_logprobs, text_nats
 from raykft.models.load import BaseModel, check_memory, load_base, pick_device
 from raykft.models.packed import Block, PackedModel
 from raykft.models.quantize import round_trip
