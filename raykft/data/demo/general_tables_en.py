@@ -81,9 +81,9 @@ What is the opposite of inside? | The opposite of inside is outside. | outside |
 """,
     "words": """
 What is the plural of "child"? | The plural of "child" is "children". | children | childs/childes/childer
-What is the plural of "mouse"? | The plural of "mouse" is "mice". | mice | mouses/mices/mousen
+What is the plural of "mouse"? | The plural of "mouse" is "mice". | mice | mouses/mousen/meece
 What is the plural of "man"? | The plural of "man" is "men". | men | mans/mens/manes
-What is the plural of "tooth"? | The plural of "tooth" is "teeth". | teeth | tooths/toothes/teeths
+What is the plural of "tooth"? | The plural of "tooth" is "teeth". | teeth | tooths/toothes/toothen
 What is the plural of "cat"? | The plural of "cat" is "cats". | cats | cates/caten/catties
 What is the past tense of "go"? | The past tense of "go" is "went". | went | goed/gone/going
 What is the past tense of "eat"? | The past tense of "eat" is "ate". | ate | eated/eaten/eating
