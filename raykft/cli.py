@@ -26,6 +26,7 @@ FORMATS = ("table", "json", "csv", "md")
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="the experiment's YAML file")]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="the experiment directory")]
+TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="A.B=VALUE", help="change a setting of the file; may be repeated"),
@@ -76,6 +77,22 @@ def tune(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006 (
 
     console = _console()
     board = run(load_config(config, overrides), console)
+    console.print()
+    print_board(board, console)
+    raise typer.Exit(_exit_code(board))
+
+
+@app.command()
+def resume(
+    directory: Directory,
+    trials: Annotated[int | None, typer.Option("--trials", help="a new, higher total of trials")] = None,
+) -> None:
+    """Go on with an experiment, whatever ended its last run: says of every trial what becomes of it."""
+    from raykft.leaderboard.render import print_board
+    from raykft.search.driver import resume as run
+
+    console = _console()
+    board = run(directory, trials=trials, console=console)
     console.print()
     print_board(board, console)
     raise typer.Exit(_exit_code(board))
@@ -300,6 +317,110 @@ def stop(job: Annotated[str, typer.Argument(metavar="JOB", help="a job's id")], 
     _print_job(run(address, job))
 
 
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty directory")]) -> None:
+    """Write a small experiment into DIR that runs as it stands: config, data files and a README."""
+    import shlex
+
+    from raykft.scaffold import init as run
+
+    config = run(directory)
+    typer.echo(f"wrote {config} and its data\nnext: raykft data check {shlex.quote(str(config))}")
+
+
+@app.command()
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = [],  # noqa: B006
+    gpu: Annotated[str | None, typer.Option("--gpu", metavar="NAME", help="plan for such GPUs, e.g. h100")] = None,
+    hosts: Annotated[int | None, typer.Option("--hosts", help="training hosts, one a GPU")] = None,
+    price: Annotated[float | None, typer.Option("--gpu-hour-price", help="of one host, in any currency")] = None,
+    parameters: Annotated[
+        float | None, typer.Option("--parameters", help="size of a model that is not here, e.g. 8e9")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--tokens-per-second", help="of one host, as `raykft doctor` measures it")
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> None:
+    """Say what CONFIG will train, need and cost, without starting anything."""
+    from raykft.config import load_config
+    from raykft.data.domain import load_domain
+    from raykft.plan import make_plan, render_plan, this_machine
+
+    _check_format(format, ("table", "json"))
+    settings = load_config(config, overrides)
+    planned = make_plan(
+        settings,
+        load_domain(settings),
+        this_machine(),
+        gpu=gpu.lower() if gpu else None,
+        hosts=hosts,
+        price=price,
+        parameters=parameters,
+        tokens_per_second=rate,
+    )
+    if format == "json":
+        typer.echo(json.dumps(planned.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        _console().print(render_plan(planned))
+
+
+@app.command()
+def doctor(
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="a Ray cluster, HOST:6379 or ray://HOST:10001")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="CONFIG", help="an experiment file")] = None,
+    measure: Annotated[
+        bool | None,
+        typer.Option("--measure/--no-measure", help="time training steps here; by default without a cluster"),
+    ] = None,
+) -> None:
+    """Check every node for what an experiment needs; exit code 1 if something is missing."""
+    from raykft.cluster import is_embedded
+    from raykft.config import load_config
+    from raykft.doctor import diagnose, failed, measure_here, render_checks
+
+    console, settings = _console(), load_config(config) if config else None
+    address = address or (settings.resources.address if settings else None)
+    checks = diagnose(settings, address)
+    console.print(render_checks(checks))
+    if not failed(checks) and (is_embedded(address) if measure is None else measure):
+        console.print()
+        console.print(measure_here(settings))
+    raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
+
+
+@app.command()
+def ask(
+    directory: Directory,
+    trial: TrialId,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="in quotes")],
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="the longest answer")] = 96,
+) -> None:
+    """Ask the base model and one trial's model the same question."""
+    from raykft.export import ask as run
+    from raykft.leaderboard.show import plain
+
+    answers = run(directory, trial, question, max_new_tokens=max_new_tokens)
+    # Models write anything, control codes included.
+    typer.echo(f"base:  {plain(answers.base)}\ntuned: {plain(answers.tuned)}")
+
+
+@app.command()
+def export(
+    directory: Directory,
+    trial: TrialId,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="a new or empty directory")],
+    merge: Annotated[bool, typer.Option("--merge", help="one whole model instead of an adapter")] = False,
+) -> None:
+    """Write one trial's PEFT adapter, or the model it makes of its base, with a model card."""
+    from raykft.export import export as run
+
+    typer.echo(f"wrote {run(directory, trial, out, merge=merge)}")
+
+
 @data_app.command("check")
 def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
     """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
@@ -348,7 +469,8 @@ def _exit_code(board: Any) -> int:
     statuses = [t.status for t in board.trials]
     if board.winner is None:
         return NONE_SCORED
-    return SOME_FAILED if any(s in {"failed", "diverged", "out_of_memory"} for s in statuses) else ALL_SCORED
+    failures = {"failed", "lost", "invalid", "diverged", "out_of_memory"}
+    return SOME_FAILED if failures.intersection(statuses) else ALL_SCORED
 
 
 def _print_scores(scores: dict[str, Any]) -> None:

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from raykft.config_search import Dimension as Dimension
+from raykft.config_search import Fraction, cautions
+from raykft.config_search import ObjectiveConfig as ObjectiveConfig
+from raykft.config_search import SearchConfig as SearchConfig
+from raykft.config_search import Section as _Section
 from raykft.errors import ConfigError
 from raykft.paths import PACKAGE_DATA
 
+Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-IntRange = tuple[int, int]  # named here because a field called `int` hides the type inside its class
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RowSource(_Section):
@@ -35,7 +35,7 @@ class RowSource(_Section):
     hub: str | None = None
     subset: str | None = None
     split: str = "train"
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field({})
     limit: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
@@ -105,58 +105,6 @@ class TrainConfig(_Section):
     group_by_length: bool = True
 
 
-class Dimension(_Section):
-    """One axis of the search space: exactly one of the four forms."""
-
-    choice: list[Any] | None = Field(None, min_length=1)
-    log: tuple[float, float] | None = None
-    int: IntRange | None = None
-    uniform: tuple[float, float] | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Dimension:
-        given = {k: v for k, v in self.__dict__.items() if v is not None}
-        if len(given) != 1:
-            raise ValueError(
-                "write exactly one of `choice: [...]`, `log: [lo, hi]`, `int: [lo, hi]`, `uniform: [lo, hi]`"
-            )
-        form, bounds = next(iter(given.items()))
-        if form != "choice" and not bounds[0] < bounds[1]:
-            raise ValueError(f"`{form}: {list(bounds)}` must name a lower bound below the upper one")
-        if form == "log" and bounds[0] <= 0:
-            raise ValueError(f"`log: {list(bounds)}` needs a lower bound above 0")
-        if form == "choice" and any(isinstance(v, (list, dict)) for v in bounds):
-            raise ValueError("the values of `choice` must be plain numbers, strings or booleans")
-        return self
-
-    @property
-    def corners(self) -> list[Any]:
-        """The values whose validity implies that of every value in between."""
-        return list(self.choice or self.log or self.int or self.uniform or [])
-
-
-class ObjectiveConfig(_Section):
-    """The single number the search maximizes; names are listed in `raykft.search.objectives`."""
-
-    name: Literal["gain_minus_penalty", "gain_minus_forgetting", "gain", "knowledge"] = "gain_minus_penalty"
-    forgetting_budget: Fraction = 0.05
-    penalty: float = Field(5.0, ge=0)
-
-
-class SearchConfig(_Section):
-    """What is searched, how proposals are made and which trials are stopped early. `trials` is a total."""
-
-    trials: int = Field(12, ge=1, le=100_000)
-    space: dict[str, Dimension] = {}
-    points: list[dict[str, Any]] = []
-    searcher: Literal["tpe", "random"] = "tpe"
-    startup_trials: int = Field(6, ge=1)
-    scheduler: Literal["asha", "none"] = "asha"
-    grace_epochs: int = Field(4, ge=1)
-    reduction_factor: float = Field(3.0, gt=1)
-    objective: ObjectiveConfig = ObjectiveConfig()
-
-
 class EvaluateConfig(_Section):
     """How adapters are scored. Rungs read a few probes by log-probability; the end generates all answers."""
 
@@ -164,18 +112,58 @@ class EvaluateConfig(_Section):
     rung_general: int = Field(12, ge=0)
     rung_passages: int = Field(1, ge=0)
     report_top: int = Field(5, ge=1)
-    batch_size: int = Field(64, ge=1, le=65536)
+    batch_size: int = Field(256, ge=1, le=65536)
     baselines: tuple[Literal["facts_needed", "facts_all", "bm25"], ...] = ("facts_needed", "facts_all", "bm25")
 
 
 class ResourcesConfig(_Section):
-    """Devices and how they are shared. `auto` means one host per GPU, or one single-threaded host per CPU core."""
+    """Devices and how they are shared. `auto` means one host per GPU, or one single-threaded host per CPU core.
+
+    `evaluation_hosts` 0 questions a trial on the host that trains it; n >= 1 are hosts for questions only, and a
+    fraction f gives that share of every GPU to one. `wait_minutes` is how long to wait for devices that an autoscaler
+    starts or others use; by default 15, and not at all for devices that the cluster lacks and no known autoscaler has.
+    `kernel` is how low-rank products of several slots are multiplied; `auto` measures it on a GPU, and takes `loop` on
+    a CPU.
+    `gpus_per_trial` n > 1 trains each trial data-parallel on n devices (CPU cores without GPUs), one trial a host.
+    """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     hosts: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
-    slots_per_host: int = Field(2, ge=1, le=256)
+    slots_per_host: int = Field(2, ge=1, le=256)  # 1 where `gpus_per_trial` is more than one
+    gpus_per_trial: int = Field(1, ge=1, le=64)
+    evaluation_hosts: float = Field(0, ge=0, le=4096)
     residency: Literal["auto", "quantized", "dequantized"] = "auto"
+    kernel: Literal["auto", "loop", "bmm", "grouped"] = "auto"
     address: str | None = None
+    wait_minutes: float | None = Field(None, ge=0, le=10_000)
+
+    @field_validator("evaluation_hosts")
+    @classmethod
+    def _whole_or_fraction(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError("must be 0, a whole number of hosts, or a fraction of a GPU below 1")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_slot_of_several_gpus(cls, tree: Any) -> Any:
+        gpus = tree.get("gpus_per_trial") if isinstance(tree, dict) else None
+        return {"slots_per_host": 1, **tree} if isinstance(gpus, int) and gpus > 1 else tree
+
+    @model_validator(mode="after")
+    def _several_gpus_train_one_trial(self) -> ResourcesConfig:
+        if self.gpus_per_trial > 1:
+            if self.slots_per_host > 1:
+                raise ValueError(
+                    f"gpus_per_trial {self.gpus_per_trial} trains one trial a host, not slots_per_host "
+                    f"{self.slots_per_host}; leave slots_per_host out, or train on one GPU a trial"
+                )
+            if 0 < self.evaluation_hosts < 1:
+                raise ValueError(
+                    f"gpus_per_trial {self.gpus_per_trial} takes whole GPUs, so evaluation_hosts "
+                    f"{self.evaluation_hosts:g} has no share; use 0, or a whole number of hosts"
+                )
+        return self
 
 
 class ExperimentConfig(_Section):
@@ -191,14 +179,20 @@ class ExperimentConfig(_Section):
     search: SearchConfig = SearchConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    logging: tuple[Logger, ...] = ("tensorboard", "prometheus")
     storage_path: str = "runs"
 
     @model_validator(mode="after")
     def _space_is_valid(self) -> ExperimentConfig:
-        problems = _space_problems(self)
+        problems = [*_space_problems(self), *_objective_problems(self)]
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def cautions(self) -> list[str]:
+        """What is allowed but probably not meant, one sentence each."""
+        return cautions(self.search, self.train.lr_schedule)
 
     @property
     def directory(self) -> Path:
@@ -210,9 +204,9 @@ class ExperimentConfig(_Section):
         return self.model_dump(mode="json", exclude_none=True)
 
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same experiment: everything but where and on how much hardware it runs."""
+        """What makes two runs the same experiment: everything but where it runs and who is told of it."""
         tree = self.resolved()
-        for key in ("storage_path", "resources"):
+        for key in ("storage_path", "resources", "logging"):
             tree.pop(key)
         tree["search"].pop("trials")
         return tree
@@ -354,6 +348,13 @@ def _space_problems(config: ExperimentConfig) -> list[str]:
     for i, point in enumerate(config.search.points):
         problems += [f"search.points[{i}]: {p!r} is not in search.space" for p in point if p not in config.search.space]
     return list(dict.fromkeys(problems))
+
+
+def _objective_problems(config: ExperimentConfig) -> list[str]:
+    needs = [name for name in ("objectives", "constrain_forgetting") if getattr(config.search, name)]
+    if needs and config.data.general is None and config.data.passages is None:
+        return [f"search.{name}: forgetting is not measured; give data.general or data.passages" for name in needs]
+    return []
 
 
 def _describe(problem: Any) -> str:

@@ -43,5 +43,9 @@ class OutOfMemoryError(TrialError):
     """The device ran out of memory while working for this trial."""
 
 
+class LostError(TrialError):
+    """What a trial had on its host is gone, because the host died; it can continue from its checkpoint."""
+
+
 # What a user can fix before starting again: the CLI ends with exit code 2.
 USAGE_ERRORS = (ConfigError, DataError, ModelError, ResourceError, ExperimentError)

@@ -42,6 +42,10 @@ class TrialPaths:
         return self.root / "probe_results.jsonl"
 
     @property
+    def traceback(self) -> Path:
+        return self.root / "traceback.txt"
+
+    @property
     def result(self) -> Path:
         return self.root / "result.json"
 

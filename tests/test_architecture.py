@@ -22,7 +22,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # A module may import its own level and those before it.
 LEVELS = [
     {"_version", "errors", "records", "provenance"},
-    {"paths", "config"},
+    {"paths", "config", "config_search"},
     {"data"},
     {"models"},
     {"train"},
@@ -30,6 +30,7 @@ LEVELS = [
     {"trial"},
     {"leaderboard"},
     {"cluster", "environment", "submit"},
+    {"budget", "plan", "scaffold", "doctor", "export"},
     {"search"},
     {"cli", "__init__", "testing"},
 ]
@@ -37,7 +38,7 @@ DOORS = {
     "torch": ("models", "train", "testing"),
     "transformers": ("models", "train", "testing"),
     "bitsandbytes": ("models", "train"),
-    "ray": ("search", "cluster", "environment", "submit", "evaluation.actor"),
+    "ray": ("search", "cluster", "environment", "submit", "doctor", "evaluation.actor"),
     "optuna": ("search",),
     "yaml": ("config",),
     "typer": ("cli",),
@@ -47,7 +48,8 @@ DOORS = {
     "rouge_score": ("evaluation",),
     "lm_eval": ("models",),
     "plotly": ("leaderboard",),
-    "jinja2": ("leaderboard",),
+    # Pages of reports; and chat templates, so that `raykft plan` counts tokens without Transformers and torch.
+    "jinja2": ("leaderboard", "models.tokenizer_file"),
 }
 MAX_LINES, MAX_FUNCTION_LINES = 500, 80
 

@@ -1,12 +1,18 @@
-"""What may be imported before Ray's environment is set."""
+"""What may be imported before Ray's environment is set, and how many hosts a cluster gets."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from raykft import cluster
+from raykft.errors import ResourceError
 
 RUNS = ("raykft.search.driver", "raykft.search.adapter", "raykft.search.confirm", "raykft.cli")
 
@@ -32,3 +38,94 @@ cluster.disconnect()
     bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+GPU_NODE = {"CPU": 4.0, "GPU": 2.0}
+CPU_NODE = {"CPU": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "later", "asked", "expected"),
+    [
+        # hosts that train, on what, for evaluation alone, most on a node
+        ([CPU_NODE, GPU_NODE, GPU_NODE], [], {}, (4, "cuda", 0, 2)),
+        ([CPU_NODE, GPU_NODE], [], {"device": "cpu"}, (12, "cpu", 0, 8)),
+        ([CPU_NODE, GPU_NODE], [], {"useful": 1}, (1, "cuda", 0, 1)),
+        ([CPU_NODE, GPU_NODE, GPU_NODE], [], {"evaluation_hosts": 1}, (3, "cuda", 1, 2)),
+        ([CPU_NODE, GPU_NODE], [], {"evaluation_hosts": 0.25}, (2, "cuda", 2, 2)),
+        ([CPU_NODE, {"CPU": 1.0, "GPU": 4.0}], [], {}, (1, "cuda", 0, 1)),  # a host needs a core beside its GPU
+        ([CPU_NODE], [(GPU_NODE, 3)], {}, (6, "cuda", 0, 2)),  # an autoscaler may add three
+        ([CPU_NODE, GPU_NODE], [(GPU_NODE, 3)], {"may_grow": False}, (2, "cuda", 0, 2)),
+        ([CPU_NODE], [], {"device": "cuda", "hosts": 4, "patient": True}, (4, "cuda", 0, 1)),
+    ],
+)
+def test_hosts_are_planned_for_what_the_nodes_hold(
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[dict[str, float]],
+    later: list[tuple[dict[str, float], int]],
+    asked: dict[str, Any],
+    expected: tuple[int, str, int, int],
+) -> None:
+    plan = planned(monkeypatch, nodes, later, **asked)
+    assert (plan.hosts, plan.device, plan.evaluation, plan.on_node) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "message"),
+    [
+        ([CPU_NODE], {"device": "cuda"}, "Ray sees no GPU"),
+        ([GPU_NODE], {"hosts": 3}, "resources.hosts 3: 3 GPUs .* only 2 are available"),
+        ([GPU_NODE], {"hosts": 2, "evaluation_hosts": 1}, "and resources.evaluation_hosts 1: 3 GPUs"),
+        ([CPU_NODE], {"evaluation_hosts": 0.5}, "is a share of a GPU"),
+        ([CPU_NODE], {"hosts": 9}, "9 CPU cores are needed, only 8"),
+    ],
+)
+def test_hosts_that_never_fit_are_refused(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], asked: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResourceError, match=message):
+        planned(monkeypatch, nodes, [], **asked)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 40, 256])
+def test_hosts_leave_room_for_their_trials(slots: int) -> None:
+    plan = cluster.HostPlan(hosts=1, device="cpu", slots=slots)
+    assert 0 < plan.bundle["CPU"] <= max(1 - slots * cluster.TRIAL_CPUS, cluster.TRIAL_CPUS) + 1e-9
+
+
+def test_a_shared_gpu_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(monkeypatch, [GPU_NODE], [], evaluation_hosts=0.25)
+    assert len(plan.places) == plan.hosts
+    trains, answers = plan.actor_options(), plan.actor_options(evaluates=True)
+    assert (trains["num_gpus"], answers["num_gpus"]) == (0.75, 0.25)
+    assert trains["num_cpus"] + answers["num_cpus"] <= plan.bundle["CPU"]
+
+
+@pytest.mark.ray
+def test_a_launcher_file_on_the_head_tells_what_may_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private.state import state
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(state, "get_cluster_config", lambda: None)
+    assert cluster.autoscaled_nodes() == []
+    tree = {
+        "max_workers": 6,
+        "head_node_type": "head",
+        "available_node_types": {
+            "head": {"resources": {"CPU": 0}},
+            "gpu": {"resources": {"CPU": 8, "GPU": 1}, "max_workers": 4},
+        },
+    }
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(tree), encoding="utf-8")
+    assert cluster.autoscaled_nodes() == [({"CPU": 8, "GPU": 1}, 4)]
+
+
+def planned(
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[dict[str, float]],
+    later: list[tuple[dict[str, float], int]],
+    **asked: Any,
+) -> cluster.HostPlan:
+    monkeypatch.setattr(cluster, "_nodes", lambda: nodes)
+    monkeypatch.setattr(cluster, "autoscaled_nodes", lambda: later)
+    return cluster.plan_hosts(**{"device": "auto", "hosts": "auto", "useful": 100, "embedded": False} | asked)

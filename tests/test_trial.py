@@ -11,14 +11,15 @@ from tests_support import experiment_tree, write_config
 
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain, load_domain
-from raykft.errors import DivergedError, TrialError
+from raykft.errors import DivergedError, OutOfMemoryError, TrialError
 from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, FullScores, Objective, Suite
 from raykft.evaluation.metrics import METRICS
 from raykft.evaluation.retrieval import Contexts
 from raykft.paths import TrialPaths, read_json, read_jsonl
 from raykft.records import Split
 from raykft.testing.fakes import FakeHost
-from raykft.trial import run_trial
+from raykft.train.recipe import EpochReport
+from raykft.trial import latest_checkpoint, run_trial
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,9 @@ class Scorer:
         self.evaluator, self.host = Evaluator(suite, Objective()), host
         contexts = {FACTS_NEEDED: Contexts(domain.facts, max_tokens=0).needed}
         self.base: BaseScores = self.evaluator.base(host, contexts)
+
+    def fix(self, trial_id: str) -> bool:
+        return False
 
     def rung(self, trial_id: str) -> dict[str, float]:
         return self.evaluator.rung(self.host, trial_id, self.base)
@@ -140,10 +144,51 @@ def test_a_scheduler_stop_raised_by_the_report_leaves_the_files_of_the_epochs_do
 
 def test_a_checkpoint_continues_after_its_epoch(setup: Any, tmp_path: Path) -> None:
     host = FakeHost()
-    _, paths = run(setup, host, tmp_path)
-    (paths.checkpoint / "state.json").write_text('{"epoch": 1}')
-    reports, _ = run(setup, host, tmp_path, checkpoint=paths.checkpoint)
-    assert [r["epoch"] for r in reports] == [2]
+    reports, paths = run(setup, host, tmp_path)
+    # As if it had died while it wrote the last row.
+    lines = paths.metrics.read_text().splitlines(keepends=True)
+    paths.metrics.write_text(lines[0] + lines[1][:20])
+    assert latest_checkpoint(paths) == paths.checkpoint / "1"
+    again, _ = run(setup, host, tmp_path, checkpoint=latest_checkpoint(paths))
+    assert [r["epoch"] for r in again] == [2]
+    rows = list(read_jsonl(paths.metrics))
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[1]["seconds"] > rows[0]["seconds"]
+    assert again[0]["score"] == reports[1]["score"]
+
+
+def test_a_checkpoint_that_was_not_reported_or_is_not_whole_is_passed_over(tmp_path: Path) -> None:
+    paths = TrialPaths(tmp_path)
+    assert latest_checkpoint(paths) is None
+    for epoch in ("1", "2", "3"):
+        (paths.checkpoint / epoch).mkdir(parents=True)
+        if epoch != "2":
+            (paths.checkpoint / epoch / "state.json").write_text("{}")
+    assert latest_checkpoint(paths) is None
+    paths.metrics.write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    assert latest_checkpoint(paths) == paths.checkpoint / "1"
+
+
+@pytest.mark.parametrize(("size", "micro", "times"), [(8, 4, 4), (9, 3, 6), (7, 1, 14)])
+def test_out_of_memory_keeps_the_rows_a_step_sees(
+    setup: Any, tmp_path: Path, size: int, micro: int, times: int
+) -> None:
+    class Small(FakeHost):
+        def train_epoch(self, trial_id: str) -> EpochReport:
+            if self.attached[trial_id].batch_size == size:
+                raise OutOfMemoryError("the device ran out of memory")
+            return super().train_epoch(trial_id)
+
+    host = Small()
+    _, paths = run(setup, host, tmp_path, sample={"train.batch_size": size, "train.accumulation": 2})
+    train = read_json(paths.config)["config"]["train"]
+    assert (train["batch_size"], train["accumulation"]) == (micro, times)
+    assert read_json(paths.result)["status"] == "ok"
+    assert f"micro-batches of {size}" in read_json(paths.result)["reason"]
+    # One that is continued does not try the large ones again.
+    host.log.clear()
+    run(setup, host, tmp_path, sample={"train.batch_size": size, "train.accumulation": 2})
+    assert [word for word, _ in host.log] == ["attach", "detach"]
 
 
 def test_a_layer_that_was_requested_but_not_trained_fails_the_trial(setup: Any, tmp_path: Path) -> None:

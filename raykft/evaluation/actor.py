@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Protocol
 
 import ray
 
-from raykft.errors import ExperimentError
+from raykft.errors import ExperimentError, LostError
 from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScores, Objective, SplitScores, Suite
 from raykft.paths import cache_dir, read_json, write_json
 from raykft.records import Pick, Question, Reply, Split
 
+log = logging.getLogger(__name__)
 # Raised when a change to prompts, decoding or scoring makes cached base scores wrong.
-BASE_SCORES_VERSION = 2
+BASE_SCORES_VERSION = 3
+# Scores of adapters kept for reading again; some 300 kB each.
+KEPT_SCORES = 300
+ADAPTER = "adapter"  # the name of the one row in a file of them
+
+
+class Hosts(Protocol):
+    """The training hosts by name, as `raykft.search.broker.Hosts`: those that joined late included."""
+
+    def __getitem__(self, name: str) -> Any: ...
+
+    def loads(self) -> dict[str, int]:
+        """How many trials every host that is up trains now."""
 
 
 class ActorProxy:
@@ -33,10 +50,15 @@ class ActorProxy:
 
 
 class FanOut:
-    """One model on several hosts: a list of questions is dealt out among them and put back in order."""
+    """One model on several hosts: a list of questions is dealt out among them and put back in order.
 
-    def __init__(self, handles: Sequence[Any]) -> None:
+    Args:
+        shares: how much of a list every host gets, in proportion; alike by default.
+    """
+
+    def __init__(self, handles: Sequence[Any], shares: Sequence[float] | None = None) -> None:
         self._handles = list(handles)
+        self._shares = list(shares or [1.0] * len(self._handles))
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         return self._deal("answer", trial_id, questions)
@@ -51,25 +73,61 @@ class FanOut:
         return self._deal("drift", trial_id, exchanges)
 
     def _deal(self, method: str, trial_id: str | None, items: Sequence[Any]) -> list[Any]:
-        count = len(self._handles)
-        hands = [list(items[n::count]) for n in range(count)]
-        refs = [
-            getattr(handle, method).remote(trial_id, hand)
-            for handle, hand in zip(self._handles, hands, strict=True)
-            if hand
-        ]
-        dealt = [iter(part) for part in ray.get(refs)]
-        return [next(dealt[n % count]) for n in range(len(items))]
+        turns = self._turns(len(items))
+        hands: list[list[Any]] = [[] for _ in self._handles]
+        for turn, item in zip(turns, items, strict=True):
+            hands[turn].append(item)
+        asked = {n: getattr(self._handles[n], method).remote(trial_id, hand) for n, hand in enumerate(hands) if hand}
+        dealt = dict(zip(asked, map(iter, ray.get(list(asked.values()))), strict=True))
+        return [next(dealt[turn]) for turn in turns]
+
+    def _turns(self, count: int) -> list[int]:
+        """Which host gets each of `count` items: always the one that is furthest behind its share."""
+        given = [0] * len(self._handles)
+        turns = []
+        for _ in range(count):
+            turn = min(range(len(given)), key=lambda n: (given[n] + 1) / self._shares[n])
+            given[turn] += 1
+            turns.append(turn)
+        return turns
 
 
 class EvaluatorActor:
-    """The actor class (`ray.remote` is applied by the driver). Imports no torch."""
+    """The actor class (`ray.remote` is applied by the driver). Imports no torch.
 
-    def __init__(self, suite: Suite, objective: Objective, *, rungs: dict[str, int], hosts: dict[str, Any]) -> None:
+    A trial is questioned on the host that trains it, and at its end on the hosts that have no trial besides. Where
+    there are hosts for evaluation alone, it is questioned there: each takes `slots` adapters at once, others wait.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        objective: Objective,
+        *,
+        rungs: dict[str, int],
+        hosts: Hosts,
+        exchange: Path,
+        apart: Sequence[Any] = (),
+        slots: int = 1,
+        base: tuple[dict[str, Any], Mapping[str, Context]] | None = None,
+    ) -> None:
+        """
+        Args:
+            base: the arguments of `prepare`, with which an evaluator that Ray has started again prepares itself.
+            exchange: where adapters in training are put down for other hosts to read; every node must see it.
+            apart: handles of the hosts for evaluation alone.
+        """
         self._evaluator = Evaluator(suite, objective, **rungs)
-        self._hosts = {name: ActorProxy(handle) for name, handle in hosts.items()}
-        self._handles = list(hosts.values())
+        self._hosts = hosts
+        self._exchange = exchange
+        self._apart = list(apart)
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for handle in self._apart * slots:
+            self._free.put(handle)
+        self._fixed: dict[str, tuple[Path, str]] = {}
+        self._asked_of_base = base
         self._base: BaseScores | None = None
+        self._base_digest = ""
         self._contexts: dict[str, Context] = {}
 
     def prepare(self, key: dict[str, Any], *, contexts: Mapping[str, Context]) -> tuple[BaseScores, bool]:
@@ -83,32 +141,127 @@ class EvaluatorActor:
             The scores and whether they came from the cache.
         """
         self._contexts = dict(contexts)
-        path = self._cache_path(key)
+        self._base_digest = self._digest(key)
+        path = cache_dir() / "baselines" / f"{self._base_digest}.json"
         if path.is_file():
             self._base = BaseScores.from_dict(read_json(path))
             return self._base, True
         started = time.monotonic()
-        self._base = self._evaluator.base(FanOut(self._handles), contexts)
+        self._base = self._evaluator.base(self._everywhere(), contexts)
         self._base.seconds = time.monotonic() - started
         write_json(path, self._base.as_dict())
         return self._base, False
 
+    def fix(self, host: str, trial_id: str) -> bool:
+        """Keep the trial's adapter as it is now for the scoring to come, if that is done on another host.
+
+        Returns:
+            Whether it is: then the trial may train on while it is scored.
+        """
+        if self._apart:
+            self._fixed[trial_id] = self._publish(host, trial_id)
+        return bool(self._apart)
+
     def rung(self, host: str, trial_id: str) -> dict[str, float]:
-        return self._evaluator.rung(self._hosts[host], trial_id, self._scores())
+        if not self._apart:
+            return self._evaluator.rung(ActorProxy(self._hosts[host]), trial_id, self._scores())
+        directory, _ = self._take_fixed(host, trial_id)
+        try:
+            with self._attached_apart(trial_id, directory) as model:
+                return self._evaluator.rung(model, trial_id, self._scores())
+        except (ray.exceptions.RayActorError, LostError) as error:
+            log.warning("an evaluation host was lost, %s is scored where it trains: %s", trial_id, error)
+            name = f"{trial_id}.rung"
+            with self._attached([self._hosts[host]], name, directory):
+                return self._evaluator.rung(ActorProxy(self._hosts[host]), name, self._scores())
 
     def full(self, host: str, trial_id: str, split: Split) -> FullScores:
-        return self._evaluator.full(self._hosts[host], trial_id, self._scores(), split)
+        """All probes of `split`; read from the cache where an adapter of the same content has been asked the same."""
+        directory, digest = self._take_fixed(host, trial_id)
+        path = self._cached(digest, split)
+        try:
+            if path.is_file():
+                return BaseScores.from_dict(read_json(path)).rows[ADAPTER][split]
+            scores = self._full(host, trial_id, split, directory, self._known_nats(digest, split))
+        finally:
+            shutil.rmtree(self._exchange / trial_id, ignore_errors=True)
+        write_json(path, BaseScores(rows={ADAPTER: {split: scores}}).as_dict())
+        _drop_oldest(path.parent)
+        return scores
 
     def in_context(self, trial_id: str, name: str) -> SplitScores | None:
         """An adapter that all hosts hold, asked with a context given to `prepare`; None where that does not fit."""
-        return self._evaluator.in_context(FanOut(self._handles), trial_id, self._scores(), self._contexts[name])
+        return self._evaluator.in_context(self._everywhere(), trial_id, self._scores(), self._contexts[name])
+
+    def _known_nats(self, digest: str, split: Split) -> dict[str, float] | None:
+        """What the passages cost the same adapter, if it has been scored on the other split."""
+        path = self._cached(digest, "report" if split == "select" else "select")
+        if not path.is_file():
+            return None
+        (scores,) = BaseScores.from_dict(read_json(path)).rows[ADAPTER].values()
+        return scores.passage_nats
+
+    def _full(
+        self, host: str, trial_id: str, split: Split, directory: Path, nats: dict[str, float] | None
+    ) -> FullScores:
+        own, base = self._hosts[host], self._scores()
+        try:
+            loads = self._hosts.loads()
+            idle = [self._hosts[name] for name, load in loads.items() if not load and name != host]
+            with ExitStack() as stack:
+                if self._apart:
+                    idle.append(stack.enter_context(self._leased()))
+                stack.enter_context(self._attached(idle, trial_id, directory))
+                # Its own host still trains others, and they share its time.
+                shares = [1 / max(1, loads.get(host, 1)), *([1.0] * len(idle))]
+                return self._evaluator.full(FanOut([own, *idle], shares), trial_id, base, split, nats)
+        except (ray.exceptions.RayActorError, LostError) as error:
+            log.warning("a host was lost, %s is scored again where it trains: %s", trial_id, error)
+            return self._evaluator.full(ActorProxy(own), trial_id, base, split, nats)
+
+    def _everywhere(self) -> FanOut:
+        return FanOut([*(self._hosts[name] for name in self._hosts.loads()), *self._apart])
+
+    @contextmanager
+    def _leased(self) -> Iterator[Any]:
+        """A host for evaluation alone, once one has room."""
+        handle = self._free.get()
+        try:
+            yield handle
+        finally:
+            self._free.put(handle)
+
+    @contextmanager
+    def _attached_apart(self, trial_id: str, directory: Path) -> Iterator[ActorProxy]:
+        with self._leased() as handle, self._attached([handle], trial_id, directory):
+            yield ActorProxy(handle)
+
+    @contextmanager
+    def _attached(self, handles: Sequence[Any], trial_id: str, directory: Path) -> Iterator[None]:
+        """A slot with the adapter on every one of `handles`."""
+        try:
+            ray.get([handle.attach_adapter.remote(trial_id, directory) for handle in handles])
+            yield
+        finally:
+            for handle in handles:
+                handle.detach.remote(trial_id)
+
+    def _publish(self, host: str, trial_id: str) -> tuple[Path, str]:
+        published: tuple[Path, str] = ray.get(self._hosts[host].publish.remote(trial_id, self._exchange / trial_id))
+        return published
+
+    def _take_fixed(self, host: str, trial_id: str) -> tuple[Path, str]:
+        return self._fixed.pop(trial_id, None) or self._publish(host, trial_id)
 
     def _scores(self) -> BaseScores:
-        if self._base is None:
+        if self._base is not None:
+            return self._base
+        if self._asked_of_base is None:
             raise ExperimentError("the base model must be scored before any adapter; call `prepare` first")
-        return self._base
+        key, contexts = self._asked_of_base
+        return self.prepare(key, contexts=contexts)[0]
 
-    def _cache_path(self, key: dict[str, Any]) -> Path:
+    def _digest(self, key: dict[str, Any]) -> str:
         # repr of frozen dataclasses is stable text of their whole content.
         asked = self._evaluator
         content = [
@@ -117,5 +270,26 @@ class EvaluatorActor:
             *map(repr, (asked.rung_picks, asked.rung_general, asked.rung_passages)),
             {name: [context(p) for p in asked.suite.probes] for name, context in self._contexts.items()},
         ]
-        text = json.dumps([BASE_SCORES_VERSION, *content], sort_keys=True)
-        return cache_dir() / "baselines" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+        return _short_digest([BASE_SCORES_VERSION, *content])
+
+    def _cached(self, adapter: str, split: Split) -> Path:
+        asked = [self._base_digest, repr(self._evaluator.objective), self._evaluator.drift_prompts, adapter, split]
+        return cache_dir() / "scores" / f"{_short_digest(asked)}.json"
+
+
+def _short_digest(content: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _drop_oldest(directory: Path) -> None:
+    files = list(directory.glob("*.json"))
+    if len(files) > KEPT_SCORES:
+        for file in sorted(files, key=_modified)[:-KEPT_SCORES]:
+            file.unlink(missing_ok=True)
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:  # another experiment has just dropped it
+        return 0.0

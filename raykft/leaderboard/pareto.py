@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from raykft.leaderboard.statistics import Array
 
+# The corner that hypervolumes are measured from: nothing learned, everything forgotten.
+WORST_GAIN, WORST_FORGETTING = 0.0, 1.0
+
 
 def non_dominated(gain: Array, forgetting: Array) -> npt.NDArray[np.bool_]:
     """Whether no other trial is at least as good in both and better in one; equal trials do not beat each other."""
@@ -23,12 +26,12 @@ def non_dominated(gain: Array, forgetting: Array) -> npt.NDArray[np.bool_]:
 
 
 def hypervolume(gain: Array, forgetting: Array) -> Array:
-    """The area between the front and the worst corner, gain 0 and forgetting 1; larger is better."""
+    """The area between the front and the worst corner; larger is better, and 1 is as good as facts in the context."""
     order = np.argsort(-gain, axis=-1)
-    widths = np.maximum(0.0, np.take_along_axis(gain, order, axis=-1))
+    widths = np.maximum(0.0, np.take_along_axis(gain, order, axis=-1) - WORST_GAIN)
     steps = widths - np.concatenate([widths[..., 1:], np.zeros_like(widths[..., :1])], axis=-1)
     lowest = np.minimum.accumulate(np.take_along_axis(forgetting, order, axis=-1), axis=-1)
-    area: Array = (steps * np.maximum(0.0, 1 - lowest)).sum(axis=-1)
+    area: Array = (steps * np.maximum(0.0, WORST_FORGETTING - lowest)).sum(axis=-1)
     return area
 
 

@@ -22,7 +22,7 @@ PASSAGES_FILE = "passages.jsonl"
 CONFIRM_FILE = "confirm.json"
 T = TypeVar("T")
 # Ended for good. An interrupted or unfinished trial does not count towards `search.trials`.
-FINISHED = ("ok", "stopped", "diverged", "out_of_memory", "failed")
+FINISHED = ("ok", "stopped", "diverged", "out_of_memory", "invalid", "lost", "failed")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from raykft.data.contamination import novelty_problem
 from raykft.evaluation.levels import SHARES_RIGHT, knowledge_shift, summarize
+from raykft.leaderboard import pareto
 from raykft.leaderboard.board import BASELINE_TITLES, ONE_SEED, Leaderboard, optimism_of
 from raykft.leaderboard.evidence import Evidence
 from raykft.leaderboard.statistics import MIN_UNITS, Difference, Interval, difference, mcnemar, spearman
@@ -146,7 +147,9 @@ def _front(board: Leaderboard) -> Iterator[str]:
     chances = {name: chance for name, chance in front.members.items() if chance is not None}
     members = [f"{name} ({chances[name]:.0%} of resamples)" if name in chances else name for name in front.members]
     yield f"on the front of gain against forgetting: {_names(members)}; largest gain - forgetting: {front.knee}"
-    yield f"hypervolume of that front: {front.volume:.2f} {bounds(front.volume_interval)}".rstrip()
+    volume = f"{front.volume:.2f} {bounds(front.volume_interval)}".rstrip()
+    corner = f"gain {pareto.WORST_GAIN:g}, forgetting {pareto.WORST_FORGETTING:g}"
+    yield f"hypervolume of that front: {volume} (measured from {corner})"
 
 
 def _hints(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:

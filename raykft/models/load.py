@@ -24,6 +24,7 @@ class BaseModel:
     residency: str
     device: torch.device
     both_orders: bool  # keep every weight in both memory orders (see raykft.models.lowrank)
+    kernel: str = "auto"  # of low-rank products (see raykft.models.kernels)
 
 
 def pick_device(device: str) -> torch.device:
@@ -33,7 +34,9 @@ def pick_device(device: str) -> torch.device:
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def load_base(source: ModelSource, *, quantization: str, residency: str, device: torch.device) -> BaseModel:
+def load_base(
+    source: ModelSource, *, quantization: str, residency: str, device: torch.device, kernel: str = "auto"
+) -> BaseModel:
     """Load and quantize. The model stays in `train()` mode, gradients off; dropout in it must be zero.
 
     Raises:
@@ -67,7 +70,7 @@ def load_base(source: ModelSource, *, quantization: str, residency: str, device:
     # train() rather than eval(): see raykft.models.quantize; attention and hidden dropout are zero in causal models.
     model.train()
     _refuse_dropout(model)
-    return BaseModel(model, tokenizer, source, quantization, residency, device, both_orders(model, device))
+    return BaseModel(model, tokenizer, source, quantization, residency, device, both_orders(model, device), kernel)
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

@@ -4,6 +4,9 @@ One autograd function for the whole layer. Written out, a slot's product is adde
 rows in place, and gradients are accumulated where the optimizer reads them; composed of autograd's own operators the
 same arithmetic splits, concatenates and adds tensors of the layer's full width several times a layer.
 
+How the low-rank products are multiplied is a `Kernel`'s affair: `LOOP` here, slot after slot, is the reference, and
+the only one with which a slot's numbers are bitwise those it has alone (`raykft.models.kernels` has the others).
+
 Shapes: T tokens of all slots, n tokens of one slot, D features in, E features out, r rank.
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -57,57 +60,50 @@ class FrozenWeight:
         return dy_TE @ self.weight_ED
 
 
-def adapted_product(frozen: FrozenWeight, x_TD: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
-    """`[T, E]`: the frozen product of all rows plus every part's low-rank product on its own rows."""
-    factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
-    product: torch.Tensor = _AdaptedProduct.apply(frozen, None, x_TD, parts, *factors)  # type: ignore[no-untyped-call]
-    return product
+class Kernel(Protocol):
+    """The low-rank products of all parts of one layer. Factors are multiplied in the dtype of `x`."""
 
+    name: str
 
-def add_lowrank(y_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
-    """`y` plus every part's low-rank product of `x`, for a frozen product computed elsewhere (quantized weights)."""
-    factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
-    product: torch.Tensor = _AdaptedProduct.apply(None, y_TE, x_TD, parts, *factors)  # type: ignore[no-untyped-call]
-    return product
+    def add(self, out_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part]) -> list[torch.Tensor]:
+        """Add every part's product to its rows of `out`, in place; returns what `add_gradients` needs of it."""
+        ...
 
-
-class _AdaptedProduct(torch.autograd.Function):
-    """Low-rank factors are multiplied in the dtype of `x`; their gradients are accumulated into `.grad` in fp32."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        frozen: FrozenWeight | None,
-        y_TE: torch.Tensor | None,
+    def add_gradients(
+        self,
+        dx_TD: torch.Tensor | None,
+        dy_TE: torch.Tensor,
         x_TD: torch.Tensor,
         parts: Sequence[Part],
-        *_factors: torch.Tensor,  # named, so that autograd calls `backward` when only they need gradients
-    ) -> torch.Tensor:
-        out: torch.Tensor
-        if frozen is not None:
-            out = frozen.product(x_TD)
-        else:
-            assert y_TE is not None
-            out = y_TE.clone()
+        saved: Sequence[torch.Tensor],
+    ) -> None:
+        """Accumulate the factors' gradients into `.grad` in its dtype and, where asked for, add to `dx`, in place."""
+        ...
+
+
+class Loop:
+    """Slot after slot, so that no shape of a product depends on a neighbour."""
+
+    name = "loop"
+
+    def add(self, out_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part]) -> list[torch.Tensor]:
         inner = []
         for start, stop, pair, keep in parts:
             x = x_TD[start:stop] if keep is None else x_TD[start:stop] * keep
             h_nr = torch.mm(x, pair.A.to(x.dtype).t()).mul_(pair.scale)
-            out[start:stop].addmm_(h_nr, pair.B.to(x.dtype).t())
+            out_TE[start:stop].addmm_(h_nr, pair.B.to(x.dtype).t())
             inner.append(h_nr)
-        ctx.frozen, ctx.parts = frozen, parts
-        ctx.save_for_backward(x_TD, *inner)
-        return out
+        return inner
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy_TE: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x_TD, *inner = ctx.saved_tensors
-        frozen: FrozenWeight | None = ctx.frozen
-        dx_TD = None
-        if ctx.needs_input_grad[2]:
-            dx_TD = frozen.gradient(dy_TE) if frozen is not None else torch.zeros_like(x_TD)
-        for (start, stop, pair, keep), h_nr in zip(ctx.parts, inner, strict=True):
+    def add_gradients(
+        self,
+        dx_TD: torch.Tensor | None,
+        dy_TE: torch.Tensor,
+        x_TD: torch.Tensor,
+        parts: Sequence[Part],
+        saved: Sequence[torch.Tensor],
+    ) -> None:
+        for (start, stop, pair, keep), h_nr in zip(parts, saved, strict=True):
             dy_nE = dy_TE[start:stop]
             x = x_TD[start:stop] if keep is None else x_TD[start:stop] * keep
             dh_nr = torch.mm(dy_nE, pair.B.to(dy_nE.dtype)).mul_(pair.scale)
@@ -119,8 +115,62 @@ class _AdaptedProduct(torch.autograd.Function):
                 dx_TD[start:stop].addmm_(dh_nr, pair.A.to(dh_nr.dtype))
             else:
                 dx_TD[start:stop].addcmul_(torch.mm(dh_nr, pair.A.to(dh_nr.dtype)), keep)
+
+
+LOOP = Loop()
+
+
+def adapted_product(
+    frozen: FrozenWeight, x_TD: torch.Tensor, parts: Sequence[Part], kernel: Kernel = LOOP
+) -> torch.Tensor:
+    """`[T, E]`: the frozen product of all rows plus every part's low-rank product on its own rows."""
+    factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
+    product: torch.Tensor = _AdaptedProduct.apply(frozen, None, x_TD, parts, kernel, *factors)  # type: ignore[no-untyped-call]
+    return product
+
+
+def add_lowrank(y_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part], kernel: Kernel = LOOP) -> torch.Tensor:
+    """`y` plus every part's low-rank product of `x`, for a frozen product computed elsewhere (quantized weights)."""
+    factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
+    product: torch.Tensor = _AdaptedProduct.apply(None, y_TE, x_TD, parts, kernel, *factors)  # type: ignore[no-untyped-call]
+    return product
+
+
+class _AdaptedProduct(torch.autograd.Function):
+    """The frozen product, computed here or given as `y`, and what a kernel adds to it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        frozen: FrozenWeight | None,
+        y_TE: torch.Tensor | None,
+        x_TD: torch.Tensor,
+        parts: Sequence[Part],
+        kernel: Kernel,
+        *_factors: torch.Tensor,  # named, so that autograd calls `backward` when only they need gradients
+    ) -> torch.Tensor:
+        out: torch.Tensor
+        if frozen is not None:
+            out = frozen.product(x_TD)
+        else:
+            assert y_TE is not None
+            out = y_TE.clone()
+        saved = kernel.add(out, x_TD, parts)
+        ctx.frozen, ctx.parts, ctx.kernel = frozen, parts, kernel
+        ctx.save_for_backward(x_TD, *saved)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_TE: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x_TD, *saved = ctx.saved_tensors
+        frozen: FrozenWeight | None = ctx.frozen
+        dx_TD = None
+        if ctx.needs_input_grad[2]:
+            dx_TD = frozen.gradient(dy_TE) if frozen is not None else x_TD.new_zeros(x_TD.shape)
+        ctx.kernel.add_gradients(dx_TD, dy_TE, x_TD, ctx.parts, saved)
         dy = dy_TE if ctx.needs_input_grad[1] else None
-        return (None, dy, dx_TD, None, *(None for _ in range(2 * len(ctx.parts))))
+        return (None, dy, dx_TD, None, None, *(None for _ in range(2 * len(ctx.parts))))
 
 
 def _accumulate(parameter: nn.Parameter, left: torch.Tensor, right: torch.Tensor) -> None:

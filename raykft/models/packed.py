@@ -24,8 +24,10 @@ from transformers.masking_utils import sdpa_mask
 
 from raykft.errors import ModelError
 from raykft.models.head import head_nll
+from raykft.models.kernels import KernelChoice, always, choose_kernels
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
+from raykft.models.quantize import check_not_repacked
 from raykft.models.targets import HEAD, adaptable_modules, resolve_preset
 
 ATTENTION_NAME = "raykft_packed"
@@ -73,10 +75,11 @@ class Router:
     segments: Sequence[Segment] = ()
     shapes: Sequence[BlockShape] | None = None  # None while generating: rows then are an ordinary batch
     dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
+    kernels: KernelChoice = field(default_factory=lambda: always("loop"))
 
 
 class PackedLinear(nn.Module):
-    """A frozen linear layer with any number of adapters, one per slot (kernel `loop`: slot after slot)."""
+    """A frozen linear layer with any number of adapters, one per slot."""
 
     def __init__(self, base: nn.Linear, router: Router, *, both_orders: bool) -> None:
         super().__init__()
@@ -94,12 +97,13 @@ class PackedLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x_TD = x.reshape(-1, x.shape[-1])
         parts = self.parts(x_TD)
+        kernel = self.router.kernels.pick(len(parts), self.base.in_features, self.base.out_features)
         if self.frozen is not None:
-            y_TE = adapted_product(self.frozen, x_TD, parts)
+            y_TE = adapted_product(self.frozen, x_TD, parts, kernel)
         else:
             y_TE = self.base(x_TD)
             if parts:
-                y_TE = add_lowrank(y_TE, x_TD, parts)
+                y_TE = add_lowrank(y_TE, x_TD, parts, kernel)
         return y_TE.view(*x.shape[:-1], y_TE.shape[-1])
 
     def parts(self, x_TD: torch.Tensor) -> list[Part]:
@@ -107,7 +111,7 @@ class PackedLinear(nn.Module):
         parts = []
         for slot, start, stop in self.router.segments:
             pair = self.pairs.get(slot) if slot is not None else None
-            if slot is None or pair is None:
+            if slot is None or pair is None or start == stop:
                 continue
             keep = None
             if slot in self.router.dropout:
@@ -133,12 +137,25 @@ class PackedModel:
             parent = model.get_submodule(name.rpartition(".")[0])
             setattr(parent, name.rpartition(".")[2], layer)
             self.layers[name] = layer
+        # Without the head, whose loss has a product of its own.
+        inner = [layer.base for name, layer in self.layers.items() if name != HEAD]
+        shapes = [(linear.in_features, linear.out_features) for linear in inner]
+        self.use_kernels(choose_kernels(base.kernel, shapes, base.device, model.dtype))
+        self.quantized = [layer.base for layer in self.layers.values() if layer.frozen is None]
         for module in model.modules():
             if "Attention" in type(module).__name__:
                 module.raykft_router = self.router
         model.set_attn_implementation(ATTENTION_NAME)
         self.decoder = model.get_decoder()
         self.softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
+
+    @property
+    def kernels(self) -> KernelChoice:
+        """How the layers multiply low-rank factors."""
+        return self.router.kernels
+
+    def use_kernels(self, kernels: KernelChoice) -> None:
+        self.router.kernels = kernels
 
     def add_adapter(self, slot: int, *, rank: int, alpha: float, preset: str, generator: torch.Generator) -> list[str]:
         """Attach a fresh adapter, initialized as PEFT does: A Kaiming-uniform (a=√5), B zero.
@@ -193,7 +210,12 @@ class PackedModel:
     def hidden(
         self, blocks: Sequence[Block], dropout: dict[int, tuple[float, torch.Generator]] | None = None
     ) -> list[torch.Tensor]:
-        """Last hidden states `[B, L, D]` of every block's rows, computed in one packed pass without a KV cache."""
+        """Last hidden states `[B, L, D]` of every block's rows, computed in one packed pass without a KV cache.
+
+        Raises:
+            ModelError: bitsandbytes has repacked a layer for inference.
+        """
+        check_not_repacked(self.quantized)
         shapes = [block.shape for block in blocks]
         sizes = [shape.tokens for shape in shapes]
         ids = torch.cat([part.reshape(-1) for block in blocks for part in (block.prefix_P, block.ids_BL)])

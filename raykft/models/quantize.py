@@ -7,6 +7,9 @@ later training gradients are silently wrong. Hence `quantized` residency is for 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
@@ -14,6 +17,15 @@ from raykft.errors import ModelError
 from raykft.models.targets import HEAD
 
 BLOCKSIZE = 64  # as in the QLoRA paper (arXiv 2305.14314) and bitsandbytes' default
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """False for bitsandbytes' regret, on import, that a CPU kernel which no path here calls is not installed."""
+    return not str(record.msg).startswith("Failed to load CPU gemm_4bit_forward")
+
+
+# With this module rather than before its own imports of bitsandbytes: other libraries may import it first.
+logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(_is_worth_reading)
 
 
 def quantize_linears(model: nn.Module, quantization: str, residency: str, device: torch.device) -> None:
@@ -33,6 +45,20 @@ def quantize_linears(model: nn.Module, quantization: str, residency: str, device
             if isinstance(module, nn.Linear) and name.rsplit(".", 1)[-1] != HEAD:
                 _replace(model, name, module, quantization, residency, device)
     model.to(device)
+
+
+def check_not_repacked(layers: Iterable[nn.Module]) -> None:
+    """Refuse to go on with a `Linear4bit` whose weight an eval-mode forward on CPU has repacked for inference.
+
+    Raises:
+        ModelError: what trains next would get wrong gradients, or none.
+    """
+    for layer in layers:
+        if getattr(getattr(layer.weight, "quant_state", None), "packing_format_for_cpu", False):
+            raise ModelError(
+                "bitsandbytes has repacked a 4-bit layer for inference on CPU, gradients through it would be wrong; "
+                "keep the base model in train() mode, and load it with resources.residency 'dequantized' on CPU"
+            )
 
 
 def _replace(

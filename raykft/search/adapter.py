@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -47,25 +46,13 @@ def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console 
         crew.score_base()
         console.print(f"scoring {directory} ...")
         write_trial_config(files, trial_id, {}, config)
-        names = list(crew.hosts)
-
-        def on_select() -> FullScores:
-            with crew.attached(names[0], trial_id, directory):
-                full: FullScores = get(crew.evaluator.full.remote(names[0], trial_id, "select"))
-                return full
-
-        def on_report() -> None:
-            # A second name, so that both slots may lie on one host.
-            with crew.attached(names[-1], f"{trial_id}.report", directory):
-                crew.score_report(names[-1], f"{trial_id}.report", files)
-
         started = time.monotonic()
-        with ThreadPoolExecutor(2) as pool:
-            selected = pool.submit(on_select)
-            reported = pool.submit(on_report) if "report" in splits else None
-            full = selected.result()
-            if reported is not None:
-                reported.result()
+        # One after the other: each is dealt out over all hosts, and what both ask is asked once.
+        name = next(iter(crew.hosts))
+        with crew.attached(name, trial_id, directory):
+            full: FullScores = get(crew.evaluator.full.remote(name, trial_id, "select"))
+            if "report" in splits:
+                crew.score_report(name, trial_id, files)
         write_jsonl(files.probe_results, (r.as_dict() for r in full.results))
         row = full.metrics | {"seconds": time.monotonic() - started}
         write_result(files, trial_id, {}, row, status="ok", passage_nats=full.passage_nats)

@@ -6,28 +6,34 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from raykft.config import ExperimentConfig, dump_yaml, load_resolved
+from raykft.config import ExperimentConfig, dump_yaml, load_resolved, validate
 from raykft.data.contamination import Overlap, as_record
 from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems
-from raykft.errors import ExperimentError
+from raykft.errors import ConfigError, ExperimentError, ResourceError
 from raykft.evaluation.scoring import score_answer
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.leaderboard.store import (
     TrialRecord,
     finished,
+    open_experiment,
     read_trials,
 )
 from raykft.models.source import check_model_present
 from raykft.paths import ExperimentPaths, ensure_dir, write_atomic, write_json
 from raykft.search.crew import Crew, connected
-from raykft.search.space import distributions
+from raykft.search.extras import check_extras
+from raykft.search.lock import LOCK_FILE, locked
+from raykft.search.space import make_space
+from raykft.search.study import still_running
+from raykft.search.warm_start import earlier_trials
 
 
 def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboard:
@@ -39,20 +45,51 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
         RaykftError: bad input or resources, before anything is trained; the message says what to do.
     """
     console = console or Console()
-    distributions(config)
+    make_space(config)
+    check_extras(config)
+    for caution in config.cautions:
+        console.print(f"warning: {caution}", markup=False)
     domain, overlaps = _checked(config)
+    earlier_trials(config, domain)
     check_model_present(config.base_model)
-    paths = open_directory(config)
-    write_json(paths.contamination, as_record(overlaps, allowed=config.data.allow_contamination))
-    records = read_trials(paths)
-    todo = config.search.trials - len(finished(records))
-    if todo > 0 or _unreported(records, domain, config):
-        _run(config, domain, paths, todo, first=not records, console=console)
-    else:
-        console.print(f"all {config.search.trials} trials of {paths.root} have ended; raise search.trials for more")
-    board = load_leaderboard(paths.root)
-    write_leaderboard(paths, board, markdown_board(board))
+    paths = check_directory(config)
+    with locked(paths.root):
+        write_atomic(paths.config, dump_yaml(config))
+        write_json(paths.contamination, as_record(overlaps, allowed=config.data.allow_contamination))
+        if _is_complete(config, domain, paths):
+            console.print(f"all {config.search.trials} trials of {paths.root} have ended; raise search.trials for more")
+        else:
+            _run(config, domain, paths, console)
+        board = load_leaderboard(paths.root)
+        write_leaderboard(paths, board, markdown_board(board))
     return board
+
+
+def resume(directory: str | Path, *, trials: int | None = None, console: Console | None = None) -> Leaderboard:
+    """Go on with the experiment in `directory`, whatever ended its last run; `trials` is a new, higher total.
+
+    Raises:
+        ExperimentError: the directory holds no experiment, or was renamed.
+        ConfigError: `trials` is less than the experiment's own.
+    """
+    paths = open_experiment(Path(directory))
+    config = load_resolved(paths.config)
+    if paths.root.name != config.name:
+        raise ExperimentError(f"{paths.root} holds the experiment {config.name!r}; give the directory that name again")
+    # It may have been moved, or be mounted elsewhere on this machine.
+    tree = config.resolved() | {"storage_path": str(paths.root.parent)}
+    if trials is not None:
+        if trials < config.search.trials:
+            raise ConfigError(f"--trials {trials} is less than the {config.search.trials} of {paths.root}")
+        tree["search"] |= {"trials": trials}
+    return tune(validate(tree, str(paths.config)), console)
+
+
+def _is_complete(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths) -> bool:
+    records = read_trials(paths)
+    if len(finished(records)) < config.search.trials or _unreported(records, domain, config):
+        return False
+    return not still_running(paths.study, config.name)
 
 
 def checked_domain(config: ExperimentConfig) -> Domain:
@@ -71,18 +108,25 @@ def _checked(config: ExperimentConfig) -> tuple[Domain, tuple[Overlap, ...]]:
     return domain, checked.overlaps
 
 
-def _run(
-    config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, todo: int, *, first: bool, console: Console
-) -> None:
-    useful = max(1, todo)
-    with (
-        connected(config) as embedded,
-        Crew(config, domain, paths, useful_trials=useful, embedded=embedded, console=console) as crew,
-    ):
-        crew.score_base()
-        interrupted = _search(crew, todo, first=first) if todo > 0 else False
-        if not interrupted:
-            _report(crew)
+def _run(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, console: Console) -> None:
+    with connected(config) as embedded:
+        # They import ray, which may only be imported once `connected` has set its environment.
+        from raykft.search.backlog import Backlog
+        from raykft.search.resume import reconcile
+        from raykft.search.searcher import make_searcher, open_storage
+
+        earlier = earlier_trials(config, domain)
+        search = make_searcher(config, open_storage(paths.study), first=not read_trials(paths), earlier=earlier)
+        remains = reconcile(paths, search)
+        for line in remains.lines():
+            console.print(line, markup=False, highlight=False)
+        todo = config.search.trials - len(remains.reused)
+        useful = max(1, todo)
+        with Crew(config, domain, paths, useful_trials=useful, embedded=embedded, console=console) as crew:
+            crew.score_base()
+            interrupted = _search(crew, Backlog(search, remains.unfinished), todo) if todo > 0 else False
+            if not interrupted:
+                _report(crew)
 
 
 def _report(crew: Crew) -> None:
@@ -105,6 +149,17 @@ def _unreported(records: Sequence[TrialRecord], domain: Domain, config: Experime
 
 
 def open_directory(config: ExperimentConfig) -> ExperimentPaths:
+    """The experiment directory with its config in it.
+
+    Raises:
+        ExperimentError: it holds another experiment, or files that are none.
+    """
+    paths = check_directory(config)
+    write_atomic(paths.config, dump_yaml(config))
+    return paths
+
+
+def check_directory(config: ExperimentConfig) -> ExperimentPaths:
     """Create the experiment directory, or check that it belongs to this config.
 
     Raises:
@@ -119,13 +174,12 @@ def open_directory(config: ExperimentConfig) -> ExperimentPaths:
                 f"{paths.root} already holds another experiment; it differs in: {', '.join(changed)}. "
                 "Choose another `name` (--set name=NEW) or move the directory away"
             )
-    elif paths.root.is_dir() and any(paths.root.iterdir()):
+    elif paths.root.is_dir() and any(p.name != LOCK_FILE for p in paths.root.iterdir()):
         raise ExperimentError(
             f"{paths.root} is not empty and holds no experiment; choose another `name` or storage_path"
         )
     ensure_dir(paths.root)
     ensure_dir(paths.trials)
-    write_atomic(paths.config, dump_yaml(config))
     return paths
 
 
@@ -137,17 +191,22 @@ def _different(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
-def _search(crew: Crew, trials: int, *, first: bool) -> bool:
-    """Run `trials` more trials. Returns whether the user interrupted."""
+def _search(crew: Crew, search: Any, trials: int) -> bool:
+    """Run `trials` trials that `search` proposes. Returns whether the user interrupted.
+
+    Raises:
+        ResourceError: no trial can go on: the storage is full, or no host has come up again.
+    """
     import ray
     from ray import tune as ray_tune
+    from ray.tune.search import ConcurrencyLimiter
 
     from raykft.search.callbacks import DriverCallback, mark_interrupted
+    from raykft.search.loggers import make_loggers
     from raykft.search.progress import Progress
     from raykft.search.scheduler import make_scheduler
-    from raykft.search.searcher import make_searcher, open_storage
     from raykft.search.stopper import Interrupt
-    from raykft.search.trainable import Trainable
+    from raykft.search.trainable import MAX_LOSSES, Trainable, halting
 
     config = crew.config
     concurrent = crew.slots * len(crew.hosts)
@@ -159,16 +218,17 @@ def _search(crew: Crew, trials: int, *, first: bool) -> bool:
         concurrent,
         lambda: sum(ray.get([method.remote() for method in tokens], timeout=30)),
     )
-    callback = DriverCallback(config, crew.paths, crew.broker, crew.hosts, progress)
     stopper = Interrupt()
+    callback = DriverCallback(config, crew.paths, crew.broker, crew.hosts, progress, stopper)
+    limiter = ConcurrencyLimiter(search, max_concurrent=concurrent)
+    crew.on_growth = limiter.set_max_concurrency
     trainable = Trainable(config.resolved(), crew.paths.root, crew.broker, crew.evaluator, crew.hosts)
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable.__call__, {"cpu": 0.01}),
         tune_config=ray_tune.TuneConfig(
-            search_alg=make_searcher(config, open_storage(crew.paths.study), first=first),
+            search_alg=limiter,
             scheduler=make_scheduler(config),
             num_samples=trials,
-            max_concurrent_trials=concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
@@ -177,8 +237,8 @@ def _search(crew: Crew, trials: int, *, first: bool) -> bool:
             storage_path=str(crew.paths.ray),
             stop=stopper,
             verbose=0,
-            callbacks=[callback],
-            failure_config=ray_tune.FailureConfig(max_failures=1),
+            callbacks=[callback, *make_loggers(config, crew.paths)],
+            failure_config=ray_tune.FailureConfig(max_failures=MAX_LOSSES),
         ),
     )
 
@@ -186,8 +246,15 @@ def _search(crew: Crew, trials: int, *, first: bool) -> bool:
         stopper.interrupted = True
         crew.console.print("stopping: what is finished is kept; press Ctrl-C again to stop at once")
 
-    with progress, _interrupt(on_interrupt):
-        tuner.fit()
+    try:
+        with progress, _interrupt(on_interrupt):
+            tuner.fit()
+    except Exception as error:
+        if reason := halting(error, crew.paths.root):
+            raise ResourceError(reason) from error
+        raise
+    if stopper.halted:
+        raise ResourceError(stopper.halted)
     if stopper.interrupted:
         mark_interrupted(crew.paths)
     return stopper.interrupted

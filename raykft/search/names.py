@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from raykft.config import ExperimentConfig
+from raykft.config import ExperimentConfig, apply_sample
+from raykft.errors import ConfigError
 
 NUMBER = "_number"  # the Optuna trial number, handed to the trial inside its Tune config
 SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-linear+lm_head": "allh"}
@@ -16,6 +18,20 @@ def trial_name(number: int, config: ExperimentConfig) -> str:
     target = SHORT_TARGETS[config.adapter.target_layers]
     ratio = f"{config.data.distractor_ratio:.2g}"
     return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}"
+
+
+def name_of(number: int, experiment: ExperimentConfig, sample: dict[str, Any]) -> str:
+    """The id of a trial, also of one whose sample makes no valid config."""
+    try:
+        return trial_name(number, apply_sample(experiment, sample))
+    except ConfigError:
+        return f"t{number:03d}-invalid"
+
+
+def number_of(trial_id: str) -> int | None:
+    """The Optuna trial number in a trial's id; None in a name that is no searched trial's."""
+    found = re.match(r"t(\d{3,})-", trial_id)
+    return int(found.group(1)) if found else None
 
 
 def sample_of(tune_config: dict[str, Any]) -> dict[str, Any]:

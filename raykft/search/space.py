@@ -1,7 +1,13 @@
-"""The search space of a config as Optuna distributions."""
+"""The search space of a config, as a function that draws one sample from an Optuna trial."""
 
 from __future__ import annotations
 
+import itertools
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -10,32 +16,75 @@ from optuna.distributions import (
 )
 
 from raykft.config import Dimension, ExperimentConfig
+from raykft.config_search import EPOCHS, is_fixed
 from raykft.errors import ConfigError
 
 
-def distributions(config: ExperimentConfig) -> dict[str, BaseDistribution]:
-    """One Optuna distribution per searched config path.
+class Space:
+    """Draws samples; conditional settings are drawn after those that their conditions name.
+
+    A class and no closure, because Tune pickles the searcher for its snapshots.
+    """
+
+    def __init__(self, dimensions: Mapping[str, Dimension], constants: Mapping[str, Any]) -> None:
+        self._dimensions = dict(dimensions)
+        self._constants = dict(constants)
+
+    def __call__(self, trial: optuna.Trial) -> dict[str, Any]:
+        sample = dict(self._constants)
+        for path, dimension in self._dimensions.items():
+            if dimension.applies(sample):
+                sample[path] = _draw(trial, path, dimension)
+        return sample
+
+    def params(self, sample: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        """What Optuna stores of a sample that was drawn elsewhere: values and distributions of the same settings."""
+        drawn = {path: sample[path] for path, d in self._dimensions.items() if path in sample and d.applies(sample)}
+        return drawn, {path: _distribution(self._dimensions[path]) for path in drawn}
+
+    def grid(self, seed: int) -> list[dict[str, Any]]:
+        """Every sample of a space of countable settings, shuffled, so that a part of them covers all of it thinly."""
+        values = [list(dict.fromkeys(d.values or [])) for d in self._dimensions.values()]
+        points = [dict(zip(self._dimensions, point, strict=True)) for point in itertools.product(*values)]
+        random.Random(f"grid:{seed}").shuffle(points)
+        return points
+
+
+def make_space(config: ExperimentConfig) -> Space:
+    """The space of an experiment.
 
     Raises:
-        ConfigError: the space is empty.
+        ConfigError: it is empty.
     """
-    if not config.search.space:
+    searched = {p: d for p, d in config.search.ordered().items() if not is_fixed(config.search, p)}
+    if not searched:
         raise ConfigError("search.space is empty; to train a single recipe write e.g. `adapter.rank: {choice: [16]}`")
-    return {path: _distribution(dimension) for path, dimension in config.search.space.items()}
+    fixed = {EPOCHS: max_epochs(config)} if is_fixed(config.search, EPOCHS) and EPOCHS in config.search.space else {}
+    return Space(searched, fixed)
+
+
+def max_epochs(config: ExperimentConfig) -> int:
+    """The most epochs any trial of this experiment may run."""
+    dimension = config.search.space.get(EPOCHS)
+    if dimension is None:
+        return config.train.epochs
+    # A trial in which the condition of a conditional setting does not hold has the value outside the space.
+    return int(max([*dimension.corners, *([config.train.epochs] if dimension.when else [])]))
+
+
+def _draw(trial: optuna.Trial, path: str, dimension: Dimension) -> Any:
+    if dimension.choice is not None:
+        return trial.suggest_categorical(path, dimension.choice)
+    if dimension.int is not None:
+        return trial.suggest_int(path, *dimension.int)
+    low, high = dimension.corners
+    return trial.suggest_float(path, low, high, log=dimension.log is not None)
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
     if dimension.choice is not None:
         return CategoricalDistribution(dimension.choice)
-    if dimension.log is not None:
-        return FloatDistribution(*dimension.log, log=True)
     if dimension.int is not None:
         return IntDistribution(*dimension.int)
-    assert dimension.uniform is not None
-    return FloatDistribution(*dimension.uniform)
-
-
-def max_epochs(config: ExperimentConfig) -> int:
-    """The most epochs any trial of this experiment may run."""
-    dimension = config.search.space.get("train.epochs")
-    return int(max(dimension.corners)) if dimension else config.train.epochs
+    low, high = dimension.corners
+    return FloatDistribution(low, high, log=dimension.log is not None)

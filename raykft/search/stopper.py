@@ -1,4 +1,4 @@
-"""Ends a Tune run at the user's request."""
+"""Ends a Tune run at the user's request, or where no trial can go on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from ray import tune
 
 
 class Interrupt(tune.Stopper):  # type: ignore[misc]
-    """Stops every trial once `interrupted` is set; nothing is stopped otherwise."""
+    """Stops every trial once `interrupted` is set; nothing is stopped otherwise.
+
+    `halted` is why no trial can go on; empty after the user's own wish.
+    """
 
     def __init__(self) -> None:
         self.interrupted = False
+        self.halted = ""
+
+    def halt(self, reason: str) -> None:
+        self.interrupted, self.halted = True, self.halted or reason
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False

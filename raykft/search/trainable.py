@@ -1,37 +1,49 @@
 """The thin Tune trial: it leases a host, runs `raykft.trial.run_trial` against actors, and reports.
 
-Runs in a process of its own and imports neither torch nor transformers; the work is done by the host.
+Runs in a process of its own and imports neither torch nor transformers; the work is done by the host. A host that dies
+takes its trials' slots with it: each leases another, or the same once it is up, and goes on from its checkpoint.
 """
 
 from __future__ import annotations
 
-import asyncio
+import errno
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ray
 from ray import tune
 
-from raykft.config import apply_sample, validate
-from raykft.errors import DivergedError, OutOfMemoryError, TrialError
+from raykft.config import ExperimentConfig, apply_sample, validate
+from raykft.errors import LostError, ResourceError
 from raykft.evaluation.actor import ActorProxy
 from raykft.evaluation.evaluator import FullScores
-from raykft.paths import ExperimentPaths
+from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_atomic
 from raykft.records import Split
-from raykft.search.names import NUMBER, sample_of, trial_name
-from raykft.trial import complete, run_trial, write_result
+from raykft.search.names import NUMBER, name_of, sample_of
+from raykft.trial import complete, last_row, latest_checkpoint, outcome_of, run_trial, write_result, write_trial_config
 
 # What early stopping compares for a trial without a usable score: below anything a trained one can report.
 WORST_RUNG = -1.0
-STATUS = {DivergedError: "diverged", OutOfMemoryError: "out_of_memory"}
+# How often in a row a trial may lose its host without an epoch between, and how often its own process.
+MAX_LOSSES = 3
+HALT = "halt"  # in a report: why no trial at all can go on
+DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.WorkerCrashedError, LostError)
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class _Trial:
+    trial_id: str
+    sample: dict[str, Any]
+    paths: TrialPaths
 
 
 class Trainable:
     """Callable given to Tune. A module-level class, because Tune pickles it for snapshots."""
 
-    def __init__(
-        self, config: dict[str, Any], directory: Path, broker: Any, evaluator: Any, hosts: dict[str, Any]
-    ) -> None:
+    def __init__(self, config: dict[str, Any], directory: Path, broker: Any, evaluator: Any, hosts: Any) -> None:
         self.config = config
         self.directory = directory
         self.broker = broker
@@ -39,30 +51,42 @@ class Trainable:
         self.hosts = hosts
 
     def __call__(self, tune_config: dict[str, Any]) -> None:
-        sample = sample_of(tune_config)
-        config = apply_sample(validate(self.config, "the experiment"), sample)
-        trial_id = trial_name(tune_config[NUMBER], config)
-        paths = ExperimentPaths(self.directory).trial(trial_id)
-        name = ray.get(self.broker.acquire.remote(trial_id))
-        state = paths.checkpoint / "state.json"
+        experiment, sample = validate(self.config, "the experiment"), sample_of(tune_config)
+        trial_id = name_of(tune_config[NUMBER], experiment, sample)
+        trial = _Trial(trial_id, sample, ExperimentPaths(self.directory).trial(trial_id))
+        if trial.paths.result.is_file():  # its process died after the last file and before the last report
+            _report_end(read_json(trial.paths.result))
+            return
         try:
-            run_trial(
-                trial_id,
-                config,
-                sample,
-                ActorProxy(self.hosts[name]),
-                HostScorer(self.evaluator, name),
-                paths,
-                report=tune.report,
-                checkpoint=paths.checkpoint if state.is_file() else None,
-            )
-        except TrialError as error:
-            status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), "failed")
-            reason = str(getattr(error, "cause", None) or error)
-            write_result(paths, trial_id, sample, {}, status=status, reason=reason)
-            tune.report(complete({"epoch": 10**9, "rung_score": WORST_RUNG, "final": True}))
+            self._run(trial, experiment)
+        except Exception as error:  # whatever ends one trial, the others go on
+            if reason := halting(error, self.directory):
+                _halt(reason)
+            _end(trial, experiment, error)
         finally:
             ray.get(self.broker.release.remote(trial_id))
+
+    def _run(self, trial: _Trial, experiment: ExperimentConfig) -> None:
+        config = apply_sample(experiment, trial.sample)
+        losses, before = 0, None
+        while True:
+            checkpoint = latest_checkpoint(trial.paths)
+            try:
+                self._attempt(trial, config, checkpoint)
+            except Exception as error:
+                if not is_loss(error):
+                    raise
+                losses = losses + 1 if checkpoint == before else 1
+                before = checkpoint
+                if losses > MAX_LOSSES:
+                    raise LostError(f"its host died {losses} times without an epoch between: {_line(error)}") from error
+            else:
+                return
+
+    def _attempt(self, trial: _Trial, config: ExperimentConfig, checkpoint: Path | None) -> None:
+        name = ray.get(self.broker.acquire.remote(trial.trial_id))
+        host, scorer = ActorProxy(self.hosts[name]), HostScorer(self.evaluator, name)
+        run_trial(trial.trial_id, config, trial.sample, host, scorer, trial.paths, tune.report, checkpoint)
 
 
 class HostScorer:
@@ -71,6 +95,10 @@ class HostScorer:
     def __init__(self, evaluator: Any, host: str) -> None:
         self._evaluator = ActorProxy(evaluator)
         self._host = host
+
+    def fix(self, trial_id: str) -> bool:
+        apart: bool = self._evaluator.fix(self._host, trial_id)
+        return apart
 
     def rung(self, trial_id: str) -> dict[str, float]:
         scores: dict[str, float] = self._evaluator.rung(self._host, trial_id)
@@ -81,26 +109,64 @@ class HostScorer:
         return scores
 
 
-class Broker:
-    """Leases host slots to trials (`ray.remote` is applied by the driver); asynchronous, so waiting blocks nobody."""
+def is_loss(error: BaseException) -> bool:
+    """Whether `error` tells of a process that died, here or at the far end of a chain of actors."""
+    return any(isinstance(link, DEATHS) for link in _chain(error))
 
-    def __init__(self, hosts: list[str], slots: int) -> None:
-        self._load = dict.fromkeys(hosts, 0)
-        self._slots = slots
-        self._leases: dict[str, str] = {}
 
-    async def acquire(self, trial_id: str) -> str:
-        """A host with a free slot, the least loaded first. The same trial asking again gets the same host."""
-        while trial_id not in self._leases:
-            name = min(self._load, key=lambda host: self._load[host])
-            if self._load[name] < self._slots:
-                self._leases[trial_id] = name
-                self._load[name] += 1
-            else:
-                await asyncio.sleep(0.05)
-        return self._leases[trial_id]
+def halting(error: BaseException, directory: Path) -> str | None:
+    """Why no trial of the experiment can go on after `error`; None where it is this trial's own affair."""
+    for link in _chain(error):
+        if isinstance(link, ResourceError):
+            return str(link)
+        # safetensors has no type for it.
+        if (isinstance(link, OSError) and link.errno in FULL_DISK) or f"os error {errno.ENOSPC}" in str(link):
+            return (
+                f"the storage of {directory} is full ({_line(link)}); finished trials and the last checkpoints of "
+                f"the others are whole: free some space, then go on with `raykft resume {directory}`"
+            )
+    return None
 
-    async def release(self, trial_id: str) -> None:
-        name = self._leases.pop(trial_id, None)
-        if name is not None:
-            self._load[name] -= 1
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error that came through actors, and what each of them had caught."""
+    found: list[BaseException] = []
+    link: object = error
+    while isinstance(link, BaseException) and link not in found:
+        found.append(link)
+        link = getattr(link, "cause", None)  # an actor's death has causes that are no exceptions
+    return found
+
+
+def _halt(reason: str) -> NoReturn:
+    """Have the search ended. The trial stays unfinished: it waits in a report until Tune stops it."""
+    while True:
+        tune.report(complete({"epoch": 0, "rung_score": WORST_RUNG, "final": False, HALT: reason}))
+
+
+def _end(trial: _Trial, experiment: ExperimentConfig, error: Exception) -> None:
+    """Keep what became of a trial without a score; a bug leaves its traceback."""
+    status = outcome_of(error)
+    cause = _chain(error)[-1]
+    reason = str(cause)
+    if status == "failed":
+        write_atomic(trial.paths.traceback, "".join(traceback.format_exception(error)))
+        reason = f"{type(cause).__name__}: {_line(cause)}; traceback: {trial.paths.traceback}"
+    if not trial.paths.config.is_file():
+        write_trial_config(trial.paths, trial.trial_id, trial.sample, experiment)
+    write_result(trial.paths, trial.trial_id, trial.sample, last_row(trial.paths), status=status, reason=reason)
+    _report_end({"status": status})
+
+
+def _report_end(result: dict[str, Any]) -> None:
+    if result["status"] == "ok":
+        row = {"epoch": result["epoch"], "epochs": result["epoch"], **result["metrics"]}
+    else:
+        # Beyond every rung, so that early stopping has nothing to decide.
+        row = {"epoch": 10**9, "rung_score": WORST_RUNG, "status": result["status"]}
+    tune.report(complete(row | {"final": True}))
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raykft.errors import DivergedError, TrialError
+from raykft.errors import DivergedError, LostError
 from raykft.records import Pick, Question, Reply
 from raykft.train.recipe import EpochReport, Recipe
 
@@ -47,7 +47,7 @@ class FakeHost:
 
     def train_epoch(self, trial_id: str) -> EpochReport:
         if trial_id not in self.attached:
-            raise TrialError(f"trial {trial_id!r} has no slot on this host")
+            raise LostError(f"trial {trial_id!r} has no slot on this host")
         self.epochs[trial_id] += 1
         epoch = self.epochs[trial_id]
         if self._diverge_at in trial_id and epoch == 2:

@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows
 from raykft.data.mixture import mix
-from raykft.errors import DivergedError, OutOfMemoryError, RaykftError, TrialError
+from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
 from raykft.models.adapter_files import load_adapter, save_adapter
 from raykft.models.load import BaseModel
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply, TrainRow
-from raykft.train.inference import Inference, InferenceQueue
+from raykft.train.inference import Inference, InferenceQueue, typed_error
 from raykft.train.loop import packed_step
+from raykft.train.parallel import ALONE, Ranks
 from raykft.train.recipe import EpochReport, Recipe
 from raykft.train.slot import Slot
 
@@ -55,8 +54,10 @@ class HostEngine:
         plain_prompt: str = PLAIN_PROMPT,
         max_length: int,
         batch_size: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.packed = PackedModel(base)
+        self.ranks = ranks
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
         self.domain_rows = len(train_rows)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
@@ -91,6 +92,12 @@ class HostEngine:
             OutOfMemoryError: the device is too small for this trial.
         """
         return self._submit_goal(trial_id).result()
+
+    def stop_epoch(self, trial_id: str) -> None:
+        """Let a trial of several ranks end its running epoch with an error, on all of them at the same step."""
+        with self._wake:
+            if trial_id in self._slots:
+                self._slots[trial_id].stopping = True
 
     def untrained_modules(self, trial_id: str) -> list[str]:
         return self._call(lambda: self._slot(trial_id).untrained_modules())
@@ -191,15 +198,12 @@ class HostEngine:
         before = sum(slot.tokens for slot in slots.values())
         try:
             losses = packed_step(self.packed, list(slots.values()))
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            youngest = list(slots)[-1]
+        except Exception as error:
             self._drop_gradients(slots)
-            self._resolve(youngest, error=OutOfMemoryError(f"the device ran out of memory: {error}"))
-            return
-        except Exception as error:  # a bug must reach every trial that waits, or they would wait for ever
-            for trial_id in slots:
-                self._resolve(trial_id, error=error)
+            typed = typed_error(error)
+            # Memory may suffice for the others; a bug must reach every trial that waits, or they would wait for ever.
+            for trial_id in list(slots)[-1:] if isinstance(typed, OutOfMemoryError) else slots:
+                self._resolve(trial_id, error=typed)
             return
         self.tokens_trained += sum(slot.tokens for slot in slots.values()) - before
         for trial_id, slot in slots.items():
@@ -239,7 +243,7 @@ class HostEngine:
         self._detach(trial_id)
         indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
         number = self._free_number()
-        slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices])
+        slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices], self.ranks)
         if checkpoint is not None:
             slot.restore(checkpoint)
         self._slots[trial_id], self._adapters[trial_id] = slot, number
@@ -274,14 +278,14 @@ class HostEngine:
 
     def _slot(self, trial_id: str) -> Slot:
         if trial_id not in self._slots:
-            raise TrialError(f"trial {trial_id!r} has no slot on this host")
+            raise LostError(f"trial {trial_id!r} has no slot on this host")
         return self._slots[trial_id]
 
     def _number(self, trial_id: str | None) -> int | None:
         if trial_id is None:
             return None
         if trial_id not in self._adapters:
-            raise TrialError(f"trial {trial_id!r} has no adapter on this host")
+            raise LostError(f"trial {trial_id!r} has no adapter on this host")
         return self._adapters[trial_id]
 
 
@@ -289,7 +293,7 @@ def _fulfil(future: Future[Any], function: Callable[[], Any]) -> None:
     try:
         future.set_result(function())
     except Exception as error:  # handed to the caller that waits for it
-        future.set_exception(error)
+        future.set_exception(typed_error(error))
 
 
 def _generation_stop_ids(model: Any) -> list[int]:

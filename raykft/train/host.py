@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -28,6 +30,9 @@ class HostSettings:
     batch_size: int
     threads: int
     hosts_on_node: int
+    kernel: str = "auto"
+    rank: int = 0
+    ranks: int = 1  # processes that train every adapter together
 
 
 class TrainingHost:
@@ -35,6 +40,7 @@ class TrainingHost:
 
     def __init__(self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
         self._failure: RaykftError | None = None
+        self._read_from: dict[str, Path] = {}  # directories of finished adapters, by trial
         try:
             self._start(settings, train_rows, distractors)
         except RaykftError as error:
@@ -50,13 +56,20 @@ class TrainingHost:
         from raykft.models.load import check_memory, load_base, pick_device
         from raykft.models.source import resolve_model, weights_bytes
         from raykft.train.engine import HostEngine
+        from raykft.train.parallel import Ranks
 
         torch.set_num_threads(settings.threads)
         device = pick_device(settings.device)
         source = resolve_model(settings.base_model)
         if device.type == "cpu":
             check_memory(weights_bytes(source), settings.hosts_on_node)
-        base = load_base(source, quantization=settings.quantization, residency=settings.residency, device=device)
+        base = load_base(
+            source,
+            quantization=settings.quantization,
+            residency=settings.residency,
+            device=device,
+            kernel=settings.kernel,
+        )
         self._engine = HostEngine(
             base,
             train_rows=train_rows,
@@ -65,12 +78,14 @@ class TrainingHost:
             plain_prompt=settings.plain_prompt,
             max_length=settings.max_length,
             batch_size=settings.batch_size,
+            ranks=Ranks(settings.rank, settings.ranks),
         )
         self._info = {
             "model_digest": source.digest,
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
             "dtype": str(base.model.dtype).removeprefix("torch."),
             "residency": base.residency,
+            "kernel": self._engine.packed.kernels.report(),
             "threads": settings.threads,
             "has_chat_template": self._engine.prompts.has_template,
             "context_tokens": base.model.config.get_text_config().max_position_embeddings,
@@ -88,17 +103,38 @@ class TrainingHost:
             raise self._failure
         return self._info
 
+    @property
+    def broken(self) -> bool:
+        """Whether the ranks have lost each other and must be started again."""
+        return self._failure is None and self._engine.ranks.broken
+
     def tokens_trained(self) -> int:
         return self._engine.tokens_trained
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        self._read_from.pop(trial_id, None)
         return self._engine.attach(trial_id, recipe, checkpoint)
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         self._engine.attach_adapter(trial_id, directory)
+        self._read_from[trial_id] = directory
+
+    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
+        """Where the adapter lies as files for other hosts to read, and the digest of its content.
+
+        One in training is saved to `directory` first; a finished one stays where it was read from.
+        """
+        source = self._read_from.get(trial_id)
+        if source is None:
+            source = directory
+            self._engine.save_adapter(trial_id, source)
+        return source, adapter_digest(source)
 
     def train_epoch(self, trial_id: str) -> EpochReport:
         return self._engine.train_epoch(trial_id)
+
+    def stop_epoch(self, trial_id: str) -> None:
+        self._engine.stop_epoch(trial_id)
 
     def untrained_modules(self, trial_id: str) -> list[str]:
         return self._engine.untrained_modules(trial_id)
@@ -111,6 +147,7 @@ class TrainingHost:
 
     def detach(self, trial_id: str) -> None:
         self._engine.detach(trial_id)
+        self._read_from.pop(trial_id, None)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         return self._engine.answer(trial_id, questions)
@@ -123,3 +160,15 @@ class TrainingHost:
 
     def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         return self._engine.drift(trial_id, exchanges)
+
+
+def adapter_digest(directory: Path) -> str:
+    """SHA-256 of what an adapter computes: its weights, and its config but for where its base model lies."""
+    digest = hashlib.sha256()
+    with (directory / "adapter_model.safetensors").open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+    config.pop("base_model_name_or_path", None)
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -7,11 +7,26 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from raykft.data.encode import PromptFormat, shared_prefix
+from raykft.errors import OutOfMemoryError
 from raykft.models.generate import Generation, Prompt, generate
 from raykft.models.likelihood import Choice, Exchange, candidate_logprobs, drift_nats, text_nats
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply
+
+# How torch says that it could not allocate where it has no type for it: on CPUs, in cuBLAS, in the CUDA driver.
+NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+
+
+def typed_error(error: Exception) -> Exception:
+    """`error`, or an `OutOfMemoryError` where torch or Python could not allocate."""
+    in_words = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    if not (in_words or isinstance(error, (torch.OutOfMemoryError, MemoryError))):
+        return error
+    torch.cuda.empty_cache()
+    return OutOfMemoryError(f"the device ran out of memory: {str(error).partition(chr(10))[0]}")
 
 
 @dataclass

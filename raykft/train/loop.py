@@ -18,10 +18,20 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
     The loss of a slot is its summed negative log-likelihood over the supervised tokens of its optimizer step
     divided by their number (the `num_items_in_batch` convention), so neither padding, nor accumulation, nor a
     neighbour changes it. A slot whose loss or gradient is not finite is marked failed; the others are untouched.
+    Where several ranks train the slots, the sums run over all of them (`raykft.train.parallel`).
 
     Returns:
         Mean loss per supervised token of every slot, in nats.
     """
+    ranks, stop = slots[0].ranks, any(slot.stopping for slot in slots)
+    summed = ranks.together(lambda: _backward(packed, slots), 2 * len(slots), stop=stop)
+    values, tokens = summed[: len(slots)], summed[len(slots) :]
+    ranks.together(lambda: _finish(slots, values), 0)
+    return {slot.number: value / count for slot, value, count in zip(slots, values, tokens, strict=True)}
+
+
+def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
+    """Add to the gradients; returns the summed loss of every slot, then its number of supervised tokens."""
     batches = [slot.next_block() for slot in slots]
     dropout = {k: v for slot in slots for k, v in slot.dropout().items()}
     hidden = packed.hidden([block for block, _ in batches], dropout)
@@ -34,12 +44,13 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
     sums = packed.nll(rows, targets, dropout)
     windows = torch.tensor([slot.window_tokens for slot in slots], device=sums.device)
     (sums / windows).sum().backward()  # type: ignore[no-untyped-call]
-    values = sums.detach().tolist()
-    losses = {}
-    for slot, value, target in zip(slots, values, targets, strict=True):
-        losses[slot.number] = value / target.numel()
+    return [*sums.detach().tolist(), *(float(target.numel()) for target in targets)]
+
+
+def _finish(slots: Sequence[Slot], values: Sequence[float]) -> list[float]:
+    for slot, value in zip(slots, values, strict=True):
         if math.isfinite(value):
             slot.finish_block()
         else:
             slot.failure = f"the training loss became {value} at step {slot.step + 1}"
-    return losses
+    return []

@@ -17,6 +17,7 @@ from raykft.errors import ModelError
 from raykft.models.packed import Block, PackedModel
 from raykft.paths import write_json
 from raykft.train.optimizer import FlatParameters, make_optimizer
+from raykft.train.parallel import ALONE, Ranks
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 
@@ -26,8 +27,12 @@ STATE_TENSORS, STATE_FIELDS = "state.safetensors", "state.json"
 class Slot:
     """Everything of one trial that changes while it trains. Depends on nothing but its recipe and rows."""
 
-    def __init__(self, packed: PackedModel, number: int, recipe: Recipe, rows: Sequence[EncodedRow]) -> None:
+    def __init__(
+        self, packed: PackedModel, number: int, recipe: Recipe, rows: Sequence[EncodedRow], ranks: Ranks = ALONE
+    ) -> None:
         self.packed = packed
+        self.ranks = ranks
+        self.stopping = False  # asked to end the running epoch
         self.number = number
         self.recipe = recipe
         self.rows = rows
@@ -69,16 +74,19 @@ class Slot:
         """The next micro-batch and its labels `[B, L]` (-100 outside the answers), padded to its own longest row."""
         if not self._window:
             self._open_window()
-        chosen = [self.rows[i] for i in self._window[0]]
+        own = self.ranks.share(self._window[0])
+        # A rank without a row computes along on one that counts for nothing: all do the same work in the same order.
+        chosen = [self.rows[i] for i in own or self._window[0][:1]]
         shared = _shared_prefix(chosen)
         width = max(len(row.ids) for row in chosen) - shared
         ids = torch.zeros(len(chosen), width, dtype=torch.long)
         labels = torch.full((len(chosen), width), IGNORE, dtype=torch.long)
         for n, row in enumerate(chosen):
-            own = len(row.ids) - shared
-            ids[n, :own] = torch.tensor(row.ids[shared:])
-            labels[n, row.prompt_tokens - shared : own] = torch.tensor(row.ids[row.prompt_tokens :])
-        self.tokens += sum(len(row.ids) for row in chosen)
+            length = len(row.ids) - shared
+            ids[n, :length] = torch.tensor(row.ids[shared:])
+            if own:
+                labels[n, row.prompt_tokens - shared : length] = torch.tensor(row.ids[row.prompt_tokens :])
+        self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
         return Block(self.number, ids, torch.tensor(chosen[0].ids[:shared], dtype=torch.long)), labels
 
     def _open_window(self) -> None:
@@ -98,6 +106,8 @@ class Slot:
             self._epoch = epoch
         self._window = list(self._windows[position])
         self._window_tokens = sum(self.rows[i].answer_tokens for batch in self._window for i in batch)
+        if self.ranks.size > 1:
+            self.dropout_rng.manual_seed(self.ranks.seed(self.recipe.seed, self.step))
 
     @property
     def window_tokens(self) -> int:
@@ -109,6 +119,7 @@ class Slot:
         self._window.pop(0)
         if self._window:
             return
+        self.ranks.sum(self.parameters.grad)
         norm = self.parameters.clip(self.recipe.max_grad_norm)
         if not math.isfinite(norm):
             self.failure = f"the gradient norm became {norm} at step {self.step + 1}"

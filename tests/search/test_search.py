@@ -17,7 +17,7 @@ from raykft.search.driver import open_directory
 from raykft.search.names import NUMBER, sample_of, trial_name
 from raykft.search.scheduler import make_scheduler
 from raykft.search.searcher import StudySearch, make_searcher, open_storage
-from raykft.search.space import distributions, max_epochs
+from raykft.search.space import make_space, max_epochs
 
 pytestmark = pytest.mark.ray
 SPACE = {
@@ -80,11 +80,12 @@ def test_how_trials_end_is_told_to_optuna(search: StudySearch, tmp_path: Path) -
     assert study(tmp_path).trials[1].value == 0.3
 
 
-def test_trials_a_crash_left_running_are_failed_when_the_study_is_opened(search: StudySearch, tmp_path: Path) -> None:
+def test_an_end_that_was_told_before_a_crash_is_not_told_again(search: StudySearch, tmp_path: Path) -> None:
     search.suggest("a")
-    open_storage(tmp_path / "optuna.db")
-    assert [t.state for t in study(tmp_path).trials] == [TrialState.FAIL]
-    search.on_trial_complete("a", {"score": 1.0, "training_iteration": 1, "final": True})  # must not raise
+    study(tmp_path).tell(0, 0.5)
+    search.on_trial_result("a", {"score": 0.9, "training_iteration": 1, "final": False})
+    search.on_trial_complete("a", {"score": 0.9, "training_iteration": 2, "final": True})
+    assert study(tmp_path).best_value == 0.5
 
 
 def test_a_continued_study_goes_on_numbering(search: StudySearch, config: ExperimentConfig, tmp_path: Path) -> None:
@@ -110,14 +111,13 @@ def test_points_are_tried_first(config: ExperimentConfig, tmp_path: Path) -> Non
 
 
 def test_space_and_scheduler(config: ExperimentConfig) -> None:
-    assert set(distributions(config)) == set(SPACE)
     assert max_epochs(config) == 9
     assert type(make_scheduler(config)).__name__ == "AsyncHyperBandScheduler"
     none = config.model_copy(update={"search": config.search.model_copy(update={"scheduler": "none"})})
     assert type(make_scheduler(none)).__name__ == "FIFOScheduler"
     empty = config.model_copy(update={"search": config.search.model_copy(update={"space": {}})})
     with pytest.raises(ConfigError, match="search.space is empty"):
-        distributions(empty)
+        make_space(empty)
 
 
 class TestDirectory:

@@ -1,0 +1,304 @@
+"""How much an experiment will train and ask: tokens of its rows, draws from its space, what early stopping leaves of
+them, and the questions of all its scores.
+
+Arithmetic, no torch; docs/planning.md states every formula and assumption used here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raykft.config import ExperimentConfig
+from raykft.config_search import Dimension, is_fixed
+from raykft.data.domain import Domain
+from raykft.data.encode import PromptFormat, encode_rows
+from raykft.data.mixture import distractor_count, mix
+from raykft.errors import ModelError
+from raykft.evaluation.evaluator import FACTS_NEEDED, Evaluator, Objective, Suite
+from raykft.evaluation.picks import is_choice
+from raykft.evaluation.scoring import prior_probe
+from raykft.models.shape import local_directory
+from raykft.models.tokenizer_file import FileTokenizer
+from raykft.records import Pick, Probe, Split, TrainRow
+
+DRAWS = 2000
+# Where there is no tokenizer: ASCII letters a token, any other character a token of its own, and the chat template.
+ASCII_PER_TOKEN, TEMPLATE_TOKENS = 4, 12
+ANSWER_SHARE = 0.4  # of a row's tokens, where rows are not tokenized
+RETRIEVED_FACTS = 3  # that BM25 puts before a question, as in raykft.evaluation.retrieval
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of the draws from the search space."""
+
+    minimum: float
+    median: float
+    mean: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Token counts of every row, and how they were found. `count` is that of a question with the prompt around it."""
+
+    domain: tuple[int, ...]
+    distractors: tuple[int, ...]
+    answer_share: float
+    how: str
+    count: Callable[[str], int] = field(repr=False)
+
+    def plain(self, text: str) -> int:
+        """Tokens of `text` itself, without the prompt around it that `count` adds."""
+        return self.count(text) - self.count("")
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.domain + self.distractors)
+
+    @property
+    def longest(self) -> int:
+        return max(self.domain + self.distractors)
+
+
+# Tokens.
+
+
+def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
+    """Tokens of every row as training will see it: exact where the model's tokenizer is on this machine.
+
+    Raises:
+        DataError: an answer does not fit into `train.max_length` (where counts are exact).
+    """
+    rows, limit = (*domain.train, *domain.distractors), config.train.max_length
+    tokenizer = _tokenizer(config.base_model)
+    if tokenizer is None:
+        lengths = [min(limit, _estimate_row(row, config)) for row in rows]
+        how = f"estimated: {ASCII_PER_TOKEN} ASCII characters a token, any other character a token of its own"
+        share, count = ANSWER_SHARE, estimate
+    else:
+        prompts = PromptFormat(tokenizer, config.data.system_prompt, (), config.data.plain_prompt)
+        encoded, _ = encode_rows(rows, prompts, limit)
+        lengths = [len(row.ids) for row in encoded]
+        share, how = sum(row.answer_tokens for row in encoded) / sum(lengths), "counted with the model's tokenizer"
+
+        def count(text: str) -> int:
+            return len(prompts.prompt_ids(text))
+
+    cut = len(domain.train)
+    return Rows(tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count)
+
+
+def _tokenizer(base_model: str) -> FileTokenizer | None:
+    try:
+        directory = local_directory(base_model)
+        return FileTokenizer(directory) if directory is not None else None
+    except ModelError:
+        return None
+
+
+def estimate(text: str) -> int:
+    ascii_chars = sum(char.isascii() for char in text)
+    return TEMPLATE_TOKENS + math.ceil(ascii_chars / ASCII_PER_TOKEN) + len(text) - ascii_chars
+
+
+def _estimate_row(row: TrainRow, config: ExperimentConfig) -> int:
+    return estimate((config.data.system_prompt or "") + row.question + row.output)
+
+
+def draw(config: ExperimentConfig, rng: random.Random) -> dict[str, Any]:
+    """One configuration as a searcher without experience proposes it: uniform, or log-uniform, on every axis."""
+    sample: dict[str, Any] = {}
+    for path, dimension in config.search.ordered().items():
+        if is_fixed(config.search, path):
+            sample[path] = max(dimension.corners)
+        elif dimension.applies(sample):
+            sample[path] = _draw(dimension, rng)
+    return sample
+
+
+def _draw(dimension: Dimension, rng: random.Random) -> Any:
+    if dimension.choice is not None:
+        return rng.choice(dimension.choice)
+    if dimension.log is not None:
+        low, high = map(math.log, dimension.log)
+        return math.exp(rng.uniform(low, high))
+    if dimension.int is not None:
+        return rng.randint(*dimension.int)
+    assert dimension.uniform is not None
+    return rng.uniform(*dimension.uniform)
+
+
+def draws(config: ExperimentConfig, rows: Rows) -> tuple[list[int], list[int]]:
+    """Epochs and tokens an epoch of `DRAWS` configurations."""
+    n = len(rows.domain)
+    largest = max(corner_values(config, "data.distractor_ratio"))
+    # Smaller ratios take the first of these: nested, as in every trial.
+    order = mix(n, len(rows.distractors), largest, config.seed)[n:]
+    added = [0, *itertools.accumulate(rows.distractors[i - n] for i in order)]
+    rng = random.Random(f"plan:{config.seed}")
+    epochs, tokens = [], []
+    for _ in range(DRAWS):
+        sample = draw(config, rng)
+        ratio = sample.get("data.distractor_ratio", config.data.distractor_ratio)
+        epochs.append(int(sample.get("train.epochs", config.train.epochs)))
+        tokens.append(sum(rows.domain) + added[distractor_count(n, ratio)])
+    return epochs, tokens
+
+
+def mixtures(config: ExperimentConfig, rows: int) -> int:
+    """Different sets of training rows that trials can get; the seed is one for all of them."""
+    path = "data.distractor_ratio"
+    dimension = config.search.space.get(path)
+    counts = {distractor_count(rows, ratio) for ratio in corner_values(config, path)}
+    if dimension is not None and dimension.choice is None:
+        low, high = (distractor_count(rows, ratio) for ratio in dimension.corners)
+        counts |= set(range(low, high + 1))
+    return min(config.search.trials, len(counts))
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(min(values), statistics.median(values), statistics.fmean(values), max(values))
+
+
+# Early stopping.
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Per trial: epochs it trains on average, and the chance that it is not stopped."""
+
+    epochs: float
+    finished: float
+
+
+def asha_milestones(config: ExperimentConfig) -> list[float]:
+    """The epochs after which Ray's ASHA may stop a trial of this search."""
+    longest, grace = max(corner_values(config, "train.epochs")), config.search.grace_epochs
+    if config.search.scheduler != "asha" or longest <= grace:
+        return []
+    factor = config.search.reduction_factor
+    rungs = int(math.log(longest / grace) / math.log(factor) + 1)
+    return [grace * factor**k for k in range(rungs)]
+
+
+def survivors(arrivals: float, factor: float) -> float:
+    """How many of `arrivals` trials ASHA lets pass a rung, if they come in no order of merit.
+
+    The next trial is stopped below the (1 - 1/factor) percentile of the m before it. Of m + 1 exchangeable scores it
+    passes with probability 1 - ((1 - 1/factor)(m - 1) + 1) / (m + 1): always at first, 1/factor in the long run.
+    """
+
+    def passes(m: int) -> float:
+        return 1.0 if m == 0 else 1 - ((1 - 1 / factor) * (m - 1) + 1) / (m + 1)
+
+    whole = int(arrivals)
+    return sum(passes(m) for m in range(whole)) + (arrivals - whole) * passes(whole)
+
+
+def expected_epochs(config: ExperimentConfig, epochs: Sequence[int]) -> Stopping:
+    """Epochs a trial trains on average when `epochs` are asked for equally often and rungs halve the field."""
+    trials, total = config.search.trials, len(epochs)
+    alive, before = 1.0, 0.0  # the share of trials that have passed all rungs so far, and the last rung
+    trained, ended = 0.0, 0.0
+    for milestone in map(math.ceil, asha_milestones(config)):
+        trained += alive * sum(min(e, milestone) - min(e, before) for e in epochs) / total
+        # A trial whose own last epoch lies before this rung has ended with its full score.
+        ended += alive * sum(before < e <= milestone for e in epochs) / total
+        arrivals = trials * alive * sum(e >= milestone for e in epochs) / total
+        alive *= survivors(arrivals, config.search.reduction_factor) / arrivals if arrivals else 0.0
+        before = milestone
+    trained += alive * sum(max(0.0, e - before) for e in epochs) / total
+    ended += alive * sum(e > before for e in epochs) / total
+    return Stopping(trained, ended)
+
+
+# Questions.
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Questions with the tokens read and at most written for them, and the decoding steps of their batches."""
+
+    questions: float = 0
+    tokens: float = 0
+    steps: float = 0
+
+    def __add__(self, other: Asked) -> Asked:
+        return Asked(self.questions + other.questions, self.tokens + other.tokens, self.steps + other.steps)
+
+    def __mul__(self, times: float) -> Asked:
+        return Asked(self.questions * times, self.tokens * times, self.steps * times)
+
+
+def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float, epochs: float) -> Asked:
+    """All that is asked in a search: rungs after every epoch, `scored` trials on the select split, the best of them on
+    the report split, and the baselines as `Evaluator.base` asks them.
+
+    Args:
+        scored: trials that reach their last epoch.
+        epochs: trained by all trials together.
+    """
+    settings = config.evaluate
+    evaluator = Evaluator(
+        Suite(domain.facts, domain.probes, domain.general, domain.passages),
+        Objective(),
+        rung_probes=settings.rung_probes,
+        rung_general=settings.rung_general,
+        rung_passages=settings.rung_passages,
+    )
+    running = sum(rows.plain(passage.text) for passage in domain.passages)
+    rung = _chosen([*evaluator.rung_picks, *evaluator.rung_general], rows)
+    rung += Asked(0, sum(rows.plain(passage.text) for passage in evaluator.rung_passages))
+
+    def full(split: Split) -> Asked:
+        own = [p for p in (*domain.probes, *domain.general) if p.split == split]
+        return _questions(own, rows, settings.batch_size) + Asked(0, running)
+
+    def with_context(split: Split, tokens: float) -> Asked:
+        own = [p for p in domain.probes if p.split == split]
+        found = _questions(own, rows, settings.batch_size)
+        return found + Asked(0, tokens * len(own))
+
+    facts = [rows.plain(fact.text) for fact in domain.facts]
+    few = RETRIEVED_FACTS * statistics.fmean(facts) if facts else 0.0
+    reported = min(settings.report_top, scored)
+    priors = [prior_probe(p) for p in domain.probes if p.prior]
+    total = _questions(priors, rows, settings.batch_size)
+    total += rung * (epochs + 1) + full("select") * (scored + 1) + full("report") * (reported + 1)
+    for name in settings.baselines:
+        context = sum(facts) if name == "facts_all" else few
+        total += with_context("report", context) + (with_context("select", few) if name == FACTS_NEEDED else Asked())
+    return total + (with_context("report", few) if "bm25" in settings.baselines else Asked())  # the winner with BM25
+
+
+def _questions(probes: Sequence[Probe], rows: Rows, batch_size: int) -> Asked:
+    """Probes as a full score asks them: written answers at their full length, or a choice among options."""
+    written = [p for p in probes if not is_choice(p)]
+    choices = [Pick(p.question, "", (p.gold, *p.contrast)) for p in probes if is_choice(p)]
+    longest = max((p.max_new_tokens for p in written), default=0)
+    tokens = sum(rows.count(p.question) + p.max_new_tokens for p in written)
+    return Asked(len(written), tokens, math.ceil(len(written) / batch_size) * longest) + _chosen(choices, rows)
+
+
+def _chosen(picks: Sequence[Pick], rows: Rows) -> Asked:
+    tokens = sum(rows.count(p.question) + rows.plain(p.lead_in) + sum(map(rows.plain, p.candidates)) for p in picks)
+    return Asked(len(picks), tokens)
+
+
+def corner_values(config: ExperimentConfig, path: str) -> list[Any]:
+    """The extreme values of a setting, searched or not."""
+    section, name = path.split(".")
+    outside = getattr(getattr(config, section), name)
+    dimension = config.search.space.get(path)
+    if dimension is None:
+        return [outside]
+    if is_fixed(config.search, path):
+        return [max(dimension.corners)]
+    return [*dimension.corners, *([outside] if dimension.when else [])]

@@ -1,0 +1,297 @@
+"""What fails in a search: hosts, the evaluator, the broker, a trial's memory. Every trial still ends once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from tests_support import experiment_tree, write_config
+
+from raykft.config import load_config
+from raykft.errors import OutOfMemoryError, ResourceError
+from raykft.leaderboard.board import Leaderboard
+from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.search import crew
+from raykft.search.driver import tune
+from raykft.testing.fake_cluster import FakeTrainingHost, fake_hosts
+from raykft.train.inference import typed_error
+from raykft.train.recipe import EpochReport, Recipe
+
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+EPOCHS = 4
+FULL_FLAG = "disk_is_full"
+
+
+@pytest.fixture
+def fakes(embedded_ray: None) -> Iterator[None]:
+    from ray import cloudpickle
+
+    # Workers cannot import this module: its classes travel whole.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with fake_hosts():
+        yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+def tree_of(tmp_path: Path, name: str, trials: int, base_model: str = "fake:0.1") -> dict[str, Any]:
+    tree = experiment_tree(tmp_path, base_model)
+    tree |= {"name": name, "train": {"epochs": EPOCHS, "batch_size": 8}, "logging": []}
+    tree["search"] = {
+        "trials": trials,
+        "scheduler": "none",
+        "startup_trials": 1,
+        "space": {"train.learning_rate": {"log": [1e-4, 1e-2]}},
+    }
+    tree["evaluate"] = {"report_top": 1, "baselines": []}
+    return tree
+
+
+def run(tmp_path: Path, tree: dict[str, Any], console: Console | None = None) -> Leaderboard:
+    return tune(load_config(write_config(tmp_path / "c.yaml", tree)), console or Console(quiet=True))
+
+
+def assert_scored_once(board: Leaderboard, trials: int) -> None:
+    """Every trial has one score: in its files, in the study and on the leaderboard."""
+    paths = ExperimentPaths(board.directory)
+    assert [(t.status, t.reason) for t in board.trials] == [("ok", "")] * trials
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{paths.study}")
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * trials
+    for trial in board.trials:
+        files = paths.trial(trial.trial_id)
+        rows = list(read_jsonl(files.metrics))
+        assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
+        assert not files.checkpoint.exists()
+        assert study.trials[int(trial.trial_id[1:4])].value == pytest.approx(trial.select["score"])
+
+
+def once(monkeypatch: pytest.MonkeyPatch, epoch: int, action: Callable[[Any], None]) -> list[str]:
+    """Call `action` with the driver's callback at the first report of `epoch`; returns the trials it happened to."""
+    from raykft.search.callbacks import DriverCallback
+
+    usual, done = DriverCallback.on_trial_result, []
+
+    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        usual(self, iteration, trials, trial, result, **info)
+        if not done and result["epoch"] == epoch:
+            done.append(self._name(trial))
+            action(self)
+
+    monkeypatch.setattr(DriverCallback, "on_trial_result", report)
+    return done
+
+
+def crash(handle: Any) -> None:
+    import ray
+
+    ray.kill(handle, no_restart=False)
+
+
+def keep_crews(monkeypatch: pytest.MonkeyPatch) -> list[crew.Crew]:
+    crews: list[crew.Crew] = []
+    start = crew.Crew._start
+
+    def started(self: crew.Crew) -> None:
+        crews.append(self)
+        start(self)
+
+    monkeypatch.setattr(crew.Crew, "_start", started)
+    return crews
+
+
+def test_a_host_that_dies_takes_no_trial_with_it(fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = once(monkeypatch, 2, lambda callback: crash(callback._hosts["host0"]))
+    board = run(tmp_path, tree_of(tmp_path, "host", 4))
+    assert done
+    assert_scored_once(board, 4)
+
+
+@pytest.mark.parametrize("actor", ["evaluator", "broker"])
+def test_the_evaluator_and_the_broker_start_again(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actor: str
+) -> None:
+    crews = keep_crews(monkeypatch)
+    done = once(monkeypatch, 2, lambda callback: crash(getattr(crews[0], actor)))
+    board = run(tmp_path, tree_of(tmp_path, actor, 4))
+    assert done
+    assert_scored_once(board, 4)
+
+
+def test_a_dead_trial_process_leaves_no_lease_behind(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one slot in all, the trial that waits would wait for ever for the lease of the one that died."""
+    from raykft.search.callbacks import DriverCallback
+
+    usual, killed = DriverCallback.on_trial_result, []
+
+    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        usual(self, iteration, trials, trial, result, **info)
+        if len(killed) < 2 and result["epoch"] == 2:
+            killed.append(result["pid"])
+            os.kill(result["pid"], signal.SIGKILL)
+
+    monkeypatch.setattr(DriverCallback, "on_trial_result", report)
+    tree = tree_of(tmp_path, "lease", 2)
+    tree["resources"] = {"hosts": 1, "slots_per_host": 1}
+    board = run(tmp_path, tree)
+    assert len(killed) == 2
+    assert_scored_once(board, 2)
+
+
+class SmallMemory(FakeTrainingHost):
+    """Too small for micro-batches of more than `ROOM`."""
+
+    ROOM = 4
+
+    def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        self.batches = getattr(self, "batches", {}) | {trial_id: recipe.batch_size}
+        return super().attach(trial_id, recipe, checkpoint)
+
+    def train_epoch(self, trial_id: str) -> EpochReport:
+        report = super().train_epoch(trial_id)
+        if report.epoch == 2 and self.batches[trial_id] > self.ROOM:
+            raise OutOfMemoryError("the device ran out of memory")
+        return report
+
+
+class Broken(FakeTrainingHost):
+    """Has a bug for rates above 1e-3, dies for those above 5e-3."""
+
+    def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        if recipe.learning_rate > 5e-3:
+            os._exit(1)
+        if recipe.learning_rate > 1e-3:
+            raise KeyError("a bug")
+        return super().attach(trial_id, recipe, checkpoint)
+
+
+def test_out_of_memory_is_tried_again_with_smaller_batches(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(crew.HOST_CLASSES, crew.FAKE, SmallMemory)
+    tree = tree_of(tmp_path, "memory", 2, "fake:0")
+    tree["search"] |= {"searcher": "grid", "space": {"train.batch_size": {"choice": [8, 16]}}}
+    board = run(tmp_path, tree)
+    by_size = {t.sample["train.batch_size"]: t for t in board.trials}
+    paths = ExperimentPaths(board.directory)
+    assert by_size[8].status == "ok"
+    assert by_size[8].reason == "ran out of memory with micro-batches of 8, trained with smaller ones"
+    train = read_json(paths.trial(by_size[8].trial_id).config)["config"]["train"]
+    assert (train["batch_size"], train["accumulation"]) == (4, 2)
+    rows = list(read_jsonl(paths.trial(by_size[8].trial_id).metrics))
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert (by_size[16].status, by_size[16].rank) == ("out_of_memory", None)
+    assert "ran out of memory" in by_size[16].reason
+
+
+def test_bugs_and_hosts_that_always_die_end_one_trial_and_say_why(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(crew.HOST_CLASSES, crew.FAKE, Broken)
+    tree = tree_of(tmp_path, "broken", 3, "fake:0")
+    tree["search"] |= {"searcher": "grid", "space": {"train.learning_rate": {"choice": [1e-4, 2e-3, 6e-3]}}}
+    tree["resources"] = {"hosts": 2, "slots_per_host": 1}
+    board = run(tmp_path, tree)
+    by_rate = {t.sample["train.learning_rate"]: t for t in board.trials}
+    assert by_rate[1e-4].status == "ok"
+    assert by_rate[2e-3].status == "failed"
+    assert by_rate[2e-3].reason.startswith("KeyError: 'a bug'; traceback: ")
+    assert "raise KeyError" in Path(by_rate[2e-3].reason.partition("traceback: ")[2]).read_text()
+    assert by_rate[6e-3].status == "lost"
+    assert "died" in by_rate[6e-3].reason
+
+
+class FullDisk(FakeTrainingHost):
+    """Its storage takes one checkpoint a trial, for as long as the file `FULL_FLAG` is there."""
+
+    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
+        if directory.name == "2" and (directory.parents[5] / FULL_FLAG).exists():
+            directory.mkdir(parents=True)
+            with open("/dev/full", "w", encoding="utf-8") as stream:  # every write: no space left on device
+                stream.write("state")
+        super().save_checkpoint(trial_id, directory)
+
+
+def test_a_full_disk_ends_the_search_and_loses_nothing(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(crew.HOST_CLASSES, crew.FAKE, FullDisk)
+    tree = tree_of(tmp_path, "full", 2, "fake:0")
+    (tmp_path / FULL_FLAG).touch()
+    with pytest.raises(
+        ResourceError, match=r"No space left on device.*free some space, then go on with `raykft resume"
+    ):
+        run(tmp_path, tree)
+    (tmp_path / FULL_FLAG).unlink()
+    said = Console(record=True, width=160, file=StringIO())
+    board = run(tmp_path, tree, said)
+    text = said.export_text()
+    assert "resumed after epoch 1" in text
+    assert "reused" not in text
+    assert_scored_once(board, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:121] CPUAllocator: can't allocate memory: you"),
+            True,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (MemoryError(), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("can't allocate memory"), False),
+    ],
+)
+def test_what_torch_says_when_memory_runs_out_is_one_error(error: Exception, memory: bool) -> None:
+    typed = typed_error(error)
+    assert isinstance(typed, OutOfMemoryError) == memory
+    assert memory or typed is error
+
+
+def test_torch_itself_cannot_allocate() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert isinstance(typed_error(caught.value), OutOfMemoryError)
+
+
+def test_a_host_killed_in_the_middle_of_an_epoch_changes_nothing(
+    embedded_ray: None, tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resumed trial's adapter is bit for bit that of an undisturbed run."""
+
+    def adapter(name: str) -> dict[str, Any]:
+        tree = tree_of(tmp_path, name, 1, str(tiny_model_dir))
+        tree["adapter"] = {"dropout": 0.1}
+        tree["search"]["space"] = {"train.learning_rate": {"choice": [1e-3]}}
+        tree["evaluate"] |= {"rung_probes": 2, "rung_general": 1}
+        tree["resources"] = {"hosts": 1}
+        board = run(tmp_path, tree)
+        assert_scored_once(board, 1)
+        files = ExperimentPaths(board.directory).trial(board.trials[0].trial_id)
+        return load_file(files.adapter / "adapter_model.safetensors")
+
+    undisturbed = adapter("calm")
+
+    def crash_later(callback: Any) -> None:
+        time.sleep(0.1)  # the next epoch has begun
+        crash(callback._hosts["host0"])
+
+    done = once(monkeypatch, 2, crash_later)
+    disturbed = adapter("disturbed")
+    assert done
+    assert disturbed.keys() == undisturbed.keys()
+    assert all(disturbed[name].equal(undisturbed[name]) for name in disturbed)

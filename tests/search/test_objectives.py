@@ -1,0 +1,83 @@
+"""A search of two objectives on real Ray with a tiny random model: study, front, hypervolume, event files."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from rich.console import Console
+from tests_support import write_config
+
+from raykft.config import load_config
+from raykft.leaderboard.verdicts import verdicts
+from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json
+from raykft.search.driver import tune
+
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+
+
+@pytest.fixture
+def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
+    """A few short questions, so that the tiny model's answers take no time."""
+    for name in ("probes.jsonl", "general.jsonl"):
+        lines = (PACKAGE_DATA / "en-small" / name).read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) | {"max_new_tokens": 4} for line in lines]
+        kept = [r for r in rows if r["split"] == "select" and r["kind"] == "recall" and r["level"] in (0, 2)][:6]
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in kept))
+    experiment["data"] |= {"probes": "probes.jsonl", "general": "general.jsonl"}
+    experiment["evaluate"] = {"rung_probes": 2, "rung_general": 1, "baselines": ["facts_needed"]}
+    experiment["train"] = {"epochs": 3, "batch_size": 8, "max_length": 512}
+    return experiment
+
+
+def test_a_search_of_two_objectives_ends_with_a_front(
+    embedded_ray: None, tmp_path: Path, small: dict[str, Any]
+) -> None:
+    small["search"] = {
+        "trials": 5,
+        "startup_trials": 2,
+        "grace_epochs": 1,
+        "reduction_factor": 2,
+        "scheduler": "hyperband",
+        "fidelity": "epochs",
+        "objectives": ["knowledge", "forgetting"],
+        "space": {
+            "adapter.dropout": {"uniform": [0, 0.1], "when": {"adapter.target_layers": "attention"}},
+            "adapter.target_layers": {"choice": ["attention", "mlp"]},
+            "train.learning_rate": {"log": [1e-3, 1e-1]},
+            "train.epochs": {"int": [2, 3]},
+        },
+    }
+    said = StringIO()
+    config = load_config(write_config(tmp_path / "c.yaml", small))
+    board = tune(config, Console(file=said, width=160))
+    paths = ExperimentPaths(config.directory)
+    assert len(board.trials) == 5
+    assert {t.status for t in board.trials} <= {"ok", "stopped"}
+    assert {t.epochs for t in board.trials} == {3}
+    for trial in board.trials:
+        assert ("adapter.dropout" in trial.sample) == (trial.sample["adapter.target_layers"] == "attention")
+
+    study = optuna.load_study(study_name="test", storage=f"sqlite:///{paths.study}")
+    told = {"ok": "COMPLETE", "stopped": "FAIL"}
+    for trial in board.trials:
+        asked = study.trials[int(trial.trial_id[1:4])]
+        assert asked.state.name == told[trial.status]
+        if trial.status == "ok":
+            assert asked.values == [trial.select["knowledge"], trial.select["forgetting"]]
+
+    finished = {t.trial_id for t in board.trials if t.status == "ok"}
+    assert board.front is not None
+    assert board.front.members.keys() <= finished
+    assert read_json(paths.leaderboard("json"))["hypervolume"] == board.front.volume
+    (volume,) = (line for line in verdicts(board) if line.startswith("hypervolume"))
+    assert volume.endswith("(measured from gain 0, forgetting 1)")
+
+    curves = {p.name for p in (paths.root / "tensorboard").iterdir()}
+    assert curves == {t.trial_id for t in board.trials}
+    assert not list(paths.ray.rglob("events.out.tfevents*"))  # Tune's own logger does not write them again
+    assert "the search goes on" not in said.getvalue()
