@@ -25,7 +25,7 @@ ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED = 0, 1, 2, 3
 FORMATS = ("table", "json", "csv", "md")
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="the experiment's YAML file")]
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="the experiment directory")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="the experiment directory, or its URL")]
 TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")]
 Overrides = Annotated[
     list[str],
@@ -165,8 +165,11 @@ def confirm(
 def report(directory: Directory) -> None:
     """Write report.html: tables, plots and wrong answers on one page that needs no network."""
     from raykft.leaderboard.report import write_report
+    from raykft.storage import keep
 
-    typer.echo(f"wrote {write_report(directory)}")
+    file = write_report(directory)
+    keep(file)
+    typer.echo(f"wrote {file}")
 
 
 @app.command()
@@ -294,14 +297,15 @@ def submit(
 
 @app.command()
 def status(
-    subject: Annotated[str, typer.Argument(metavar="DIR|JOB", help="an experiment directory, or a job's id")],
+    subject: Annotated[str, typer.Argument(metavar="DIR|JOB", help="an experiment's directory or URL, or a job's id")],
     address: Annotated[str, ADDRESS] = "",
 ) -> None:
     """Show how far an experiment is, or what became of a job."""
     from raykft.errors import ConfigError
+    from raykft.storage import is_url
     from raykft.submit import experiment_status, job_status
 
-    if Path(subject).is_dir():
+    if Path(subject).is_dir() or is_url(subject):
         typer.echo("\n".join(experiment_status(Path(subject))))
         return
     if not address:

@@ -197,9 +197,7 @@ def plan_hosts(
         hint = (
             "" if embedded else ", or resources.wait_minutes where an autoscaler that Ray does not know of adds nodes"
         )
-        raise ResourceError(
-            f"{asked}: {needed} {kind} are needed, only {units} are available; {fewer}{hint}"
-        )
+        raise ResourceError(f"{asked}: {needed} {kind} are needed, only {units} are available; {fewer}{hint}")
     most = units if embedded else max((_places(plan, [(node, 1)]) for node, _ in [*now, *later]), default=1)
     return replace(
         plan,

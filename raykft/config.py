@@ -23,6 +23,7 @@ from raykft.config_search import SearchConfig as SearchConfig
 from raykft.config_search import Section as _Section
 from raykft.errors import ConfigError
 from raykft.paths import PACKAGE_DATA
+from raykft.storage import directory, problem_of
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
@@ -182,6 +183,13 @@ class ExperimentConfig(_Section):
     logging: tuple[Logger, ...] = ("tensorboard", "prometheus")
     storage_path: str = "runs"
 
+    @field_validator("storage_path")
+    @classmethod
+    def _is_storage(cls, value: str) -> str:
+        if problem := problem_of(value):
+            raise ValueError(problem)
+        return value
+
     @model_validator(mode="after")
     def _space_is_valid(self) -> ExperimentConfig:
         problems = [*_space_problems(self), *_objective_problems(self)]
@@ -196,8 +204,8 @@ class ExperimentConfig(_Section):
 
     @property
     def directory(self) -> Path:
-        """The experiment directory, absolute (relative paths break in Ray workers)."""
-        return Path(self.storage_path).expanduser().absolute() / self.name
+        """The experiment directory, absolute (relative paths break in Ray workers); for a URL this process's copy."""
+        return directory(self.storage_path, self.name)
 
     def resolved(self) -> dict[str, Any]:
         """The whole tree as plain data, defaults included."""

@@ -22,7 +22,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # A module may import its own level and those before it.
 LEVELS = [
     {"_version", "errors", "records", "provenance"},
-    {"paths", "config", "config_search"},
+    {"paths", "mirror", "storage", "config", "config_search"},
     {"data"},
     {"models"},
     {"train"},
@@ -43,6 +43,7 @@ DOORS = {
     "yaml": ("config",),
     "typer": ("cli",),
     "datasets": ("data",),
+    "pyarrow": ("mirror",),
     "bm25s": ("evaluation",),
     "sacrebleu": ("evaluation",),
     "rouge_score": ("evaluation",),

@@ -13,6 +13,7 @@ from raykft.errors import ExperimentError
 from raykft.evaluation.evaluator import Objective
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
 from raykft.records import Passage, Probe, ProbeResult, Split
+from raykft.storage import address, fetch, located
 
 BASE_FILE = "base.json"
 REPORT_FILE = "report.json"
@@ -66,15 +67,17 @@ class Settings:
 
 
 def open_experiment(directory: Path) -> ExperimentPaths:
-    """Check that `directory` holds an experiment.
+    """Check that `directory`, or the URL it is named by, holds an experiment; what a URL holds is brought here.
 
     Raises:
         ExperimentError: it does not.
+        ResourceError: the storage behind the URL cannot be read.
     """
-    paths = ExperimentPaths(directory.absolute())
+    paths = ExperimentPaths(located(directory))
+    fetch(paths.root, light=True)
     if not paths.config.is_file():
         hint = f"; experiments here: {', '.join(near)}" if (near := _experiments_near(directory)) else ""
-        raise ExperimentError(f"{directory} holds no experiment (no {paths.config.name}){hint}")
+        raise ExperimentError(f"{address(paths.root)} holds no experiment (no {paths.config.name}){hint}")
     return paths
 
 

@@ -1,7 +1,7 @@
 """Low-rank products of all slots of a layer at once, and the choice among ways to multiply them.
 
-`loop` launches a handful of small products per slot, which is what a GPU is slowest at. `bmm` and `grouped` launch the
-same number however many slots there are:
+`loop` launches a handful of small operations per slot, which is what a GPU is slowest at. `bmm` and `grouped` call the
+same number of operators however many slots there are, but for dropout, whose factors are drawn slot by slot:
 
 - `bmm` pads ranks and row counts of the slots to the largest and multiplies them as one batch;
 - `grouped` pads ranks to a multiple of eight and multiplies ragged groups of rows (`torch.nn.functional.grouped_mm`).
@@ -97,30 +97,27 @@ def _layout(spans: tuple[tuple[int, int], ...], device: torch.device) -> Layout:
     padded = [part * longest + row for part, size in enumerate(sizes) for row in range(size)]
     owners = [part for part, size in enumerate(sizes) for _ in range(size)]
     ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
-    with torch.inference_mode(False):  # made while generating, used in training later
-        return Layout(
-            S=len(spans),
-            N=longest,
-            rows=slice(spans[0][0], spans[-1][1]) if adjacent else torch.tensor(places, device=device),
-            padded_n=None if len(set(sizes)) == 1 else torch.tensor(padded, device=device),
-            part_n=torch.tensor(owners, device=device),
-            ends_S=torch.tensor(ends, dtype=torch.int32, device=device),
-        )
+    return Layout(
+        S=len(spans),
+        N=longest,
+        rows=slice(spans[0][0], spans[-1][1]) if adjacent else torch.tensor(places, device=device),
+        padded_n=None if len(set(sizes)) == 1 else torch.tensor(padded, device=device),
+        part_n=torch.tensor(owners, device=device),
+        ends_S=torch.tensor(ends, dtype=torch.int32, device=device),
+    )
 
 
 @lru_cache(maxsize=LAYOUTS)
 def _scales(scales: tuple[float, ...], device: torch.device) -> torch.Tensor:
     """`[S]` fp32: rounded to bf16 they would all be off by up to 0.4 %."""
-    with torch.inference_mode(False):
-        return torch.tensor(scales, dtype=torch.float32, device=device)
+    return torch.tensor(scales, dtype=torch.float32, device=device)
 
 
 @lru_cache(maxsize=LAYOUTS)
 def _rank_places(ranks: tuple[int, ...], largest: int, device: torch.device) -> torch.Tensor:
     """Where the factors' rows, one slot's after another's, lie among S blocks of `largest`."""
     places = [part * largest + row for part, rank in enumerate(ranks) for row in range(rank)]
-    with torch.inference_mode(False):
-        return torch.tensor(places, device=device)
+    return torch.tensor(places, device=device)
 
 
 def stacked_factors(parts: Sequence[Part], dtype: torch.dtype, multiple: int = 1) -> tuple[torch.Tensor, torch.Tensor]:

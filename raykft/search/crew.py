@@ -32,6 +32,7 @@ from raykft.leaderboard.store import (
 )
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json, write_jsonl
 from raykft.provenance import environment
+from raykft.storage import discard, keep
 
 TUNED_BM25 = "tuned_bm25"
 EXCHANGE = "exchange"  # adapters on their way to another host
@@ -103,7 +104,8 @@ class Crew:
         host_class = self._host_class()
         self.plan, self._groups = self._reserve()
         plan = self.plan
-        apart = f" and {plan.evaluation} for evaluation" if plan.evaluation else ""
+        apart = f" of {plan.ranks} ranks" if plan.ranks > 1 else ""
+        apart += f" and {plan.evaluation} for evaluation" if plan.evaluation else ""
         self.console.print(
             f"loading {config.base_model} ({config.quantization}) on {plan.hosts} {plan.device} host(s){apart} ..."
         )
@@ -154,7 +156,10 @@ class Crew:
             ray.kill(actor)
         for group in self._groups:
             cluster.release(group)
+        discard(self.paths.root / EXCHANGE)
         shutil.rmtree(self.paths.root / EXCHANGE, ignore_errors=True)
+        if details and details[0] is None:  # else trials may have gone further than the driver has seen
+            keep(self.paths.root, light=True)
 
     def _host_class(self) -> type:
         from raykft.train.host import TrainingHost
@@ -270,6 +275,7 @@ class Crew:
             base_model=config.base_model,
             quantization=config.quantization,
             residency=config.resources.residency,
+            kernel=config.resources.kernel,
             device=self.plan.device,
             system_prompt=config.data.system_prompt,
             plain_prompt=config.data.plain_prompt,

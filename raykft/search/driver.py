@@ -34,6 +34,7 @@ from raykft.search.lock import LOCK_FILE, locked
 from raykft.search.space import make_space
 from raykft.search.study import still_running
 from raykft.search.warm_start import earlier_trials
+from raykft.storage import address, discard, fetch, keep
 
 
 def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboard:
@@ -54,14 +55,17 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     check_model_present(config.base_model)
     paths = check_directory(config)
     with locked(paths.root):
+        fetch(paths.root, light=True)
         write_atomic(paths.config, dump_yaml(config))
         write_json(paths.contamination, as_record(overlaps, allowed=config.data.allow_contamination))
+        keep(paths.root, light=True)
         if _is_complete(config, domain, paths):
             console.print(f"all {config.search.trials} trials of {paths.root} have ended; raise search.trials for more")
         else:
             _run(config, domain, paths, console)
         board = load_leaderboard(paths.root)
         write_leaderboard(paths, board, markdown_board(board))
+        keep(paths.root, light=True)
     return board
 
 
@@ -77,7 +81,7 @@ def resume(directory: str | Path, *, trials: int | None = None, console: Console
     if paths.root.name != config.name:
         raise ExperimentError(f"{paths.root} holds the experiment {config.name!r}; give the directory that name again")
     # It may have been moved, or be mounted elsewhere on this machine.
-    tree = config.resolved() | {"storage_path": str(paths.root.parent)}
+    tree = config.resolved() | {"storage_path": address(paths.root.parent)}
     if trials is not None:
         if trials < config.search.trials:
             raise ConfigError(f"--trials {trials} is less than the {config.search.trials} of {paths.root}")
@@ -118,12 +122,15 @@ def _run(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, conso
         earlier = earlier_trials(config, domain)
         search = make_searcher(config, open_storage(paths.study), first=not read_trials(paths), earlier=earlier)
         remains = reconcile(paths, search)
+        for trial in remains.unfinished:
+            discard(paths.trial(trial.trial_id).result)  # of an interrupted run
         for line in remains.lines():
             console.print(line, markup=False, highlight=False)
         todo = config.search.trials - len(remains.reused)
         useful = max(1, todo)
         with Crew(config, domain, paths, useful_trials=useful, embedded=embedded, console=console) as crew:
             crew.score_base()
+            keep(paths.root, light=True)
             interrupted = _search(crew, Backlog(search, remains.unfinished), todo) if todo > 0 else False
             if not interrupted:
                 _report(crew)
@@ -166,6 +173,7 @@ def check_directory(config: ExperimentConfig) -> ExperimentPaths:
         ExperimentError: it holds another experiment, or files that are none.
     """
     paths = ExperimentPaths(config.directory)
+    fetch(paths.root, light=True)
     if paths.config.is_file():
         before, now = load_resolved(paths.config).identity(), config.identity()
         changed = sorted(_different(before, now))
@@ -201,11 +209,12 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
     from ray import tune as ray_tune
     from ray.tune.search import ConcurrencyLimiter
 
-    from raykft.search.callbacks import DriverCallback, mark_interrupted
+    from raykft.search.callbacks import mark_interrupted
     from raykft.search.loggers import make_loggers
     from raykft.search.progress import Progress
     from raykft.search.scheduler import make_scheduler
     from raykft.search.stopper import Interrupt
+    from raykft.search.stored import StoringCallback
     from raykft.search.trainable import MAX_LOSSES, Trainable, halting
 
     config = crew.config
@@ -219,7 +228,7 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
         lambda: sum(ray.get([method.remote() for method in tokens], timeout=30)),
     )
     stopper = Interrupt()
-    callback = DriverCallback(config, crew.paths, crew.broker, crew.hosts, progress, stopper)
+    callback = StoringCallback(config, crew.paths, crew.broker, crew.hosts, progress, stopper)
     limiter = ConcurrencyLimiter(search, max_concurrent=concurrent)
     crew.on_growth = limiter.set_max_concurrency
     trainable = Trainable(config.resolved(), crew.paths.root, crew.broker, crew.evaluator, crew.hosts)
@@ -256,6 +265,7 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
     if stopper.halted:
         raise ResourceError(stopper.halted)
     if stopper.interrupted:
+        fetch(crew.paths.trials, light=True)
         mark_interrupted(crew.paths)
     return stopper.interrupted
 

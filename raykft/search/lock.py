@@ -6,20 +6,25 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from raykft.errors import ExperimentError
+from raykft.errors import ExperimentError, ResourceError
+from raykft.storage import StoredPath, StoredText, address
 
 LOCK_FILE = ".lock"
 BEAT_SECONDS = 15.0
 # A driver on another machine whose file system shares no locks is taken for dead after so long without a beat.
 SILENCE_SECONDS = 4 * BEAT_SECONDS
+# Between writing a lock where only the last word counts and reading it back: longer than another one's look and write.
+SETTLE_SECONDS = 2.0
+STORED_LOCK = ".lock.json"
 NO_LOCKS = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL}
 
 
@@ -33,21 +38,86 @@ def locked(directory: Path) -> Iterator[None]:
     with (directory / LOCK_FILE).open("a+", encoding="utf-8") as stream:
         holder = _read(stream)
         if not _take(stream) or _beats(stream, holder):
-            raise ExperimentError(
-                f"another process works on {directory}: pid {holder.get('pid', '?')} on "
-                f"{holder.get('host', 'an unknown host')}, since {holder.get('since', 'just now')}; "
-                "let it end or stop it first, or choose another `name` (--set name=NEW)"
-            )
-        _write(stream, {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
+            raise _held(directory, holder)
+        _write(stream, _myself())
         done = threading.Event()
         beat = threading.Thread(target=_beat, args=(stream.fileno(), done), name="raykft-lock", daemon=True)
         beat.start()
         try:
-            yield
+            with _locked_in_storage(directory):
+                yield
         finally:
             done.set()
             beat.join()
             _write(stream, {})  # the file stays: removing it would take it from under one who waits for it
+
+
+@contextmanager
+def _locked_in_storage(directory: Path) -> Iterator[None]:
+    """Hold the storage that `directory` is a copy of, for machines that share nothing else.
+
+    Object stores know no locks. This is an object that says who holds it and is written again with every beat: of two
+    that start in the same moment the one that wrote first gives way. A driver that is cut off from the storage for
+    `SILENCE_SECONDS` may lose it to another without knowing.
+    """
+    if not isinstance(directory, StoredPath):
+        yield
+        return
+    lock, mine = StoredText(directory / STORED_LOCK), _myself() | {"token": secrets.token_hex(8)}
+    if (holder := lock.read()) and _lives(holder, lock):
+        raise _held(directory, holder)
+    lock.write(mine)
+    time.sleep(SETTLE_SECONDS)
+    if (holder := lock.read()) != mine:
+        raise _held(directory, holder or {})
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT_SECONDS):
+            with suppress(ResourceError):  # whoever writes files next says so
+                lock.write(mine)
+
+    thread = threading.Thread(target=beat, name="raykft-stored-lock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        with suppress(ResourceError):  # then it falls silent
+            if lock.read() == mine:
+                lock.remove()
+
+
+def _lives(holder: dict[str, Any], lock: StoredText) -> bool:
+    if holder.get("host") == socket.gethostname() and not _runs(holder.get("pid")):
+        return False
+    return lock.age_seconds() < SILENCE_SECONDS
+
+
+def _runs(pid: Any) -> bool:
+    """Whether another process of this machine has that id."""
+    if not isinstance(pid, int) or pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _myself() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+
+
+def _held(directory: Path, holder: dict[str, Any]) -> ExperimentError:
+    return ExperimentError(
+        f"another process works on {address(directory)}: pid {holder.get('pid', '?')} on "
+        f"{holder.get('host', 'an unknown host')}, since {holder.get('since', 'just now')}; "
+        "let it end or stop it first, or choose another `name` (--set name=NEW)"
+    )
 
 
 def _take(stream: IO[str]) -> bool:

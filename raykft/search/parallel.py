@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import pickle
 import threading
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -389,12 +391,25 @@ def serve(job: dict[str, Any]) -> None:
         try:
             result = getattr(host, method)(*arguments)
         except Exception as error:  # the caller's, wherever it is
-            failure = error
+            failure = sendable(error, rank)
         front.settle.remote(number, result, failure, host.broken)
 
     with ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="call") as pool:
         while call := ray.get(front.take.remote(rank, life)):
             pool.submit(run, *call)
+
+
+def sendable(error: Exception, rank: int) -> Exception:
+    """`error` in a form that travels, with the traceback of a bug as its note: pickling drops tracebacks."""
+    if isinstance(error, RaykftError):
+        return error
+    where = f"on rank {rank}:\n{''.join(traceback.format_exception(error))}"
+    error.add_note(where)
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class does when pickled
+        return RuntimeError(where)
+    return error
 
 
 def _line(error: BaseException) -> str:

@@ -19,9 +19,11 @@ from raykft.config import ExperimentConfig, apply_sample, validate
 from raykft.errors import LostError, ResourceError
 from raykft.evaluation.actor import ActorProxy
 from raykft.evaluation.evaluator import FullScores
+from raykft.leaderboard.store import FINISHED
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_atomic
 from raykft.records import Split
 from raykft.search.names import NUMBER, name_of, sample_of
+from raykft.storage import discard_others, fetch, keep
 from raykft.trial import complete, last_row, latest_checkpoint, outcome_of, run_trial, write_result, write_trial_config
 
 # What early stopping compares for a trial without a usable score: below anything a trained one can report.
@@ -54,10 +56,11 @@ class Trainable:
         experiment, sample = validate(self.config, "the experiment"), sample_of(tune_config)
         trial_id = name_of(tune_config[NUMBER], experiment, sample)
         trial = _Trial(trial_id, sample, ExperimentPaths(self.directory).trial(trial_id))
-        if trial.paths.result.is_file():  # its process died after the last file and before the last report
-            _report_end(read_json(trial.paths.result))
-            return
         try:
+            fetch(trial.paths.root, light=True)
+            if result := _result(trial.paths):  # its process died after the last file and before the last report
+                _report_end(result)
+                return
             self._run(trial, experiment)
         except Exception as error:  # whatever ends one trial, the others go on
             if reason := halting(error, self.directory):
@@ -70,6 +73,7 @@ class Trainable:
         config = apply_sample(experiment, trial.sample)
         losses, before = 0, None
         while True:
+            fetch(trial.paths.checkpoint, light=True)
             checkpoint = latest_checkpoint(trial.paths)
             try:
                 self._attempt(trial, config, checkpoint)
@@ -86,7 +90,13 @@ class Trainable:
     def _attempt(self, trial: _Trial, config: ExperimentConfig, checkpoint: Path | None) -> None:
         name = ray.get(self.broker.acquire.remote(trial.trial_id))
         host, scorer = ActorProxy(self.hosts[name]), HostScorer(self.evaluator, name)
-        run_trial(trial.trial_id, config, trial.sample, host, scorer, trial.paths, tune.report, checkpoint)
+
+        def report(row: dict[str, Any]) -> None:
+            keep(trial.paths.root, light=True)
+            discard_others(trial.paths.checkpoint / str(row["epoch"]))
+            tune.report(row)
+
+        run_trial(trial.trial_id, config, trial.sample, host, scorer, trial.paths, report, checkpoint)
 
 
 class HostScorer:
@@ -155,7 +165,17 @@ def _end(trial: _Trial, experiment: ExperimentConfig, error: Exception) -> None:
     if not trial.paths.config.is_file():
         write_trial_config(trial.paths, trial.trial_id, trial.sample, experiment)
     write_result(trial.paths, trial.trial_id, trial.sample, last_row(trial.paths), status=status, reason=reason)
+    try:
+        keep(trial.paths.root, light=True)
+    except ResourceError as failure:
+        _halt(str(failure))
     _report_end({"status": status})
+
+
+def _result(paths: TrialPaths) -> dict[str, Any] | None:
+    """What the trial ended with, if it has. A copy of a storage may still hold the result of a run before this one."""
+    result: dict[str, Any] = read_json(paths.result) if paths.result.is_file() else {}
+    return result if result.get("status") in FINISHED else None
 
 
 def _report_end(result: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from raykft.errors import RaykftError
 from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.storage import fetch, keep, release
 from raykft.train.recipe import EpochReport, Recipe
 
 
@@ -113,9 +114,12 @@ class TrainingHost:
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         self._read_from.pop(trial_id, None)
+        if checkpoint is not None:
+            fetch(checkpoint)
         return self._engine.attach(trial_id, recipe, checkpoint)
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
+        fetch(directory)
         self._engine.attach_adapter(trial_id, directory)
         self._read_from[trial_id] = directory
 
@@ -127,7 +131,7 @@ class TrainingHost:
         source = self._read_from.get(trial_id)
         if source is None:
             source = directory
-            self._engine.save_adapter(trial_id, source)
+            self.save_adapter(trial_id, source)
         return source, adapter_digest(source)
 
     def train_epoch(self, trial_id: str) -> EpochReport:
@@ -141,9 +145,12 @@ class TrainingHost:
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         self._engine.save_adapter(trial_id, directory)
+        keep(directory)
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
         self._engine.save_checkpoint(trial_id, directory)
+        keep(directory)
+        release(directory)  # of a storage's copy: `attach` fetches it where it is needed
 
     def detach(self, trial_id: str) -> None:
         self._engine.detach(trial_id)

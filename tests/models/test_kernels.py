@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from raykft.errors import ResourceError
 from raykft.models import kernels
@@ -20,6 +22,7 @@ from raykft.models.load import load_base
 from raykft.models.lowrank import LOOP, FrozenWeight, Kernel, LoraPair, Part, adapted_product, add_lowrank
 from raykft.models.packed import Block, PackedModel
 from raykft.models.source import resolve_model
+from raykft.train.host import HostSettings, TrainingHost
 
 pytestmark = pytest.mark.torch
 D, E = 16, 24  # multiples of eight, as `grouped` needs them
@@ -224,6 +227,40 @@ def test_groups_cover_their_rows_and_are_aligned(monkeypatch: pytest.MonkeyPatch
         torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
 
 
+class CountOperators(TorchDispatchMode):
+    """Counts what is computed; views cost no launch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def operators(kernel: Kernel, slots: int, ranks: Sequence[int]) -> int:
+    case = Case(tuple((4 * n, 4 * n + 4) for n in range(slots)), tuple(ranks), T=4 * slots)
+    parts, (x, _, dy) = parts_of(case), rows_of(case)
+    with torch.no_grad():
+        for _ in range(2):  # layouts and gradient buffers are made in the first pass
+            counted = CountOperators()
+            with counted:
+                saved = kernel.add(torch.zeros_like(dy), x, parts)
+                kernel.add_gradients(torch.zeros_like(x), dy, x, parts, saved)
+    return counted.count
+
+
+def test_only_the_loop_calls_more_operators_for_more_slots() -> None:
+    for ranks in (lambda n: [8] * n, lambda n: [1 + k % 7 for k in range(n)]):
+        counts = {name: [operators(KERNELS[name], n, ranks(n)) for n in (2, 4, 16)] for name in NAMES}
+        two, four, sixteen = counts["loop"]
+        assert (four, sixteen) == (pytest.approx(2 * two, rel=0.2), pytest.approx(8 * two, rel=0.2))
+        for name in ("bmm", "grouped"):
+            assert len(set(counts[name])) == 1
+            assert counts[name][0] < four
+
+
 def test_layouts_made_while_generating_serve_training() -> None:
     case = Case(((0, 3), (3, 8), (9, 12)), (3, 5, 2))  # no other test's spans, which would be cached
     parts, (x, weight, dy) = parts_of(case), rows_of(case)
@@ -360,6 +397,29 @@ def check_model_neighbours(packed: PackedModel, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_diverged_trial_changes_no_bit_of_the_others(tiny_model_dir: Path, name: str) -> None:
     check_model_neighbours(model_of(tiny_model_dir, CPU), name)
+
+
+@pytest.mark.parametrize(("wanted", "used"), [("auto", "loop"), ("bmm", "bmm")])
+def test_a_host_reports_its_kernel(
+    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, used: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # what the host sets for its process
+    settings = HostSettings(
+        base_model=str(tiny_model_dir),
+        quantization="nf4",
+        residency="auto",
+        device="cpu",
+        system_prompt=None,
+        plain_prompt="{question}",
+        max_length=64,
+        batch_size=1,
+        threads=1,
+        hosts_on_node=1,
+        kernel=wanted,
+    )
+    host = TrainingHost(settings, (), ())
+    assert host.info()["kernel"] == {"by_slots": {"1": used}, "measured_ms": {}}
+    host._engine.close()
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +136,7 @@ def test_more_devices_a_trial_than_there_are_is_said_at_once(
 
 def planned(monkeypatch: pytest.MonkeyPatch, **asked: Any) -> cluster.HostPlan:
     monkeypatch.setattr(cluster, "_nodes", lambda: NODES)
-    monkeypatch.setattr(cluster, "autoscaled_nodes", lambda: [])
+    monkeypatch.setattr(cluster, "autoscaled_nodes", list)
     usual = {"device": "auto", "hosts": "auto", "useful": 100, "embedded": False, "slots": 1}
     return cluster.plan_hosts(**(usual | asked))
 
@@ -159,3 +161,27 @@ def test_settings_that_exclude_each_other_are_refused(tmp_path: Path, resources:
     tree = experiment(tmp_path, "refused", "model", **{"gpus_per_trial": 2, **resources})
     with pytest.raises(ConfigError, match=message):
         validate(tree, "a test")
+
+
+class StubbornError(Exception):
+    """Cannot be made again from its message alone."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+@pytest.mark.parametrize(("error", "kind"), [(KeyError("a bug"), KeyError), (StubbornError("a", " bug"), RuntimeError)])
+def test_a_bug_on_a_rank_keeps_its_traceback(error: Exception, kind: type) -> None:
+    from raykft.search.parallel import sendable
+
+    def fail_deep_down() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail_deep_down()
+    arrived = pickle.loads(pickle.dumps(sendable(caught.value, rank=3)))
+    assert type(arrived) is kind
+    text = "".join(traceback.format_exception(arrived))
+    assert "on rank 3" in text
+    assert "fail_deep_down" in text
+    assert "a bug" in text
