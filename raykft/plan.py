@@ -123,6 +123,7 @@ class Plan:
     tokens_per_trial: Spread
     device: str
     hosts: int
+    devices_per_host: int
     evaluation_hosts: int
     slots_per_host: int
     tokens_per_second: float
@@ -181,23 +182,24 @@ def make_plan(
     apart = int(config.resources.evaluation_hosts)
     count = hosts or _default_hosts(config, machine, device)
     slots = min(config.resources.slots_per_host, math.ceil(config.search.trials / count))
+    ranks = config.resources.gpus_per_trial
     epochs, per_epoch = draws(config, rows)
     per_trial = [e * t for e, t in zip(epochs, per_epoch, strict=True)]
     stopping = expected_epochs(config, epochs)
     step_tokens = slots * min(config.train.batch_size, len(rows.domain)) * rows.mean
-    threads = max(1, machine.cores // (count + apart)) if config.resources.hosts != "auto" or hosts else 1
+    threads = max(1, machine.cores // (count * ranks + apart)) if config.resources.hosts != "auto" or hosts else 1
     rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
     rate = tokens_per_second or rate
-    limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count + apart)
+    limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * ranks + apart)
     corners = _corners(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
     mean_epoch, trials = statistics.fmean(per_epoch), config.search.trials
 
     def work(tokens_a_trial: float, epochs_a_trial: float, finished: float) -> Work:
         questions = asked(config, domain, rows, scored=trials * finished, epochs=trials * epochs_a_trial)
-        train = trials * tokens_a_trial / rate / count / 3600
+        train = trials * tokens_a_trial / (rate * ranks) / count / 3600
         evaluate = _answer_seconds(questions, shape, rate, cuda=device is not None) / (apart or count) / 3600
         hours = max(train, evaluate) if apart else train + evaluate
-        cost = None if price is None else price * (count + apart) * hours
+        cost = None if price is None else price * (count * ranks + apart) * hours
         return Work(round(trials * tokens_a_trial), round(questions.questions), train, evaluate, hours, cost)
 
     return Plan(
@@ -213,6 +215,7 @@ def make_plan(
         tokens_per_trial=spread(per_trial),
         device=f"{gpu} GPU" if gpu else f"CPU ({machine.cores} cores)",
         hosts=count,
+        devices_per_host=ranks,
         evaluation_hosts=apart,
         slots_per_host=slots,
         tokens_per_second=rate,
@@ -246,7 +249,8 @@ def _default_hosts(config: ExperimentConfig, machine: Machine, device: Gpu | Non
     if config.resources.hosts != "auto":
         return int(config.resources.hosts)
     useful = math.ceil(config.search.trials / config.resources.slots_per_host)
-    return 1 if device else max(1, min(machine.cores - int(config.resources.evaluation_hosts), useful))
+    cores = machine.cores - int(config.resources.evaluation_hosts)
+    return 1 if device else max(1, min(cores // config.resources.gpus_per_trial, useful))
 
 
 # Memory.
@@ -347,6 +351,7 @@ def _assumptions(
     config: ExperimentConfig, shape: ModelShape, rows: Rows, stopping: Stopping, speed: str, *, priced: bool
 ) -> tuple[str, ...]:
     milestones = ", ".join(f"{math.ceil(m)}" for m in asha_milestones(config))
+    ranks = config.resources.gpus_per_trial
     asha = (
         f"ASHA compares after epochs {milestones} and lets 1/{config.search.reduction_factor:g} pass in the long run: "
         f"{stopping.epochs:.1f} epochs a trial, {stopping.finished:.0%} of trials reach their end"
@@ -362,7 +367,12 @@ def _assumptions(
         asha,
         "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers only",
         "a token read or written for a score costs half of it; every answer is as long as its probe allows",
-        f"speed of a host: {speed}",
+        f"speed of a device: {speed}",
+        *(
+            (f"{ranks} devices train a trial {ranks} times as fast: what they wait for each other is left out",)
+            if ranks > 1
+            else ()
+        ),
         f"memory: every slot of a host trains the same corner on the longest rows at once, and {RESERVE:.0%} stay free",
         *(("cost: every host is paid for all the hours, whether it works or waits",) if priced else ()),
         "left out: start-up, downloads, slots that wait",
@@ -400,15 +410,16 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         sizes["evaluation host"] = memory.evaluation
     parts = ", ".join(f"{name} {_gib(size)}" for name, size in sizes.items())
     apart = f", and {plan.evaluation_hosts} that only evaluate" if plan.evaluation_hosts else ""
+    many = f"{plan.devices_per_host} x " if plan.devices_per_host > 1 else ""
     return [
         ("base model", f"{plan.base_model}, {plan.parameters:,} parameters"),
         ("rows", f"{plan.rows} of the domain, {plan.distractors} distractors to mix in"),
         ("trials", f"{plan.trials}, on {plan.mixtures} different mixture(s) of rows"),
         ("tokens an epoch", f"{epoch.minimum:,.0f} to {epoch.maximum:,.0f}, median {epoch.median:,.0f}"),
         ("tokens a trial", f"{trial.minimum:,.0f} to {trial.maximum:,.0f}, median {trial.median:,.0f}"),
-        ("hosts", f"{plan.hosts} x {plan.device}, {plan.slots_per_host} slot(s) each{apart}"),
+        ("hosts", f"{plan.hosts} x {many}{plan.device}, {plan.slots_per_host} slot(s) each{apart}"),
         ("memory a host", f"up to {_gib(memory.total)} of {_gib(plan.memory_limit)}: {parts}"),
-        ("speed of a host", f"{plan.tokens_per_second:,.0f} trained tokens/s"),
+        ("speed of a device", f"{plan.tokens_per_second:,.0f} trained tokens/s"),
         ("expected", _work(plan.expected)),
         ("without stopping", _work(plan.without_stopping)),
     ]

@@ -259,7 +259,7 @@ def test_cost_is_price_times_hosts_times_hours(tmp_path: Path, tree: dict[str, A
     trained = measured.without_stopping
     assert trained.train_hours == pytest.approx(trained.trained_tokens / 1000 / 3600, rel=1e-3)
     assert trained.cost is None
-    assert "speed of a host: as measured" in measured.assumptions
+    assert "speed of a device: as measured" in measured.assumptions
 
 
 def test_hosts_that_only_evaluate_cost_and_work_beside_the_others(tmp_path: Path, tree: dict[str, Any]) -> None:
