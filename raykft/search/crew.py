@@ -40,6 +40,8 @@ EXCHANGE = "exchange"  # adapters on their way to another host
 QUESTION_TOKENS = 256
 GROWTH_SECONDS = 10.0  # between looks for devices that have joined
 FAKE = "fake:"
+# Larger arguments lie in Ray's object store once, not in every actor's description: half of what Ray takes for large.
+INLINE_BYTES = 50_000
 # Classes of hosts for base models of other kinds, by what `base_model` starts with; `raykft.testing` adds one.
 HOST_CLASSES: dict[str, type] = {}
 
@@ -129,14 +131,14 @@ class Crew:
             ray.remote(EvaluatorActor)
             .options(max_concurrency=4 * self.slots * self.plan.limit + 4, **_on_this_node())
             .remote(
-                Suite(domain.facts, domain.probes, domain.general, domain.passages),
+                _Sealed(Suite(domain.facts, domain.probes, domain.general, domain.passages)),
                 Objective(objective.name, objective.forgetting_budget, objective.penalty),
                 rungs={k: getattr(config.evaluate, k) for k in ("rung_probes", "rung_general", "rung_passages")},
                 hosts=_Sealed(self.hosts),
                 exchange=self.paths.root / EXCHANGE,
                 apart=_Sealed(self.evaluators),
                 slots=self.slots,
-                base=self._asked_of_base(),
+                base=_Sealed(self._asked_of_base()),
             )
         )
         if not self.embedded:
@@ -217,7 +219,7 @@ class Crew:
         actor = ray.remote(kind).options(
             max_concurrency=4 * self.slots + 16, max_restarts=-1, scheduling_strategy=place, **options
         )
-        return self._keep(actor.remote(*arguments))
+        return self._keep(actor.remote(*map(_Sealed, arguments)))
 
     def _keep(self, actor: Any) -> Any:
         self._actors.append(actor)
@@ -391,19 +393,30 @@ class Crew:
 
 
 class _Sealed:
-    """Arrives in an actor as `value`. Ray takes handles in an actor's arguments for objects that a restart may lose,
-    and says so on the terminal; it does not see those that are sealed. The crew keeps them all alive.
+    """Arrives in an actor as `value`. Ray takes handles and large values in an actor's arguments for objects that a
+    restart may lose, and says so on the terminal; it does not see those that are sealed. The crew keeps them all alive.
     """
 
     def __init__(self, value: Any) -> None:
+        import ray
         from ray import cloudpickle
 
-        self._sealed = cloudpickle.dumps(value)  # here: while Ray serializes arguments it sees every handle in them
+        # Here: while Ray serializes arguments it sees every handle in them.
+        packed = cloudpickle.dumps(value)
+        self._large = len(packed) > INLINE_BYTES
+        self._sealed = cloudpickle.dumps(ray.put(packed)) if self._large else packed
 
     def __reduce__(self) -> Any:
         from ray import cloudpickle
 
-        return cloudpickle.loads, (self._sealed,)
+        return (_fetch if self._large else cloudpickle.loads), (self._sealed,)
+
+
+def _fetch(sealed: bytes) -> Any:
+    import ray
+    from ray import cloudpickle
+
+    return cloudpickle.loads(ray.get(cloudpickle.loads(sealed)))
 
 
 def _on_this_node() -> dict[str, Any]:
