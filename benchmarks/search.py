@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -32,7 +34,7 @@ from raykft.data.encode import EncodedRow, PromptFormat, encode_rows
 from raykft.data.mixture import mix
 from raykft.evaluation.picks import domain_picks
 from raykft.leaderboard.statistics import spearman
-from raykft.paths import ExperimentPaths, read_json, write_json
+from raykft.paths import ExperimentPaths, cache_dir, read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = ("trl", "raykft", "trl-asha", "raykft-asha")
@@ -290,9 +292,10 @@ def run_arm(arm: str, file: Path, work: Path, trials: int) -> dict[str, Any]:
     directory = work / arm
     if directory.exists() and arm != BASE:
         raise SystemExit(f"{directory} is left from an arm that did not finish; remove it and run again")
+    environment = os.environ | {"RAYKFT_CACHE": str(_own_cache(work))}
     started = time.monotonic()
     options = ["--config", str(file), "--work", str(work), "--trials", str(trials)]
-    process = subprocess.Popen([sys.executable, __file__, "--inside", arm, *options])
+    process = subprocess.Popen([sys.executable, __file__, "--inside", arm, *options], env=environment)
     used: dict[tuple[int, float], float] = {}
     try:
         while process.poll() is None:
@@ -304,6 +307,18 @@ def run_arm(arm: str, file: Path, work: Path, trials: int) -> dict[str, Any]:
         raise SystemExit(f"arm {arm} ended with exit code {process.returncode}; its files are in {directory}")
     spent = {"wall_s": time.monotonic() - started, "cpu_s": sum(used.values())}
     return spent if arm == BASE else spent | read_json(directory / "figures.json")
+
+
+def _own_cache(work: Path) -> Path:
+    """A cache that knows the converted models and the base model's scores, but no adapter that was scored before."""
+    cache = (work / "cache").resolve()
+    cache.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(cache / "scores", ignore_errors=True)
+    models = cache_dir() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    if not (cache / "models").exists():
+        (cache / "models").symlink_to(models)
+    return cache
 
 
 def _note_cpu(pid: int, used: dict[tuple[int, float], float]) -> None:
