@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sqlite3
 import time
@@ -144,7 +145,9 @@ class Mirror:
         start = self.root / relative
         if start.is_file():
             return [relative]
-        return sorted(file.relative_to(self.root).as_posix() for file in start.rglob("*") if file.is_file())
+        # `walk` passes over folders that are deleted meanwhile.
+        files = [Path(folder, name) for folder, _, names in os.walk(start) for name in names]
+        return sorted(file.relative_to(self.root).as_posix() for file in files)
 
     def _differs(self, name: str, entry: Entry | None) -> bool:
         try:
@@ -159,6 +162,8 @@ class Mirror:
 
     def _upload(self, name: str) -> None:
         file = self.root / name
+        if not file.is_file():  # deleted since it was listed
+            return
         before = file.stat()
         with _settled(file) as source, self._written(name) as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
@@ -236,7 +241,7 @@ class Mirror:
             raise ResourceError(
                 f"cannot {doing} {self.url} ({_line(error)}); nothing is lost: what was to be written is in "
                 f"{self.root}. Check the address, the credentials in this machine's environment and the connection, "
-                f"then go on with `raykft resume {self.address('NAME')}`"
+                f"then go on with `raykft resume {shlex.quote(self.address('NAME'))}`"
             ) from error
 
 

@@ -15,6 +15,8 @@ import json
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PosixPath
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -93,8 +95,8 @@ def located(place: str | Path) -> Path:
         return StoredPath(path) if copied else path
     if problem := problem_of(url):
         raise ConfigError(problem)
-    address, mark, query = url.partition("?")
-    storage, _, name = address.rstrip("/").rpartition("/")
+    location, mark, query = url.partition("?")
+    storage, _, name = location.rstrip("/").rpartition("/")
     if not NAME.fullmatch(name) or storage.endswith((":", "/")):
         raise ExperimentError(f"{url} names no experiment; give STORAGE_PATH/NAME, such as s3://bucket/runs/my-domain")
     return directory(storage + mark + query, name)
@@ -151,6 +153,16 @@ def discard(path: Path) -> None:
         if path.is_file():
             path.unlink()
         release(path)
+
+
+@contextmanager
+def repeat_deletions(folder: Path, *patterns: str) -> Iterator[None]:
+    """Of what matches beneath `folder`, files or folders, the storage loses whatever the body deletes here."""
+    before = [path for pattern in patterns for path in folder.glob(pattern)] if isinstance(folder, StoredPath) else []
+    yield
+    for path in before:
+        if not path.exists():
+            discard(path)
 
 
 def discard_others(path: Path) -> None:

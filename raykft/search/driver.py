@@ -34,7 +34,7 @@ from raykft.search.lock import LOCK_FILE, locked
 from raykft.search.space import make_space
 from raykft.search.study import still_running
 from raykft.search.warm_start import earlier_trials
-from raykft.storage import address, discard, fetch, keep
+from raykft.storage import address, fetch, keep, repeat_deletions
 
 
 def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboard:
@@ -121,9 +121,8 @@ def _run(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, conso
 
         earlier = earlier_trials(config, domain)
         search = make_searcher(config, open_storage(paths.study), first=not read_trials(paths), earlier=earlier)
-        remains = reconcile(paths, search)
-        for trial in remains.unfinished:
-            discard(paths.trial(trial.trial_id).result)  # of an interrupted run
+        with repeat_deletions(paths.trials, "*/result.json", "*/checkpoint"):
+            remains = reconcile(paths, search)
         for line in remains.lines():
             console.print(line, markup=False, highlight=False)
         todo = config.search.trials - len(remains.reused)
