@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raykft import storage
 from raykft.config import ExperimentConfig, validate
 from raykft.errors import ConfigError, ExperimentError
 from raykft.evaluation.evaluator import BASE
@@ -76,6 +77,7 @@ def find_trial(directory: Path, trial_id: str) -> Finished:
     record = next((t for t in board.trials if t.trial_id == trial_id), None)
     if record is None:
         raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {directory}`")
+    storage.fetch(files.adapter)
     missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (files.adapter / name).is_file()]
     if missing:
         raise ExperimentError(

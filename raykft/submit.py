@@ -27,6 +27,7 @@ from raykft.environment import hand_over
 from raykft.errors import ConfigError, DataError, ModelError, RaykftError, ResourceError
 from raykft.leaderboard.store import FINISHED, open_experiment, read_trials
 from raykft.paths import write_atomic
+from raykft.storage import is_url
 
 FORWARDED = ("HF_TOKEN", "HF_HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT")
 JOBS = ("tune", "evaluate", "leaderboard")
@@ -37,6 +38,7 @@ STOP_WAIT_S = 120
 STOP_VARIABLES = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S)}
 CONFIG_FILE, INPUTS = "config.yaml", "raykft-inputs"
 STORED_INPUTS = ".inputs"  # beneath storage_path; no experiment can have this name
+HEAD_INPUTS = Path("/tmp/raykft-inputs")  # of experiments whose storage is a URL
 STOPPED_EXIT_CODE = 130
 PACKAGE = Path(__file__).parent
 ENTRIES = PACKAGE.parent / "jobs"
@@ -133,20 +135,23 @@ def pack(config: ExperimentConfig, shared: Sequence[Path] = ()) -> Bundle:
     """Decide what is uploaded and where the cluster will find it.
 
     A data file is stored beneath `storage_path` in a folder named after its content, so that a job submitted again
-    continues the same experiment and later commands find the data. Files in `shared` folders stay where they are.
+    continues the same experiment and later commands find the data; where that is a URL, in a folder of the head node,
+    which alone reads them. Files in `shared` folders stay where they are.
 
     Raises:
         ConfigError: `storage_path` is relative, which in a job is a temporary folder of the head node.
         ModelError: the base model is a path that the nodes do not share.
         DataError: a data file is missing, or all of them are too large to upload.
     """
-    storage = Path(config.storage_path)
-    if not storage.is_absolute():
-        raise ConfigError(
-            f"storage_path {config.storage_path!r} is relative; a cluster needs an absolute path that every node "
-            "mounts (--set storage_path=/mnt/shared/runs)"
-        )
-    folders = [storage, *(folder.absolute() for folder in shared)]
+    folders = [folder.absolute() for folder in shared]
+    if not is_url(config.storage_path):
+        storage = Path(config.storage_path)
+        if not storage.is_absolute():
+            raise ConfigError(
+                f"storage_path {config.storage_path!r} is relative; a cluster needs a URL (s3://...) or an absolute "
+                "path that every node mounts (--set storage_path=/mnt/shared/runs)"
+            )
+        folders.append(storage)
     _check_model(config.base_model, folders)
     uploads: dict[Path, Path] = {}
     data = config.data.model_dump()
@@ -156,7 +161,7 @@ def pack(config: ExperimentConfig, shared: Sequence[Path] = ()) -> Bundle:
             continue
         if not file.is_file():
             raise DataError(f"data.{field}: there is no file {file} here, and it is in no --shared folder")
-        stored = storage / STORED_INPUTS / _digest(file) / file.name
+        stored = _stored_inputs(config.storage_path) / _digest(file) / file.name
         uploads[stored] = file
         section[key] = str(stored)
     size = sum(file.stat().st_size for file in uploads.values())
@@ -180,10 +185,11 @@ def unpack(config_file: Path) -> Path:
     Harmless when repeated, and where nothing was uploaded beside the config.
     """
     inputs = config_file.absolute().parent / INPUTS
-    stored = Path(load_config(config_file).storage_path) / STORED_INPUTS
+    stored = _stored_inputs(load_config(config_file).storage_path)
     for source in sorted(inputs.glob("*/*")):
         target = stored / source.relative_to(inputs)
-        if not target.is_file():
+        # Others may write to the head's temporary folder: what lies there counts only if it is the same.
+        if not target.is_file() or _digest(target) != target.parent.name:
             try:
                 _copy_whole(source, target)
             except OSError as error:
@@ -192,6 +198,10 @@ def unpack(config_file: Path) -> Path:
                     "(--set storage_path=DIR)"
                 ) from error
     return config_file
+
+
+def _stored_inputs(storage_path: str) -> Path:
+    return HEAD_INPUTS if is_url(storage_path) else Path(storage_path) / STORED_INPUTS
 
 
 def _copy_whole(source: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from raykft import storage
 from raykft.config import ExperimentConfig
 from raykft.errors import ConfigError, DataError, DivergedError, LostError, ModelError, OutOfMemoryError, TrialError
 from raykft.evaluation.evaluator import Answerer, FullScores
@@ -100,6 +101,7 @@ def run_trial(
             raise
         # From the start: what a trial becomes depends on its recipe alone, not on when memory ran out.
         shutil.rmtree(paths.checkpoint, ignore_errors=True)
+        storage.discard(paths.checkpoint)
         attempt(_smaller_batches(config), size, None)
 
 

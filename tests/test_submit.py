@@ -125,6 +125,25 @@ def test_a_bundle_unpacks_to_the_same_data_and_the_same_experiment_again(tmp_pat
     assert not list(stored.rglob(".*")), "a partial copy was left behind"
 
 
+def test_where_the_storage_is_a_url_data_lies_on_the_head_and_is_checked(
+    tmp_path: Path, tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(submit, "HEAD_INPUTS", tmp_path / "head")
+    tree["storage_path"] = f"file://{tmp_path}/store"
+    config = config_of(tmp_path, tree)
+    bundle = submit.pack(config)
+    assert bundle.config.storage_path == tree["storage_path"]
+    folder = tmp_path / "job"
+    folder.mkdir()
+    submit._write_bundle(bundle, submit.ENTRIES / "tune.py", folder)
+    unpacked = load_config(submit.unpack(folder / submit.CONFIG_FILE))
+    facts = Path(unpacked.data.facts)
+    assert facts.is_relative_to(tmp_path / "head")
+    facts.write_text("another's facts\n", encoding="utf-8")
+    submit.unpack(folder / submit.CONFIG_FILE)
+    assert load_domain(unpacked).counts() == load_domain(config).counts()
+
+
 def test_two_files_of_one_name_do_not_meet(tmp_path: Path, tree: dict[str, Any]) -> None:
     for field in ("facts", "probes"):
         source = load_config(write_config(tmp_path / "c.yaml", tree)).data

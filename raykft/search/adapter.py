@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from raykft import storage
 from raykft.config import ExperimentConfig
 from raykft.errors import ModelError
 from raykft.evaluation.evaluator import FullScores
@@ -58,6 +59,7 @@ def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console 
         write_result(files, trial_id, {}, row, status="ok", passage_nats=full.passage_nats)
     board = load_leaderboard(paths.root)
     write_leaderboard(paths, board, markdown_board(board))
+    storage.keep(paths.root, light=True)
     return board
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from rich.console import Console
 
+from raykft import storage
 from raykft.config import ExperimentConfig, apply_sample, load_resolved
 from raykft.errors import ConfigError, ExperimentError, TrialError
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.leaderboard.store import CONFIRM_FILE, REPORT_FILE, TrialRecord, open_experiment, read_trials
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json
-from raykft.search.crew import Crew, connected
+from raykft.search.crew import Crew, connected, get
 from raykft.search.driver import checked_domain
 from raykft.trial import run_trial
 
@@ -63,6 +64,7 @@ def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Con
     write_json(paths.root / CONFIRM_FILE, {"trials": {t.trial_id: _spread(t, config.seed, runs) for t in chosen}})
     board = load_leaderboard(paths.root)
     write_leaderboard(paths, board, markdown_board(board))
+    storage.keep(paths.root)
     return board
 
 
@@ -71,20 +73,15 @@ def _files(paths: ExperimentPaths, trial: TrialRecord, seed: int) -> TrialPaths:
 
 
 def _run_all(crew: Crew, config: ExperimentConfig, runs: Sequence[_Run]) -> None:
-    free: SimpleQueue[str] = SimpleQueue()
-    for host in list(crew.hosts) * crew.slots:
-        free.put(host)
-
     @contextmanager
-    def leased() -> Iterator[str]:
-        host = free.get()
+    def leased(name: str) -> Iterator[str]:
         try:
-            yield host
+            yield get(crew.broker.acquire.remote(name))
         finally:
-            free.put(host)
+            get(crew.broker.release.remote(name))
 
     def train(run: _Run) -> None:
-        with leased() as host:
+        with leased(run.files.root.name) as host:
             try:
                 _train_and_score(crew, config, run, host)
             except TrialError as error:
@@ -111,6 +108,8 @@ def _train_and_score(crew: Crew, config: ExperimentConfig, run: _Run, host: str)
         recipe = apply_sample(config, run.trial.sample).model_copy(update={"seed": run.seed})
         scorer = HostScorer(crew.evaluator, host)
         run_trial(name, recipe, run.trial.sample, ActorProxy(crew.hosts[host]), scorer, files, report=lambda _: None)
+    shutil.rmtree(files.checkpoint, ignore_errors=True)
+    storage.discard(files.checkpoint)
     with crew.attached(host, name, files.adapter):
         crew.score_report(host, name, files)
 
