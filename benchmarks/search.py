@@ -12,7 +12,6 @@ own evaluation. The base model's own scores, which both need, are made before ei
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import random
 import shutil
@@ -28,7 +27,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from raykft.config import Dimension, ExperimentConfig, apply_sample, load_config, validate
+from raykft.budget import draw
+from raykft.config import ExperimentConfig, apply_sample, load_config, validate
 from raykft.data.domain import load_domain
 from raykft.data.encode import EncodedRow, PromptFormat, encode_rows
 from raykft.data.mixture import mix
@@ -49,18 +49,7 @@ POLL_S = 0.5
 def recipes(config: ExperimentConfig, count: int, seed: int = 0) -> list[dict[str, Any]]:
     """`count` random points of the config's search space, the same in every run."""
     rng = random.Random(f"benchmark:{seed}")
-    return [{path: _draw(dimension, rng) for path, dimension in config.search.space.items()} for _ in range(count)]
-
-
-def _draw(dimension: Dimension, rng: random.Random) -> Any:
-    if dimension.choice is not None:
-        return rng.choice(dimension.choice)
-    if dimension.int is not None:
-        return rng.randint(*dimension.int)
-    if dimension.log is not None:
-        return math.exp(rng.uniform(*map(math.log, dimension.log)))
-    low, high = dimension.corners
-    return rng.uniform(low, high)
+    return [draw(config, rng) for _ in range(count)]
 
 
 def experiment(arm: str, file: Path, work: Path, trials: int) -> ExperimentConfig:

@@ -22,6 +22,7 @@ from raykft.data.mixture import distractor_count, mix
 from raykft.errors import ModelError
 from raykft.evaluation.evaluator import FACTS_NEEDED, Evaluator, Objective, Suite
 from raykft.evaluation.picks import is_choice
+from raykft.evaluation.retrieval import TOP
 from raykft.evaluation.scoring import prior_probe
 from raykft.models.shape import local_directory
 from raykft.models.tokenizer_file import FileTokenizer
@@ -31,7 +32,6 @@ DRAWS = 2000
 # Where there is no tokenizer: ASCII letters a token, any other character a token of its own, and the chat template.
 ASCII_PER_TOKEN, TEMPLATE_TOKENS = 4, 12
 ANSWER_SHARE = 0.4  # of a row's tokens, where rows are not tokenized
-RETRIEVED_FACTS = 3  # that BM25 puts before a question, as in raykft.evaluation.retrieval
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _draw(dimension: Dimension, rng: random.Random) -> Any:
 def draws(config: ExperimentConfig, rows: Rows) -> tuple[list[int], list[int]]:
     """Epochs and tokens an epoch of `DRAWS` configurations."""
     n = len(rows.domain)
-    largest = max(corner_values(config, "data.distractor_ratio"))
+    largest = max(config.corner_values("data.distractor_ratio"))
     # Smaller ratios take the first of these: nested, as in every trial.
     order = mix(n, len(rows.distractors), largest, config.seed)[n:]
     added = [0, *itertools.accumulate(rows.distractors[i - n] for i in order)]
@@ -156,7 +156,7 @@ def mixtures(config: ExperimentConfig, rows: int) -> int:
     """Different sets of training rows that trials can get; the seed is one for all of them."""
     path = "data.distractor_ratio"
     dimension = config.search.space.get(path)
-    counts = {distractor_count(rows, ratio) for ratio in corner_values(config, path)}
+    counts = {distractor_count(rows, ratio) for ratio in config.corner_values(path)}
     if dimension is not None and dimension.choice is None:
         low, high = (distractor_count(rows, ratio) for ratio in dimension.corners)
         counts |= set(range(low, high + 1))
@@ -180,12 +180,10 @@ class Stopping:
 
 def asha_milestones(config: ExperimentConfig) -> list[float]:
     """The epochs after which Ray's ASHA may stop a trial of this search."""
-    longest, grace = max(corner_values(config, "train.epochs")), config.search.grace_epochs
-    if config.search.scheduler != "asha" or longest <= grace:
+    search, longest = config.search, max(config.corner_values("train.epochs"))
+    if search.scheduler != "asha" or longest <= search.grace_epochs:
         return []
-    factor = config.search.reduction_factor
-    rungs = int(math.log(longest / grace) / math.log(factor) + 1)
-    return [grace * factor**k for k in range(rungs)]
+    return [search.grace_epochs * search.reduction_factor**k for k in range(search.rungs(longest))]
 
 
 def survivors(arrivals: float, factor: float) -> float:
@@ -267,7 +265,7 @@ def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float
         return found + Asked(0, tokens * len(own))
 
     facts = [rows.plain(fact.text) for fact in domain.facts]
-    few = RETRIEVED_FACTS * statistics.fmean(facts) if facts else 0.0
+    few = TOP * statistics.fmean(facts) if facts else 0.0
     reported = min(settings.report_top, scored)
     priors = [prior_probe(p) for p in domain.probes if p.prior]
     total = _questions(priors, rows, settings.batch_size)
@@ -290,15 +288,3 @@ def _questions(probes: Sequence[Probe], rows: Rows, batch_size: int) -> Asked:
 def _chosen(picks: Sequence[Pick], rows: Rows) -> Asked:
     tokens = sum(rows.count(p.question) + rows.plain(p.lead_in) + sum(map(rows.plain, p.candidates)) for p in picks)
     return Asked(len(picks), tokens)
-
-
-def corner_values(config: ExperimentConfig, path: str) -> list[Any]:
-    """The extreme values of a setting, searched or not."""
-    section, name = path.split(".")
-    outside = getattr(getattr(config, section), name)
-    dimension = config.search.space.get(path)
-    if dimension is None:
-        return [outside]
-    if is_fixed(config.search, path):
-        return [max(dimension.corners)]
-    return [*dimension.corners, *([outside] if dimension.when else [])]

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from raykft.config_search import Dimension as Dimension
-from raykft.config_search import Fraction, cautions
+from raykft.config_search import Fraction, cautions, is_fixed
 from raykft.config_search import ObjectiveConfig as ObjectiveConfig
 from raykft.config_search import SearchConfig as SearchConfig
 from raykft.config_search import Section as _Section
@@ -210,6 +210,18 @@ class ExperimentConfig(_Section):
     def resolved(self) -> dict[str, Any]:
         """The whole tree as plain data, defaults included."""
         return self.model_dump(mode="json", exclude_none=True)
+
+    def corner_values(self, path: str) -> list[Any]:
+        """The extreme values that trials may have of a setting, searched or not."""
+        section, name = path.split(".")
+        outside = getattr(getattr(self, section), name)
+        dimension = self.search.space.get(path)
+        if dimension is None:
+            return [outside]
+        if is_fixed(self.search, path):
+            return [max(dimension.corners)]
+        # A trial in which the condition of a conditional setting does not hold has the value outside the space.
+        return [*dimension.corners, *([outside] if dimension.when else [])]
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same experiment: everything but where it runs and who is told of it."""

@@ -122,6 +122,10 @@ class SearchConfig(Section):
             raise ValueError("\n".join(problems))
         return self
 
+    def rungs(self, longest: int) -> int:
+        """How many times ASHA compares trials of up to `longest` epochs, more than `grace_epochs`, by Ray's rule."""
+        return int(math.log(longest / self.grace_epochs) / math.log(self.reduction_factor) + 1)
+
     @property
     def conditional(self) -> list[str]:
         """The settings that are searched in some trials only."""

@@ -22,7 +22,7 @@ from rich.text import Text
 from raykft import cluster
 from raykft._version import __version__
 from raykft.config import ExperimentConfig
-from raykft.errors import ModelError, ResourceError
+from raykft.errors import ModelError, ResourceError, last_line
 from raykft.leaderboard.show import plain
 from raykft.models.memory import host_memory, numerics_of
 from raykft.models.shape import is_local, local_directory
@@ -243,9 +243,8 @@ def _skew(clock: Any) -> float:
 
 
 def _unreachable(name: str, error: Exception) -> Check:
-    line = next((text for text in reversed(str(error).splitlines()) if text.strip()), type(error).__name__)
     step = "install the same raykft there (pip install raykft, same version) and look at the node's Ray logs"
-    return Check(name, "raykft task", "fail", f"{type(error).__name__}: {line.strip()}", step)
+    return Check(name, "raykft task", "fail", f"{type(error).__name__}: {last_line(error).strip()}", step)
 
 
 def judge(

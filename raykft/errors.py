@@ -49,3 +49,17 @@ class LostError(TrialError):
 
 # What a user can fix before starting again: the CLI ends with exit code 2.
 USAGE_ERRORS = (ConfigError, DataError, ModelError, ResourceError, ExperimentError)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; the name of its type where it says nothing."""
+    return _lines(error)[0]
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says last: of one from a Ray worker, whose text is a traceback, the error itself."""
+    return _lines(error)[-1]
+
+
+def _lines(error: BaseException) -> list[str]:
+    return str(error).strip().splitlines() or [type(error).__name__]

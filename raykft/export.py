@@ -21,10 +21,17 @@ from raykft.leaderboard.show import plain
 from raykft.leaderboard.statistics import CONFIDENCE
 from raykft.leaderboard.store import TrialRecord, open_experiment, read_probes
 from raykft.models.shape import is_local
-from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_atomic, write_json
+from raykft.paths import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    ExperimentPaths,
+    TrialPaths,
+    read_json,
+    write_atomic,
+    write_json,
+)
 from raykft.records import Split
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 CARD_METRICS = ("score", "gain", "knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "forgetting")
 BADGE_TEXTS = {
     "CONTAMINATED": "some training rows give probes away: the scores are too good",
@@ -124,10 +131,10 @@ def ask(directory: Path, trial_id: str, question: str, *, max_new_tokens: int = 
     try:
         engine.attach_adapter(trial_id, trial.files.adapter)
         asked = [Question(question, max_new_tokens)]
-        (plain,), (tuned,) = engine.answer(None, asked), engine.answer(trial_id, asked)
+        (base_reply,), (tuned_reply,) = engine.answer(None, asked), engine.answer(trial_id, asked)
     finally:
         engine.close()
-    return Answers(plain.text, tuned.text)
+    return Answers(base_reply.text, tuned_reply.text)
 
 
 def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False) -> Path:

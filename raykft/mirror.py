@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from raykft.errors import ExperimentError, ResourceError
+from raykft.errors import ExperimentError, ResourceError, first_line
 
 T = TypeVar("T")
 MARKER = "storage.url"  # in the folder of a storage's copies: which storage that is
@@ -239,7 +239,7 @@ class Mirror:
             return action()
         except OSError as error:
             raise ResourceError(
-                f"cannot {doing} {self.url} ({_line(error)}); nothing is lost: what was to be written is in "
+                f"cannot {doing} {self.url} ({first_line(error)}); nothing is lost: what was to be written is in "
                 f"{self.root}. Check the address, the credentials in this machine's environment and the connection, "
                 f"then go on with `raykft resume {shlex.quote(self.address('NAME'))}`"
             ) from error
@@ -256,7 +256,7 @@ def _connect(url: str) -> tuple[Any, str]:
         raise ResourceError(f"storage_path {url} needs pyarrow ({error}); `pip install pyarrow`") from error
     except (OSError, ValueError, NotImplementedError) as error:
         raise ResourceError(
-            f"storage_path {url} cannot be opened: {_line(error)}; check the address and the credentials in this "
+            f"storage_path {url} cannot be opened: {first_line(error)}; check the address and the credentials in this "
             "machine's environment, or give a folder (--set storage_path=DIR)"
         ) from error
     return system, path.rstrip("/")
@@ -304,8 +304,3 @@ def _at_once(action: Callable[[str], None], names: list[str]) -> None:
     else:
         for name in names:
             action(name)
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -13,6 +13,7 @@ from typing import Any
 from raykft.errors import ExperimentError, ResourceError
 
 PACKAGE_DATA = Path(__file__).parent / "data" / "demo"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # as PEFT names them
 
 
 @dataclass(frozen=True)

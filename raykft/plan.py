@@ -25,7 +25,6 @@ from raykft.budget import (
     Stopping,
     asha_milestones,
     asked,
-    corner_values,
     count_tokens,
     draws,
     expected_epochs,
@@ -282,7 +281,7 @@ def _corners(
         (rows.count(p.question) + p.max_new_tokens for p in (*domain.probes, *domain.general)), default=0
     )
     paths = ("adapter.rank", "adapter.target_layers", "train.batch_size", "train.optimizer")
-    axes = [corner_values(config, path) for path in paths]
+    axes = [config.corner_values(path) for path in paths]
     row_count = len(rows.domain) + len(rows.distractors)
 
     def memory(slots: int, rank: int, preset: str, batch: int, optimizer: str) -> HostMemory:

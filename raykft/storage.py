@@ -155,6 +155,12 @@ def discard(path: Path) -> None:
         release(path)
 
 
+def erase(path: Path) -> None:
+    """Delete a folder wherever it is: here, and in the storage if it is of one."""
+    shutil.rmtree(path, ignore_errors=True)
+    discard(path)
+
+
 @contextmanager
 def repeat_deletions(folder: Path, *patterns: str) -> Iterator[None]:
     """Of what matches beneath `folder`, files or folders, the storage loses whatever the body deletes here."""

@@ -100,8 +100,7 @@ def run_trial(
         if size == 1:
             raise
         # From the start: what a trial becomes depends on its recipe alone, not on when memory ran out.
-        shutil.rmtree(paths.checkpoint, ignore_errors=True)
-        storage.discard(paths.checkpoint)
+        storage.erase(paths.checkpoint)
         attempt(_smaller_batches(config), size, None)
 
 
@@ -139,7 +138,7 @@ def _attempt(
             else:
                 row |= {"score": row["rung_score"]}
             append_jsonl(paths.metrics, row)
-            if row["final"]:
+            if last:
                 write_result(paths, trial_id, sample, row, status="ok", reason=reason, passage_nats=full.passage_nats)
                 report(complete(row))
                 return

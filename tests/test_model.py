@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests_support import experiment_tree, reference_model, write_config
+from tests_support import experiment_tree, on_report, reference_model, write_config
 
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.store import baseline_results
@@ -77,18 +77,16 @@ def test_a_host_killed_in_the_middle_of_an_epoch_changes_no_bit(
     from safetensors.torch import load_file
 
     from raykft.config import load_config
-    from raykft.search.callbacks import DriverCallback
     from raykft.search.driver import tune
 
-    usual, killed = DriverCallback.on_trial_result, []
+    killed: list[None] = []
 
-    def kill(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        usual(self, iteration, trials, trial, result, **info)
+    def kill(callback: Any, _trial: Any, result: dict[str, Any]) -> None:
         if not killed and result["epoch"] == 3:
             time.sleep(0.2)  # the next epoch has begun
-            killed.append(ray.kill(self._hosts["host0"], no_restart=False))
+            killed.append(ray.kill(callback._hosts["host0"], no_restart=False))
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", kill)
+    on_report(monkeypatch, kill)
     tree = experiment(tmp_path)
     tree["search"] |= {"trials": 1}
     tree["resources"] = {"hosts": 2}  # one thread a host, as in the undisturbed run: two threads sum otherwise

@@ -20,7 +20,6 @@ from raykft.budget import (
     Rows,
     asha_milestones,
     asked,
-    corner_values,
     count_tokens,
     draw,
     expected_epochs,
@@ -218,7 +217,7 @@ def test_conditional_settings_and_epochs_as_fidelity(tmp_path: Path, tree: dict[
         (True, "mlp"),
         (False, "attention"),
     }
-    assert corner_values(config, "adapter.rank") == [256, config.adapter.rank]
+    assert config.corner_values("adapter.rank") == [256, config.adapter.rank]
     plan = planned(tmp_path, tree)
     assert plan.tokens_per_trial.minimum == 8 * plan.tokens_per_epoch.minimum
     assert plan.corners == 4

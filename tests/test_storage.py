@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from cluster_support import fake_experiment, loopback_cluster
 from rich.console import Console
-from tests_support import write_config
+from tests_support import on_report, write_config
 from typer.testing import CliRunner
 
 from raykft import mirror as mirror_module
@@ -446,23 +446,17 @@ def cluster_of_strangers(elsewhere: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_an_experiment_of_machines_that_share_only_the_storage(
     cluster_of_strangers: str, elsewhere: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from raykft.search.callbacks import DriverCallback
-
     url = f"file://{tmp_path}/store"
     tree = fake_experiment(tmp_path, cluster_of_strangers, evaluation_hosts=1) | {"storage_path": url}
     tree["search"]["trials"] = 4
-    usual = DriverCallback.on_trial_result
     reports: list[dict[str, Any]] = []
 
-    def interrupt(
-        self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        usual(self, iteration, trials, trial, result, **info)
+    def interrupt(callback: Any, _trial: Any, result: dict[str, Any]) -> None:
         reports.append(result)
         if len(reports) == 10:  # two trials have ended, others are on their way
-            self._stopper.interrupted = True
+            callback._stopper.interrupted = True
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", interrupt)
+    on_report(monkeypatch, interrupt)
     quiet = Console(quiet=True)
     board = tune(load_config(write_config(tmp_path / "c.yaml", tree)), quiet)
     assert {"interrupted"} < {t.status for t in board.trials}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -85,3 +90,16 @@ def reference_model(base: Any) -> Any:
         if isinstance(module, torch.nn.Linear) and name != "lm_head" and base.quantization != "none":
             module.weight.data = round_trip(module.weight.data, base.quantization)
     return plain.to(base.model.dtype)
+
+
+def on_report(monkeypatch: pytest.MonkeyPatch, action: Callable[[Any, Any, dict[str, Any]], None]) -> None:
+    """Call `action` in the driver after every report, with its callback, the Tune trial and the report."""
+    from raykft.search.callbacks import DriverCallback
+
+    usual = DriverCallback.on_trial_result
+
+    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        usual(self, iteration, trials, trial, result, **info)
+        action(self, trial, result)
+
+    monkeypatch.setattr(DriverCallback, "on_trial_result", report)

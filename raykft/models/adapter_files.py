@@ -12,10 +12,9 @@ from safetensors.torch import load_file, save_file
 from raykft.errors import ModelError
 from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
-from raykft.paths import write_json
+from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, write_json
 
 PREFIX = "base_model.model."
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 def save_adapter(directory: Path, pairs: dict[str, LoraPair], *, base_name: str, alpha: float, dropout: float) -> None:
@@ -26,11 +25,11 @@ def save_adapter(directory: Path, pairs: dict[str, LoraPair], *, base_name: str,
         tensors[f"{PREFIX}{name}.lora_A.weight"] = pair.A.detach().to("cpu").contiguous().clone()
         tensors[f"{PREFIX}{name}.lora_B.weight"] = pair.B.detach().to("cpu").contiguous().clone()
     rank = next(iter(pairs.values())).A.shape[0]
-    scratch = directory / f".{WEIGHTS}"
+    scratch = directory / f".{ADAPTER_WEIGHTS}"
     save_file(tensors, scratch, metadata={"format": "pt"})
-    scratch.replace(directory / WEIGHTS)
+    scratch.replace(directory / ADAPTER_WEIGHTS)
     write_json(
-        directory / CONFIG,
+        directory / ADAPTER_CONFIG,
         _peft_config(sorted({n.rsplit(".", 1)[-1] for n in pairs}), rank, base_name, alpha, dropout),
     )
 
@@ -57,8 +56,8 @@ def load_adapter(packed: PackedModel, slot: int, directory: Path) -> dict[str, A
         ModelError: no such files, not LoRA, or modules or shapes that this base model does not have.
     """
     try:
-        config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-        tensors = load_file(directory / WEIGHTS)
+        config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        tensors = load_file(directory / ADAPTER_WEIGHTS)
     except OSError as error:
         raise ModelError(f"{directory} is no PEFT adapter directory: {error}") from error
     unsupported = [k for k in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(k)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import ConfigError, ModelError, ResourceError
-from raykft.models.adapter_files import CONFIG
 from raykft.models.load import load_base, pick_device
 from raykft.models.source import resolve_model
+from raykft.paths import ADAPTER_CONFIG
 
 # Metric → value; the standard errors are among them as `<metric>_stderr`.
 Scores = dict[str, float]
@@ -92,8 +92,8 @@ def _check(tasks: Sequence[str], known: Sequence[str], adapter_dirs: Sequence[Pa
             "and include_path adds your own"
         )
     for directory in adapter_dirs:
-        if not (directory / CONFIG).is_file():
-            raise ModelError(f"{directory} is no PEFT adapter directory: it has no {CONFIG}")
+        if not (directory / ADAPTER_CONFIG).is_file():
+            raise ModelError(f"{directory} is no PEFT adapter directory: it has no {ADAPTER_CONFIG}")
 
 
 def _numbers(values: Mapping[str, Any]) -> Scores:

@@ -151,12 +151,14 @@ def accumulate(parts: Sequence[Part], dA_SRD: torch.Tensor, dB_SER: torch.Tensor
         torch._foreach_add_(gradients, updates)
 
 
-def _kept(parts: Sequence[Part], x_nD: torch.Tensor) -> torch.Tensor | None:
-    """The dropout factors of all parts' rows; None if no part drops any."""
+def _inputs(layout: Layout, x_TD: torch.Tensor, parts: Sequence[Part]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The rows of all parts times their dropout factors, and these; None if no part drops any."""
+    x_nD = layout.take(x_TD)
     if all(part.keep_nD is None for part in parts):
-        return None
+        return x_nD, None
     ones = (x_nD.new_ones(part.stop - part.start, x_nD.shape[1]) for part in parts)
-    return torch.cat([one if part.keep_nD is None else part.keep_nD for part, one in zip(parts, ones, strict=True)])
+    keep_nD = torch.cat([one if part.keep_nD is None else part.keep_nD for part, one in zip(parts, ones, strict=True)])
+    return x_nD * keep_nD, keep_nD
 
 
 class Bmm:
@@ -166,10 +168,9 @@ class Bmm:
 
     def add(self, out_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part]) -> list[torch.Tensor]:
         layout = layout_of(parts, x_TD.device)
-        x_nD = layout.take(x_TD)
-        keep_nD = _kept(parts, x_nD)
+        x_nD, _ = _inputs(layout, x_TD, parts)
         A_SRD, B_SER = stacked_factors(parts, x_TD.dtype)
-        x_SND = layout.pad(x_nD if keep_nD is None else x_nD * keep_nD)
+        x_SND = layout.pad(x_nD)
         h_SNR = torch.bmm(x_SND, A_SRD.transpose(1, 2)).mul_(self._scale(parts, x_TD.device))
         if layout.is_batch:
             out_SNE = layout.take(out_TE).view(layout.S, layout.N, -1)
@@ -188,9 +189,8 @@ class Bmm:
     ) -> None:
         h_SNR, A_SRD, B_SER = saved
         layout = layout_of(parts, x_TD.device)
-        x_nD = layout.take(x_TD)
-        keep_nD = _kept(parts, x_nD)
-        x_SND = layout.pad(x_nD if keep_nD is None else x_nD * keep_nD)
+        x_nD, keep_nD = _inputs(layout, x_TD, parts)
+        x_SND = layout.pad(x_nD)
         dy_SNE = layout.pad(layout.take(dy_TE))
         dh_SNR = torch.bmm(dy_SNE, B_SER).mul_(self._scale(parts, x_TD.device))
         accumulate(parts, torch.bmm(dh_SNR.transpose(1, 2), x_SND), torch.bmm(dy_SNE.transpose(1, 2), h_SNR))
@@ -214,10 +214,8 @@ class Grouped:
 
     def add(self, out_TE: torch.Tensor, x_TD: torch.Tensor, parts: Sequence[Part]) -> list[torch.Tensor]:
         layout = layout_of(parts, x_TD.device)
-        x_nD = layout.take(x_TD)
-        keep_nD = _kept(parts, x_nD)
+        x_nD, _ = _inputs(layout, x_TD, parts)
         A_SRD, B_SER = stacked_factors(parts, x_TD.dtype, RANK_MULTIPLE)
-        x_nD = x_nD if keep_nD is None else x_nD * keep_nD
         h_nR = F.grouped_mm(x_nD, A_SRD.transpose(1, 2), offs=layout.ends_S).mul_(self._scale(parts, layout))
         layout.add(out_TE, F.grouped_mm(h_nR, B_SER.transpose(1, 2), offs=layout.ends_S))
         return [h_nR, A_SRD, B_SER]
@@ -233,9 +231,7 @@ class Grouped:
         h_nR, A_SRD, B_SER = saved
         layout = layout_of(parts, x_TD.device)
         ends = layout.ends_S
-        x_nD = layout.take(x_TD)
-        keep_nD = _kept(parts, x_nD)
-        x_nD = x_nD if keep_nD is None else x_nD * keep_nD
+        x_nD, keep_nD = _inputs(layout, x_TD, parts)
         dy_nE = layout.take(dy_TE).contiguous()  # the gradient of a sum is one number, seen T times E times
         dh_nR = F.grouped_mm(dy_nE, B_SER, offs=ends).mul_(self._scale(parts, layout))
         accumulate(parts, F.grouped_mm(dh_nR.t(), x_nD, offs=ends), F.grouped_mm(dy_nE.t(), h_nR, offs=ends))

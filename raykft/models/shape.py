@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raykft.errors import ModelError
-from raykft.models.source import _gguf_in_package, _hash_file, _joined
+from raykft.models.source import converted_directory, digest_of, gguf_in_package, joined
 from raykft.paths import cache_dir, ensure_dir
 
 Kind = Literal["attention", "mlp", "head"]
@@ -146,7 +145,7 @@ def shape_of(name: str) -> ModelShape:
             f"base_model {name!r} is not on this machine, so its size is not known; "
             "download it, or say how many parameters it has, e.g. --parameters 8e9"
         )
-    with _joined(pieces, ensure_dir(cache_dir() / "models")) as gguf:
+    with joined(pieces, ensure_dir(cache_dir() / "models")) as gguf:
         return shape_of_config(_gguf_config(gguf), name)
 
 
@@ -166,10 +165,7 @@ def local_directory(name: str) -> Path | None:
         return path
     pieces = _gguf_pieces(name)
     if pieces:
-        digest = hashlib.sha256()
-        for piece in pieces:
-            _hash_file(piece, digest)
-        converted = cache_dir() / "models" / digest.hexdigest()[:16]
+        converted = converted_directory(digest_of(pieces))
         return converted if (converted / "config.json").is_file() else None
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or path.suffix == ".gguf":
         raise ModelError(f"base_model {name!r}: there is no such directory or .gguf file")
@@ -181,7 +177,7 @@ def local_directory(name: str) -> Path | None:
 
 def _gguf_pieces(name: str) -> list[Path]:
     if name.startswith("package:"):
-        return _gguf_in_package(name.removeprefix("package:"))
+        return gguf_in_package(name.removeprefix("package:"))
     path = Path(name).expanduser()
     return [path] if path.suffix == ".gguf" and path.is_file() else []
 

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ def resolve_model(name: str) -> ModelSource:
     """
     if name.startswith("package:"):
         package = name.removeprefix("package:")
-        return _convert_gguf(name, _gguf_in_package(package), _promised_digest(package))
+        return _convert_gguf(name, gguf_in_package(package), _promised_digest(package))
     path = Path(name).expanduser()
     if path.suffix == ".gguf" and path.is_file():
         return _convert_gguf(name, [path])
@@ -62,7 +62,7 @@ def resolve_model(name: str) -> ModelSource:
 def check_model_present(name: str) -> None:
     """The cheap part of `resolve_model`, for errors before anything heavy starts."""
     if name.startswith("package:"):
-        _gguf_in_package(name.removeprefix("package:"))
+        gguf_in_package(name.removeprefix("package:"))
     elif Path(name).suffix == ".gguf" and not Path(name).expanduser().is_file():
         raise ModelError(f"base_model {name!r}: there is no such .gguf file")
 
@@ -73,7 +73,7 @@ def weights_bytes(source: ModelSource) -> int:
     return sum(f.stat().st_size for f in directory.glob("*.safetensors")) if directory.is_dir() else 0
 
 
-def _gguf_in_package(package: str) -> list[Path]:
+def gguf_in_package(package: str) -> list[Path]:
     """The GGUF file a package ships, or its pieces (`NAME.gguf.part00`, ...) in order, from its part packages too."""
     try:
         own = importlib.metadata.files(package) or []
@@ -132,14 +132,26 @@ def _hash_file(file: Path, digest: hashlib._Hash) -> None:
             digest.update(block)
 
 
-def _convert_gguf(name: str, pieces: Sequence[Path], promised: str | None = None) -> ModelSource:
+def digest_of(pieces: Iterable[Path]) -> str:
+    """SHA-256 of the one file that all pieces make."""
     digest = hashlib.sha256()
     for piece in pieces:
         _hash_file(piece, digest)
-    if promised is not None and digest.hexdigest() != promised:
+    return digest.hexdigest()
+
+
+def converted_directory(digest: str) -> Path:
+    """Where the cache holds the converted model of a GGUF file with this digest, or will."""
+    return cache_dir() / "models" / digest[:16]
+
+
+def _convert_gguf(name: str, pieces: Sequence[Path], promised: str | None = None) -> ModelSource:
+    digest = digest_of(pieces)
+    if promised is not None and digest != promised:
         raise ModelError(f"base_model {name!r}: the files do not have the SHA-256 their package promises; reinstall it")
-    key = digest.hexdigest()[:16]
-    target = ensure_dir(cache_dir() / "models") / key
+    target = converted_directory(digest)
+    key = target.name
+    ensure_dir(target.parent)
     if not (target / "config.json").is_file():
         # The hosts of a node start together: one converts, the others wait for it.
         with FileLock(target.parent / f"{key}.lock"):
@@ -151,7 +163,7 @@ def _convert_gguf(name: str, pieces: Sequence[Path], promised: str | None = None
 def _convert_into(pieces: Sequence[Path], target: Path) -> None:
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        with _joined(pieces, target.parent) as gguf:
+        with joined(pieces, target.parent) as gguf:
             _write_safetensors(gguf, scratch)
         os.replace(scratch, target)
     finally:
@@ -159,7 +171,7 @@ def _convert_into(pieces: Sequence[Path], target: Path) -> None:
 
 
 @contextmanager
-def _joined(pieces: Sequence[Path], folder: Path) -> Iterator[Path]:
+def joined(pieces: Sequence[Path], folder: Path) -> Iterator[Path]:
     """One file of all pieces, for as long as the body runs."""
     if len(pieces) == 1:
         yield pieces[0]

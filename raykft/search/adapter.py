@@ -15,12 +15,10 @@ from raykft.evaluation.evaluator import FullScores
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.models.source import check_model_present
-from raykft.paths import write_jsonl
+from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, write_jsonl
 from raykft.search.crew import Crew, connected, get
 from raykft.search.driver import checked_domain, open_directory
 from raykft.trial import write_result, write_trial_config
-
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console | None = None) -> Leaderboard:
@@ -65,7 +63,7 @@ def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console 
 
 def _adapter_directory(path: Path) -> Path:
     directory = path.expanduser().absolute()
-    missing = [name for name in ADAPTER_FILES if not (directory / name).is_file()]
+    missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (directory / name).is_file()]
     if missing:
         raise ModelError(
             f"{path} is no PEFT adapter directory: it has no {' and no '.join(missing)}; "

@@ -10,6 +10,7 @@ import ray
 from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample
+from raykft.errors import first_line
 from raykft.leaderboard.store import read_trials
 from raykft.paths import ExperimentPaths, TrialPaths, read_json
 from raykft.search.names import NUMBER, name_of, sample_of
@@ -116,6 +117,6 @@ def _why(trial: Any) -> tuple[str, str]:
     error = trial.get_pickled_error() if trial.pickled_error_file else None
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, BaseException) and is_loss(cause):
-        return "lost", f"its process died {trial.num_failures} times: {str(cause).splitlines()[0]}"
+        return "lost", f"its process died {trial.num_failures} times: {first_line(cause)}"
     where = f"; traceback: {trial.error_file}" if trial.error_file and Path(trial.error_file).is_file() else ""
     return "failed", f"{type(cause).__name__}: {cause}{where}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -108,8 +107,7 @@ def _train_and_score(crew: Crew, config: ExperimentConfig, run: _Run, host: str)
         recipe = apply_sample(config, run.trial.sample).model_copy(update={"seed": run.seed})
         scorer = HostScorer(crew.evaluator, host)
         run_trial(name, recipe, run.trial.sample, ActorProxy(crew.hosts[host]), scorer, files, report=lambda _: None)
-    shutil.rmtree(files.checkpoint, ignore_errors=True)
-    storage.discard(files.checkpoint)
+    storage.erase(files.checkpoint)
     with crew.attached(host, name, files.adapter):
         crew.score_report(host, name, files)
 

@@ -5,7 +5,6 @@ Every host sits in a placement group of its own, the other two on the driver's o
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,7 @@ from raykft.leaderboard.store import (
 )
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json, write_jsonl
 from raykft.provenance import environment
-from raykft.storage import discard, keep
+from raykft.storage import erase, keep
 
 TUNED_BM25 = "tuned_bm25"
 EXCHANGE = "exchange"  # adapters on their way to another host
@@ -158,8 +157,7 @@ class Crew:
             ray.kill(actor)
         for group in self._groups:
             cluster.release(group)
-        discard(self.paths.root / EXCHANGE)
-        shutil.rmtree(self.paths.root / EXCHANGE, ignore_errors=True)
+        erase(self.paths.root / EXCHANGE)
         if details and details[0] is None:  # else trials may have gone further than the driver has seen
             keep(self.paths.root, light=True)
 
@@ -209,7 +207,7 @@ class Crew:
 
         place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
         options = self.plan.actor_options(evaluates=evaluates)
-        arguments = (self._host_settings(), self.domain.train, self.domain.distractors)
+        arguments = [_Sealed(a) for a in (self._host_settings(), self.domain.train, self.domain.distractors)]
         if self.plan.ranks > 1 and not evaluates and not self.config.base_model.startswith(tuple(HOST_CLASSES)):
             from raykft.search.parallel import start
 
@@ -219,7 +217,7 @@ class Crew:
         actor = ray.remote(kind).options(
             max_concurrency=4 * self.slots + 16, max_restarts=-1, scheduling_strategy=place, **options
         )
-        return self._keep(actor.remote(*map(_Sealed, arguments)))
+        return self._keep(actor.remote(*arguments))
 
     def _keep(self, actor: Any) -> Any:
         self._actors.append(actor)

@@ -10,7 +10,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -40,15 +40,10 @@ def locked(directory: Path) -> Iterator[None]:
         if not _take(stream) or _beats(stream, holder):
             raise _held(directory, holder)
         _write(stream, _myself())
-        done = threading.Event()
-        beat = threading.Thread(target=_beat, args=(stream.fileno(), done), name="raykft-lock", daemon=True)
-        beat.start()
         try:
-            with _locked_in_storage(directory):
+            with _beating(lambda: os.utime(stream.fileno())), _locked_in_storage(directory):
                 yield
         finally:
-            done.set()
-            beat.join()
             _write(stream, {})  # the file stays: removing it would take it from under one who waits for it
 
 
@@ -70,20 +65,15 @@ def _locked_in_storage(directory: Path) -> Iterator[None]:
     time.sleep(SETTLE_SECONDS)
     if (holder := lock.read()) != mine:
         raise _held(directory, holder or {})
-    done = threading.Event()
 
     def beat() -> None:
-        while not done.wait(BEAT_SECONDS):
-            with suppress(ResourceError):  # whoever writes files next says so
-                lock.write(mine)
+        with suppress(ResourceError):  # whoever writes files next says so
+            lock.write(mine)
 
-    thread = threading.Thread(target=beat, name="raykft-stored-lock", daemon=True)
-    thread.start()
     try:
-        yield
+        with _beating(beat):
+            yield
     finally:
-        done.set()
-        thread.join()
         with suppress(ResourceError):  # then it falls silent
             if lock.read() == mine:
                 lock.remove()
@@ -142,9 +132,22 @@ def _beats(stream: IO[str], holder: dict[str, Any]) -> bool:
     return os.fstat(stream.fileno()).st_mtime - before < SILENCE_SECONDS
 
 
-def _beat(file: int, done: threading.Event) -> None:
-    while not done.wait(BEAT_SECONDS):
-        os.utime(file)
+@contextmanager
+def _beating(beat: Callable[[], None]) -> Iterator[None]:
+    """Call `beat` every `BEAT_SECONDS` while the body runs."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(BEAT_SECONDS):
+            beat()
+
+    thread = threading.Thread(target=run, name="raykft-lock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _read(stream: IO[str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ray.util import get_current_placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
 
 from raykft.cluster import DEFAULT_WAIT_MINUTES, HostPlan
-from raykft.errors import LostError, RaykftError, ResourceError
+from raykft.errors import LostError, RaykftError, ResourceError, last_line
 from raykft.paths import write_atomic
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.train.host import HostSettings, TrainingHost
@@ -73,7 +73,7 @@ class Watch(train.UserCallback):  # type: ignore[misc]
         self._front = front
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002
-        reasons = "; ".join(f"rank {rank}: {_line(error)}" for rank, error in worker_exceptions.items())
+        reasons = "; ".join(f"rank {rank}: {last_line(error)}" for rank, error in worker_exceptions.items())
         ray.get(self._front.lost.remote(reasons))
 
 
@@ -130,7 +130,7 @@ class ParallelHost:
         try:
             trainer.fit()
         except Exception as error:  # said to whoever asks: this thread has nobody above it
-            ray.get(front.given_up.remote(_line(error)))
+            ray.get(front.given_up.remote(last_line(error)))
 
     # What ranks and their watch call.
 
@@ -348,13 +348,13 @@ class ParallelHost:
 
 def start(
     plan: HostPlan,
-    arguments: tuple[HostSettings, Sequence[TrainRow], Sequence[TrainRow]],
+    arguments: Sequence[Any],
     directory: Path,
     wait_minutes: float | None,
     place: Any,
     options: dict[str, float],
 ) -> Any:
-    """The handle of a new `ParallelHost` in its own `place`."""
+    """The handle of a new `ParallelHost` in its own `place`; `arguments` are its own but for the group."""
     minutes = DEFAULT_WAIT_MINUTES if wait_minutes is None else wait_minutes
     group = Group(plan.ranks, plan.bundle, minutes, directory)
     actor = ray.remote(ParallelHost).options(
@@ -410,8 +410,3 @@ def sendable(error: Exception, rank: int) -> Exception:
     except Exception:  # whatever its class does when pickled
         return RuntimeError(where)
     return error
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

@@ -24,8 +24,7 @@ def make_scheduler(config: ExperimentConfig) -> TrialScheduler:
         return FIFOScheduler()
     if settings.scheduler == "median":
         return MedianStoppingRule(**common, min_time_slice=math.inf)
-    rungs = int(math.log(longest / grace) / math.log(settings.reduction_factor) + 1)
-    brackets = rungs if settings.scheduler == "hyperband" else 1
+    brackets = settings.rungs(longest) if settings.scheduler == "hyperband" else 1
     return AsyncHyperBandScheduler(
         **common, max_t=longest, reduction_factor=settings.reduction_factor, brackets=brackets
     )

@@ -65,11 +65,7 @@ def make_space(config: ExperimentConfig) -> Space:
 
 def max_epochs(config: ExperimentConfig) -> int:
     """The most epochs any trial of this experiment may run."""
-    dimension = config.search.space.get(EPOCHS)
-    if dimension is None:
-        return config.train.epochs
-    # A trial in which the condition of a conditional setting does not hold has the value outside the space.
-    return int(max([*dimension.corners, *([config.train.epochs] if dimension.when else [])]))
+    return int(max(config.corner_values(EPOCHS)))
 
 
 def _draw(trial: optuna.Trial, path: str, dimension: Dimension) -> Any:

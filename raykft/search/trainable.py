@@ -16,7 +16,7 @@ import ray
 from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample, validate
-from raykft.errors import LostError, ResourceError
+from raykft.errors import LostError, ResourceError, first_line
 from raykft.evaluation.actor import ActorProxy
 from raykft.evaluation.evaluator import FullScores
 from raykft.leaderboard.store import FINISHED
@@ -83,7 +83,9 @@ class Trainable:
                 losses = losses + 1 if checkpoint == before else 1
                 before = checkpoint
                 if losses > MAX_LOSSES:
-                    raise LostError(f"its host died {losses} times without an epoch between: {_line(error)}") from error
+                    raise LostError(
+                        f"its host died {losses} times without an epoch between: {first_line(error)}"
+                    ) from error
             else:
                 return
 
@@ -132,7 +134,7 @@ def halting(error: BaseException, directory: Path) -> str | None:
         # safetensors has no type for it.
         if (isinstance(link, OSError) and link.errno in FULL_DISK) or f"os error {errno.ENOSPC}" in str(link):
             return (
-                f"the storage of {directory} is full ({_line(link)}); finished trials and the last checkpoints of "
+                f"the storage of {directory} is full ({first_line(link)}); finished trials and the last checkpoints of "
                 f"the others are whole: free some space, then go on with `raykft resume {directory}`"
             )
     return None
@@ -161,7 +163,7 @@ def _end(trial: _Trial, experiment: ExperimentConfig, error: Exception) -> None:
     reason = str(cause)
     if status == "failed":
         write_atomic(trial.paths.traceback, "".join(traceback.format_exception(error)))
-        reason = f"{type(cause).__name__}: {_line(cause)}; traceback: {trial.paths.traceback}"
+        reason = f"{type(cause).__name__}: {first_line(cause)}; traceback: {trial.paths.traceback}"
     if not trial.paths.config.is_file():
         write_trial_config(trial.paths, trial.trial_id, trial.sample, experiment)
     write_result(trial.paths, trial.trial_id, trial.sample, last_row(trial.paths), status=status, reason=reason)
@@ -185,8 +187,3 @@ def _report_end(result: dict[str, Any]) -> None:
         # Beyond every rung, so that early stopping has nothing to decide.
         row = {"epoch": 10**9, "rung_score": WORST_RUNG, "status": result["status"]}
     tune.report(complete(row | {"final": True}))
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import LostError
+from raykft.paths import ADAPTER_CONFIG
 from raykft.records import TrainRow
 from raykft.search.crew import FAKE, HOST_CLASSES
 from raykft.testing.fakes import FakeHost
@@ -70,7 +71,7 @@ class FakeTrainingHost(FakeHost):
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         super().attach_adapter(trial_id, directory)
         self._read_from[trial_id] = directory
-        self._adapters[trial_id] = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+        self._adapters[trial_id] = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
 
     def train_epoch(self, trial_id: str) -> EpochReport:
         time.sleep(self._seconds)
@@ -80,7 +81,7 @@ class FakeTrainingHost(FakeHost):
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "adapter_config.json").write_text(json.dumps(self._adapters[trial_id]), encoding="utf-8")
+        (directory / ADAPTER_CONFIG).write_text(json.dumps(self._adapters[trial_id]), encoding="utf-8")
 
     def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
         source = self._read_from.get(trial_id)

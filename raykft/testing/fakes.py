@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from raykft.errors import DivergedError, LostError
+from raykft.paths import ADAPTER_CONFIG
 from raykft.records import Pick, Question, Reply
 from raykft.train.recipe import EpochReport, Recipe
 
@@ -59,7 +60,7 @@ class FakeHost:
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "adapter_config.json").write_text(json.dumps({"fake": trial_id}), encoding="utf-8")
+        (directory / ADAPTER_CONFIG).write_text(json.dumps({"fake": trial_id}), encoding="utf-8")
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)

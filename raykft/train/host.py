@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import RaykftError
+from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.storage import fetch, keep, release
 from raykft.train.recipe import EpochReport, Recipe
@@ -172,10 +173,10 @@ class TrainingHost:
 def adapter_digest(directory: Path) -> str:
     """SHA-256 of what an adapter computes: its weights, and its config but for where its base model lies."""
     digest = hashlib.sha256()
-    with (directory / "adapter_model.safetensors").open("rb") as stream:
+    with (directory / ADAPTER_WEIGHTS).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
-    config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+    config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     config.pop("base_model_name_or_path", None)
     digest.update(json.dumps(config, sort_keys=True).encode())
     return digest.hexdigest()

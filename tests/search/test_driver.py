@@ -11,7 +11,7 @@ import optuna
 import pytest
 from rich.console import Console
 from safetensors.torch import load_file
-from tests_support import write_config
+from tests_support import on_report, write_config
 
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import ConfigError, DataError, ExperimentError, ModelError
@@ -200,20 +200,14 @@ def test_a_trial_whose_process_is_killed_is_resumed_from_its_checkpoint(
     import os
     import signal
 
-    from raykft.search.callbacks import DriverCallback
-
     killed: list[int] = []
-    on_result = DriverCallback.on_trial_result
 
-    def kill_once(
-        self: DriverCallback, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        on_result(self, iteration, trials, trial, result, **info)
+    def kill_once(_callback: Any, _trial: Any, result: dict[str, Any]) -> None:
         if not killed and result["epoch"] == 1:
             killed.append(result["pid"])
             os.kill(result["pid"], signal.SIGKILL)
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", kill_once)
+    on_report(monkeypatch, kill_once)
     small["search"] |= {"trials": 1, "scheduler": "none"}
     config = configure(tmp_path, small | {"name": "killed"})
     board = tune(config, Console(quiet=True))
@@ -229,18 +223,14 @@ def test_interrupted_trials_do_not_count_and_their_results_say_so(
     import os
     import signal
 
-    from raykft.search.callbacks import DriverCallback
-
-    on_result = DriverCallback.on_trial_result
     sent: list[bool] = []
 
-    def interrupt_once(self: DriverCallback, *arguments: Any, **info: Any) -> None:
-        on_result(self, *arguments, **info)
+    def interrupt_once(*_report: Any) -> None:
         if not sent:
             sent.append(True)
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", interrupt_once)
+    on_report(monkeypatch, interrupt_once)
     small["train"]["epochs"] = 50
     small["search"] |= {"trials": 2, "scheduler": "none"}
     config = configure(tmp_path, small | {"name": "interrupted"})

@@ -16,7 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
-from tests_support import experiment_tree, write_config
+from tests_support import experiment_tree, on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import OutOfMemoryError, ResourceError
@@ -80,17 +80,14 @@ def assert_scored_once(board: Leaderboard, trials: int) -> None:
 
 def once(monkeypatch: pytest.MonkeyPatch, epoch: int, action: Callable[[Any], None]) -> list[str]:
     """Call `action` with the driver's callback at the first report of `epoch`; returns the trials it happened to."""
-    from raykft.search.callbacks import DriverCallback
+    done: list[str] = []
 
-    usual, done = DriverCallback.on_trial_result, []
-
-    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        usual(self, iteration, trials, trial, result, **info)
+    def act(callback: Any, trial: Any, result: dict[str, Any]) -> None:
         if not done and result["epoch"] == epoch:
-            done.append(self._name(trial))
-            action(self)
+            done.append(callback._name(trial))
+            action(callback)
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", report)
+    on_report(monkeypatch, act)
     return done
 
 
@@ -135,17 +132,14 @@ def test_a_dead_trial_process_leaves_no_lease_behind(
     fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one slot in all, the trial that waits would wait for ever for the lease of the one that died."""
-    from raykft.search.callbacks import DriverCallback
+    killed: list[int] = []
 
-    usual, killed = DriverCallback.on_trial_result, []
-
-    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        usual(self, iteration, trials, trial, result, **info)
+    def kill(_callback: Any, _trial: Any, result: dict[str, Any]) -> None:
         if len(killed) < 2 and result["epoch"] == 2:
             killed.append(result["pid"])
             os.kill(result["pid"], signal.SIGKILL)
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", report)
+    on_report(monkeypatch, kill)
     tree = tree_of(tmp_path, "lease", 2)
     tree["resources"] = {"hosts": 1, "slots_per_host": 1}
     board = run(tmp_path, tree)

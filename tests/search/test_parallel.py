@@ -13,7 +13,7 @@ import psutil
 import pytest
 from rich.console import Console
 from safetensors.torch import load_file
-from tests_support import experiment_tree, write_config
+from tests_support import experiment_tree, on_report, write_config
 
 from raykft import cluster
 from raykft.config import load_config, validate
@@ -66,17 +66,14 @@ def test_a_trial_on_two_workers_equals_the_solo_trial(
     solo: Leaderboard, tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although a worker dies in the middle: both start again, and the trial goes on from its checkpoint."""
-    from raykft.search.callbacks import DriverCallback
+    killed: list[int] = []
 
-    usual, killed = DriverCallback.on_trial_result, []
-
-    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        usual(self, iteration, trials, trial, result, **info)
+    def kill(_callback: Any, _trial: Any, result: dict[str, Any]) -> None:
         if result["epoch"] == 2 and not killed:
             killed.append(max(rank_processes()))
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", report)
+    on_report(monkeypatch, kill)
     both = run(tmp_path, experiment(tmp_path, "both", str(tiny_model_dir), gpus_per_trial=2))
     assert killed
     assert not rank_processes()

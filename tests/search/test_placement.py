@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import optuna
 import pytest
 from cluster_support import LoopbackCluster, fake_experiment, loopback_cluster
 from rich.console import Console
-from tests_support import write_config
+from tests_support import on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import ModelError, ResourceError
@@ -50,19 +50,6 @@ def assert_scored_once(board: Leaderboard, trials: int) -> None:
         assert values[int(trial.trial_id[1:4])] == pytest.approx(trial.select["score"])
 
 
-def on_report(monkeypatch: pytest.MonkeyPatch, action: Callable[[dict[str, Any], dict[str, int]], None]) -> None:
-    """Call `action` with every report and the hosts' loads, in the driver."""
-    from raykft.search.callbacks import DriverCallback
-
-    usual = DriverCallback.on_trial_result
-
-    def report(self: Any, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        usual(self, iteration, trials, trial, result, **info)
-        action(result, self._hosts.loads())
-
-    monkeypatch.setattr(DriverCallback, "on_trial_result", report)
-
-
 def test_every_gpu_of_the_cluster_gets_a_host_and_every_trial_one_score(nodes: LoopbackCluster, tmp_path: Path) -> None:
     board = run(tmp_path, fake_experiment(tmp_path, nodes.address))
     assert_scored_once(board, 6)
@@ -76,7 +63,7 @@ def test_a_worker_node_is_lost_and_every_trial_still_gets_one_score(
 ) -> None:
     lost: list[Any] = []
 
-    def lose_one(result: dict[str, Any], _loads: dict[str, int]) -> None:
+    def lose_one(_callback: Any, _trial: Any, result: dict[str, Any]) -> None:
         if not lost and result["epoch"] == 2:
             lost.append(nodes.workers[0])
             nodes.kill(nodes.workers[0])
@@ -95,7 +82,8 @@ def test_a_node_that_joins_gets_a_host_and_trials(
     joined: list[Any] = []
     seen: set[str] = set()
 
-    def join(result: dict[str, Any], loads: dict[str, int]) -> None:
+    def join(callback: Any, *_report: Any) -> None:
+        loads = callback._hosts.loads()
         if not joined:
             joined.append(nodes.join())
         seen.update(name for name, load in loads.items() if load)

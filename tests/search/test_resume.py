@@ -21,7 +21,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from rich.console import Console
-from tests_support import experiment_tree, write_config
+from tests_support import experiment_tree, on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import ConfigError, ExperimentError
@@ -155,17 +155,14 @@ def test_a_driver_killed_with_9_is_taken_over(fakes: None, tmp_path: Path) -> No
 def test_interrupted_trials_keep_their_checkpoint_and_go_on(
     fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from raykft.search.callbacks import DriverCallback
+    sent: list[str] = []
 
-    usual, sent = DriverCallback.on_trial_result, []
-
-    def interrupt_once(self: Any, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
-        usual(self, iteration, trials, trial, result, **info)
+    def interrupt_once(callback: Any, trial: Any, result: dict[str, Any]) -> None:
         if not sent and result["epoch"] == 2:
-            sent.append(self._name(trial))
+            sent.append(callback._name(trial))
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(DriverCallback, "on_trial_result", interrupt_once)
+    on_report(monkeypatch, interrupt_once)
     config = load_config(write_config(tmp_path / "c.yaml", tree_of(tmp_path, "stopped", 2, 0.2)))
     paths = ExperimentPaths(config.directory)
     stopped = tune(config, Console(quiet=True))
