@@ -121,8 +121,7 @@ def measured(args: argparse.Namespace) -> Times:
         times = replace(times, full_s=args.probes / row["answers_per_second"]["median"])
     if args.scale:
         (row,) = rows(args.scale)
-        # A proposal and the reports of the mean trial.
-        times = replace(times, driver_s=1 / row["trials_per_second"] / (1 + row["reports_per_trial"]))
+        times = replace(times, driver_s=row["driver_ms_per_event"] / 1000)
     return times
 
 

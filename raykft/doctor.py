@@ -28,6 +28,7 @@ from raykft.models.memory import host_memory, numerics_of
 from raykft.models.shape import is_local, local_directory
 from raykft.paths import cache_dir
 from raykft.plan import Machine, this_machine
+from raykft.storage import StoredPath, StoredText, address, directory, is_url
 
 if TYPE_CHECKING:
     from raykft.train.measure import Measurement
@@ -54,7 +55,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Request:
-    """What a node is to look for. `storage` is "" where no experiment is asked about, `marker` a file to find there."""
+    """What a node is to look for.
+
+    Attributes:
+        storage: a folder or URL; "" where no experiment is asked about.
+        marker: a file, or an object of a URL, that the driver left there.
+    """
 
     base_model: str = ""
     storage: str = ""
@@ -76,7 +82,7 @@ def inspect_node(request: Request) -> dict[str, Any]:
         "device": device_facts(),
         "memory_bytes": psutil.virtual_memory().available,
         "cache": _folder(cache_dir()),
-        "storage": _folder(Path(request.storage)) | {"shared": _sees(request)} if request.storage else None,
+        "storage": _storage(request) if request.storage else None,
         "model": _model_problem(request.base_model),
         "token": _has_token(),
     }
@@ -96,7 +102,7 @@ def versions() -> dict[str, str]:
 def _folder(path: Path) -> dict[str, Any]:
     """Free disk, and what happens to a file written there. A folder that is not there yet is not created for it."""
     there = _nearest(path)
-    file = there / f".raykft-doctor-{secrets.token_hex(8)}"
+    file = there / f".{_scratch_name()}"
     problem = ""
     try:
         file.write_text(file.name, encoding="utf-8")
@@ -113,8 +119,35 @@ def _nearest(path: Path) -> Path:
     return next(p for p in (path, *path.parents) if os.path.exists(p))
 
 
-def _sees(request: Request) -> bool:
-    return not request.marker or Path(request.marker).is_file()
+def _storage(request: Request) -> dict[str, Any]:
+    marker = request.marker
+    if not is_url(request.storage):
+        return _folder(Path(request.storage)) | {"shared": not marker or Path(marker).is_file()}
+    found = _objects(request.storage)
+    shared = found["problem"] or not marker or _object(request.storage, marker).read() is not None
+    return found | {"shared": bool(shared)}
+
+
+def _objects(url: str) -> dict[str, Any]:
+    """What happens to an object written to a storage; how much it still holds, nobody says."""
+    name, problem = _scratch_name(), ""
+    written = _object(url, name)
+    try:
+        written.write({"name": name})
+        if written.read() != {"name": name}:
+            problem = "what is written does not come back"
+        written.remove()
+    except ResourceError as error:
+        problem = str(error)
+    return {"path": url, "free_bytes": None, "problem": problem}
+
+
+def _object(url: str, name: str) -> StoredText:
+    return StoredText(StoredPath(directory(url, name)))
+
+
+def _scratch_name() -> str:
+    return f"raykft-doctor-{secrets.token_hex(8)}"
 
 
 def _model_problem(name: str) -> str:
@@ -184,13 +217,9 @@ def _diagnose(config: ExperimentConfig | None) -> Iterator[Check]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    storage = config.directory.parent if config else None
-    marker = _leave_marker(storage) if storage and len(nodes) > 1 else None
-    request = Request(
-        base_model=config.base_model if config else "",
-        storage=str(storage) if storage else "",
-        marker=str(marker) if marker else "",
-    )
+    storage = address(config.directory.parent) if config else ""
+    marker = _leave_marker(storage) if storage and len(nodes) > 1 else ""
+    request = Request(base_model=config.base_model if config else "", storage=storage, marker=marker)
     # Each runs in a process of its own that ends with it: what it changes touches no other task.
     look = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(inspect_node)
     ask_time = ray.remote(num_cpus=0, max_retries=0)(now)
@@ -214,17 +243,27 @@ def _diagnose(config: ExperimentConfig | None) -> Iterator[Check]:
             yield Check("all nodes", "GPU", "fail", "none anywhere, and resources.device is 'cuda'", step)
     finally:
         if marker:
-            marker.unlink(missing_ok=True)
+            _remove_marker(storage, marker)
 
 
-def _leave_marker(storage: Path) -> Path | None:
-    """A file that every node must see if the storage path is shared; None where it cannot be written."""
-    marker = _nearest(storage) / f".raykft-doctor-{secrets.token_hex(8)}"
+def _leave_marker(storage: str) -> str:
+    """What every node must see if the storage is shared: a file's path, an object's name; "" if none can be written."""
     try:
-        marker.write_text("raykft doctor", encoding="utf-8")
-    except OSError:
-        return None
-    return marker
+        if is_url(storage):
+            _object(storage, name := _scratch_name()).write({"name": name})
+            return name
+        file = _nearest(Path(storage)) / f".{_scratch_name()}"
+        file.write_text("raykft doctor", encoding="utf-8")
+    except (OSError, ResourceError):
+        return ""
+    return str(file)
+
+
+def _remove_marker(storage: str, marker: str) -> None:
+    if is_url(storage):
+        _object(storage, marker).remove()
+    else:
+        Path(marker).unlink(missing_ok=True)
 
 
 def _node_name(node: dict[str, Any]) -> str:
@@ -319,9 +358,11 @@ def _judge_device(node: str, device: dict[str, Any], config: ExperimentConfig | 
 
 def _judge_folder(node: str, name: str, folder: dict[str, Any], step: str) -> Check:
     free = folder["free_bytes"]
-    detail = f"{folder['path']}, {free / GIB:.1f} GiB free"
     if folder["problem"]:
         return Check(node, name, "fail", f"{folder['path']} cannot be written: {folder['problem']}", step)
+    if free is None:
+        return Check(node, name, "ok", f"{folder['path']}, writable")
+    detail = f"{folder['path']}, {free / GIB:.1f} GiB free"
     if free < LOW_DISK:
         return Check(node, name, "fail" if free < NO_DISK else "warn", detail, step)
     return Check(node, name, "ok", f"{detail}, writable")

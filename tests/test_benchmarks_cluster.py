@@ -44,7 +44,7 @@ def test_a_slow_driver_saturates_and_the_gpus_wait(simulation: Any) -> None:
 def test_times_come_from_results_files(simulation: Any, tmp_path: Path) -> None:
     files = {
         "step": [{"contender": "raykft", "trials": 4, "tokens_per_second": {"median": 4000.0}}],
-        "scale": [{"trials_per_second": 5.0, "reports_per_trial": 3.0}],
+        "scale": [{"driver_ms_per_event": 50.0}],
     }
     options = ["--gpus", "8", "--tokens", "50000", "--out", str(tmp_path / "out.json")]
     for name, rows in files.items():

@@ -23,7 +23,11 @@ from raykft.doctor import (
     Request,
     _check_answers,
     _folder,
+    _judge_folder,
+    _leave_marker,
     _model_problem,
+    _remove_marker,
+    _storage,
     _unreachable,
     diagnose,
     failed,
@@ -151,6 +155,39 @@ def test_folders_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     assert _folder(tmp_path / "file")["problem"] == "Not a directory"
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("RAYKFT_CACHE", str(tmp_path / "cache"))
+    return f"file://{tmp_path}/store"
+
+
+def test_a_storage_elsewhere_is_tried_and_left_as_it_was(tmp_path: Path, bucket: str) -> None:
+    found = _storage(Request(storage=bucket))
+    assert found == {"path": bucket, "free_bytes": None, "problem": "", "shared": True}
+    assert [file for file in (tmp_path / "store").rglob("*") if file.is_file()] == []
+    assert _judge_folder("n1", "storage", found, "").status == "ok"
+
+
+def test_a_node_that_does_not_see_what_the_driver_left_in_a_storage(tmp_path: Path, bucket: str) -> None:
+    marker = _leave_marker(bucket)
+    assert _storage(Request(storage=bucket, marker=marker))["shared"]
+    assert not _storage(Request(storage=f"file://{tmp_path}/another", marker=marker))["shared"]
+    _remove_marker(bucket, marker)
+    assert not _storage(Request(storage=bucket, marker=marker))["shared"]
+
+
+def test_a_storage_elsewhere_that_cannot_be_written(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raykft.mirror.PAUSES_S", ())
+    (tmp_path / "store").touch()  # no folder
+    assert _leave_marker(bucket) == ""
+    found = _storage(Request(storage=bucket, marker="any"))
+    assert bucket in found["problem"]
+    assert found["shared"]  # one complaint is enough
+    assert _judge_folder("n1", "storage", found, "").status == "fail"
 
 
 @pytest.mark.parametrize(

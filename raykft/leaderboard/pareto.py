@@ -17,12 +17,17 @@ WORST_GAIN, WORST_FORGETTING = 0.0, 1.0
 
 def non_dominated(gain: Array, forgetting: Array) -> npt.NDArray[np.bool_]:
     """Whether no other trial is at least as good in both and better in one; equal trials do not beat each other."""
-    beaten = np.zeros(gain.shape, dtype=bool)
-    for rival in range(gain.shape[-1]):
-        rival_gain, rival_forgetting = gain[..., rival, None], forgetting[..., rival, None]
-        as_good = (rival_gain >= gain) & (rival_forgetting <= forgetting)
-        beaten |= as_good & ((rival_gain > gain) | (rival_forgetting < forgetting))
-    return ~beaten
+    unknown = np.isnan(gain) | np.isnan(forgetting)
+    gain, forgetting = np.where(unknown, -np.inf, gain), np.where(unknown, np.inf, forgetting)
+    order = np.lexsort((forgetting, -gain), axis=-1)  # from the largest gain; of equal gains the least forgetting first
+    gain, forgetting = (np.take_along_axis(values, order, axis=-1) for values in (gain, forgetting))
+    first = np.concatenate([np.ones_like(unknown[..., :1]), gain[..., 1:] != gain[..., :-1]], axis=-1)
+    start = np.maximum.accumulate(np.where(first, np.arange(gain.shape[-1]), 0), axis=-1)  # of its equals in gain
+    least = np.concatenate([np.full_like(gain[..., :1], np.inf), np.minimum.accumulate(forgetting, axis=-1)], axis=-1)
+    of_equals, of_better = np.take_along_axis(forgetting, start, axis=-1), np.take_along_axis(least, start, axis=-1)
+    best = np.empty_like(unknown)
+    np.put_along_axis(best, order, (forgetting == of_equals) & (forgetting < of_better), axis=-1)
+    return best | unknown
 
 
 def hypervolume(gain: Array, forgetting: Array) -> Array:

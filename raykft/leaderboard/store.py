@@ -103,10 +103,13 @@ def read_trials(paths: ExperimentPaths) -> list[TrialRecord]:
 
 
 def ranked(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    scored = [r for r in records if r.status == "ok" and "score" in r.select]
+    scored: list[TrialRecord] = []
+    rest: list[TrialRecord] = []
+    for record in records:
+        (scored if record.status == "ok" and "score" in record.select else rest).append(record)
     # Equal scores go to the cheaper trial, then by name, so that the order never depends on the file system.
     scored.sort(key=lambda r: (-r.select["score"], r.tokens, r.trial_id))
-    rest = sorted((r for r in records if r not in scored), key=lambda r: (-r.epoch, r.trial_id))
+    rest.sort(key=lambda r: (-r.epoch, r.trial_id))
     return [*(_with_rank(r, n) for n, r in enumerate(scored, start=1)), *rest]
 
 

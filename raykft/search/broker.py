@@ -134,6 +134,10 @@ class Hosts(Mapping[str, Any]):
         self._refresh()
         return len(self._known)
 
+    def known(self) -> list[Any]:
+        """Those this process has heard of, without asking whether others have joined."""
+        return list(self._known.values())
+
     def loads(self) -> dict[str, int]:
         """How many trials every host that is up trains now."""
         import ray

@@ -90,7 +90,7 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
 
     def _release(self, name: str) -> list[Any]:
         # The trial does both itself unless its process was killed; both are harmless when repeated.
-        return [self._broker.release.remote(name), *(host.detach.remote(name) for host in self._hosts.values())]
+        return [self._broker.release.remote(name), *(host.detach.remote(name) for host in self._hosts.known())]
 
     def _applied(self, trial: Any) -> ExperimentConfig:
         return apply_sample(self._config, sample_of(trial.config))

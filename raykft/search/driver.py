@@ -27,12 +27,12 @@ from raykft.leaderboard.store import (
     read_trials,
 )
 from raykft.models.source import check_model_present
-from raykft.paths import ExperimentPaths, ensure_dir, write_atomic, write_json
+from raykft.paths import ExperimentPaths, ensure_dir, read_jsonl, write_atomic, write_json
 from raykft.search.crew import Crew, connected
 from raykft.search.extras import check_extras
 from raykft.search.lock import LOCK_FILE, locked
 from raykft.search.space import make_space
-from raykft.search.study import still_running
+from raykft.search.study import opened, still_running
 from raykft.search.warm_start import earlier_trials
 from raykft.storage import address, fetch, keep, repeat_deletions
 
@@ -113,14 +113,14 @@ def _checked(config: ExperimentConfig) -> tuple[Domain, tuple[Overlap, ...]]:
 
 
 def _run(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, console: Console) -> None:
-    with connected(config) as embedded:
+    with connected(config) as embedded, opened(paths.study) as storage:
         # They import ray, which may only be imported once `connected` has set its environment.
         from raykft.search.backlog import Backlog
         from raykft.search.resume import reconcile
-        from raykft.search.searcher import make_searcher, open_storage
+        from raykft.search.searcher import make_searcher
 
         earlier = earlier_trials(config, domain)
-        search = make_searcher(config, open_storage(paths.study), first=not read_trials(paths), earlier=earlier)
+        search = make_searcher(config, storage, first=not read_trials(paths), earlier=earlier)
         with repeat_deletions(paths.trials, "*/result.json", "*/checkpoint"):
             remains = reconcile(paths, search)
         for line in remains.lines():
@@ -130,7 +130,9 @@ def _run(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, conso
         with Crew(config, domain, paths, useful_trials=useful, embedded=embedded, console=console) as crew:
             crew.score_base()
             keep(paths.root, light=True)
-            interrupted = _search(crew, Backlog(search, remains.unfinished), todo) if todo > 0 else False
+            interrupted = (
+                _search(crew, Backlog(search, remains.unfinished), todo, remains.reused) if todo > 0 else False
+            )
             if not interrupted:
                 _report(crew)
 
@@ -198,8 +200,10 @@ def _different(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
-def _search(crew: Crew, search: Any, trials: int) -> bool:
-    """Run `trials` trials that `search` proposes. Returns whether the user interrupted.
+def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) -> bool:
+    """Run `trials` trials that `search` proposes, after those that `ended` in earlier runs.
+
+    Returns whether the user interrupted.
 
     Raises:
         ResourceError: no trial can go on: the storage is full, or no host has come up again.
@@ -210,6 +214,7 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
 
     from raykft.search.callbacks import mark_interrupted
     from raykft.search.loggers import make_loggers
+    from raykft.search.processes import keep_processes
     from raykft.search.progress import Progress
     from raykft.search.scheduler import make_scheduler
     from raykft.search.stopper import Interrupt
@@ -235,7 +240,7 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
         ray_tune.with_resources(trainable.__call__, {"cpu": 0.01}),
         tune_config=ray_tune.TuneConfig(
             search_alg=limiter,
-            scheduler=make_scheduler(config),
+            scheduler=make_scheduler(config, [_reports(crew.paths, trial) for trial in ended]),
             num_samples=trials,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -255,7 +260,7 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
         crew.console.print("stopping: what is finished is kept; press Ctrl-C again to stop at once")
 
     try:
-        with progress, _interrupt(on_interrupt):
+        with progress, _interrupt(on_interrupt), keep_processes():
             tuner.fit()
     except Exception as error:
         if reason := halting(error, crew.paths.root):
@@ -267,6 +272,12 @@ def _search(crew: Crew, search: Any, trials: int) -> bool:
         fetch(crew.paths.trials, light=True)
         mark_interrupted(crew.paths)
     return stopper.interrupted
+
+
+def _reports(paths: ExperimentPaths, trial: TrialRecord) -> Sequence[dict[str, Any]]:
+    """A trial's reports, where they say how much it had learned: not those of one that could not be trained."""
+    file = paths.trial(trial.trial_id).metrics
+    return list(read_jsonl(file)) if trial.status in {"ok", "stopped"} and file.is_file() else []
 
 
 @contextmanager

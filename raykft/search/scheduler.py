@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from raykft.config import ExperimentConfig
 from raykft.search.space import max_epochs
 
+Report = Mapping[str, Any]
 
-def make_scheduler(config: ExperimentConfig) -> TrialScheduler:
+
+def make_scheduler(config: ExperimentConfig, ended: Sequence[Iterable[Report]] = ()) -> TrialScheduler:
     """Compares trials after equal numbers of epochs by `rung_score`, the same quantity at every rung.
 
     All of them stop trials and never pause them: a paused trial would have to give its adapter's place on the host
     away and get one again. So `hyperband` is the asynchronous one, ASHA in several brackets that begin to stop later
     and later, and `median` does not let trials without enough rivals wait for them.
+
+    Args:
+        ended: the reports of every trial that ended in an earlier run of this search; `asha` and `hyperband` compare
+            new trials with them too.
     """
     settings = config.search
     longest, grace = max_epochs(config), settings.grace_epochs
@@ -25,6 +34,20 @@ def make_scheduler(config: ExperimentConfig) -> TrialScheduler:
     if settings.scheduler == "median":
         return MedianStoppingRule(**common, min_time_slice=math.inf)
     brackets = settings.rungs(longest) if settings.scheduler == "hyperband" else 1
-    return AsyncHyperBandScheduler(
+    scheduler = AsyncHyperBandScheduler(
         **common, max_t=longest, reduction_factor=settings.reduction_factor, brackets=brackets
     )
+    _fill_rungs(scheduler, ended)
+    return scheduler
+
+
+def _fill_rungs(scheduler: AsyncHyperBandScheduler, ended: Sequence[Iterable[Report]]) -> None:
+    """Let every bracket know of the trials of all brackets: at a rung all have been trained for as many epochs."""
+    for number, reports in enumerate(ended):
+        trial = SimpleNamespace(trial_id=f"ended-{number}")
+        for report in reports:
+            value = report.get("rung_score")
+            if value is None or not math.isfinite(value):
+                continue
+            for bracket in scheduler._brackets:
+                bracket.on_result(trial, report["epoch"], value)

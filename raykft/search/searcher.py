@@ -224,12 +224,6 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             log.warning("the Optuna trial was finished before: %s", error)
 
 
-def open_storage(path: Path) -> RDBStorage:
-    """The experiment's Optuna storage (opens in optuna-dashboard)."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return RDBStorage(f"sqlite:///{path}")
-
-
 def make_searcher(
     config: ExperimentConfig, storage: RDBStorage, *, first: bool, earlier: Sequence[TrialRecord] = ()
 ) -> StudySearch:

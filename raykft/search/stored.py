@@ -8,6 +8,7 @@ from typing import Any
 from raykft.errors import ResourceError
 from raykft.search.callbacks import DriverCallback
 from raykft.search.crew import EXCHANGE
+from raykft.search.study import flush
 from raykft.storage import discard, fetch, keep
 
 
@@ -17,6 +18,7 @@ class StoringCallback(DriverCallback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         super().on_trial_start(iteration, trials, trial, **info)
         # Before the trial's own files: whoever finds them must find them in the study.
+        flush(self._paths.study)
         self._store(lambda: keep(self._paths.study))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

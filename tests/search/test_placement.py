@@ -50,9 +50,15 @@ def assert_scored_once(board: Leaderboard, trials: int) -> None:
         assert values[int(trial.trial_id[1:4])] == pytest.approx(trial.select["score"])
 
 
-def test_every_gpu_of_the_cluster_gets_a_host_and_every_trial_one_score(nodes: LoopbackCluster, tmp_path: Path) -> None:
-    board = run(tmp_path, fake_experiment(tmp_path, nodes.address))
+def test_every_gpu_of_the_cluster_gets_a_host_and_every_trial_one_score(
+    nodes: LoopbackCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes: set[int] = set()
+    on_report(monkeypatch, lambda callback, trial, result: processes.add(result["pid"]))
+    tree = fake_experiment(tmp_path, nodes.address)
+    board = run(tmp_path, tree)
     assert_scored_once(board, 6)
+    assert len(processes) <= 2 * tree["resources"]["slots_per_host"]  # one for every slot, not one for every trial
     hosts = read_json(ExperimentPaths(board.directory).environment)["hosts"]
     assert [host["device"] for host in hosts] == ["cuda", "cuda"]
     assert not (Path(board.directory) / "exchange").exists()

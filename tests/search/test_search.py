@@ -16,8 +16,9 @@ from raykft.errors import ConfigError, ExperimentError
 from raykft.search.driver import open_directory
 from raykft.search.names import NUMBER, sample_of, trial_name
 from raykft.search.scheduler import make_scheduler
-from raykft.search.searcher import StudySearch, make_searcher, open_storage
+from raykft.search.searcher import StudySearch, make_searcher
 from raykft.search.space import make_space, max_epochs
+from raykft.search.study import open_storage
 
 pytestmark = pytest.mark.ray
 SPACE = {

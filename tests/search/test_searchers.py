@@ -25,8 +25,9 @@ from raykft.search import extras
 from raykft.search.extras import check_extras
 from raykft.search.names import NUMBER, sample_of
 from raykft.search.scheduler import make_scheduler
-from raykft.search.searcher import StudySearch, make_searcher, open_storage
+from raykft.search.searcher import StudySearch, make_searcher
 from raykft.search.space import make_space, max_epochs
+from raykft.search.study import open_storage
 from raykft.search.warm_start import earlier_trials
 
 pytestmark = pytest.mark.ray
@@ -357,6 +358,25 @@ def test_schedulers(tmp_path: Path, scheduler: str, kind: str, brackets: int) ->
     made = make_scheduler(configure(tmp_path, {"scheduler": scheduler}, train={"epochs": 9}))
     assert type(made).__name__ == kind
     assert len(getattr(made, "_brackets", [])) == brackets
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
+def test_trials_of_an_earlier_run_are_rivals_at_every_rung(tmp_path: Path, scheduler: str) -> None:
+    config = configure(tmp_path, {"scheduler": scheduler}, train={"epochs": 9})
+    ended = [
+        [{"epoch": 1, "rung_score": 0.1}],  # stopped
+        [{"epoch": epoch, "rung_score": epoch / 10} for epoch in range(1, 10)],
+        [{"epoch": 1, "rung_score": math.nan}, {"epoch": 2}],  # nothing to compare with
+    ]
+    made = make_scheduler(config, ended)
+    for bracket in made._brackets:
+        for milestone, recorded in bracket._rungs:
+            rivals = {"ended-0": 0.1, "ended-1": milestone / 10} if milestone == 1 else {"ended-1": milestone / 10}
+            assert recorded == pytest.approx(rivals)
+    # Without them the first trial of a resumed search would pass every rung.
+    bracket, new = made._brackets[0], FakeTrial("new")
+    assert bracket.on_result(new, 1, 0.05) == "STOP"
+    assert make_scheduler(config)._brackets[0].on_result(new, 1, 0.05) == "CONTINUE"
 
 
 def test_the_median_rule_stops_what_is_worse_than_half_and_never_pauses(tmp_path: Path) -> None:
