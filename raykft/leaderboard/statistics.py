@@ -58,13 +58,25 @@ def interval(resampled: Array, units: int) -> Interval | None:
     """
     if units < MIN_UNITS:
         return None
-    value, draws = float(resampled[0]), resampled[1:]
-    draws = draws[~np.isnan(draws)]
-    if math.isnan(value) or not draws.size:
+    value, draws = float(resampled[0]), np.sort(resampled[1:])  # NaN comes last
+    if math.isnan(value) or not draws.size or math.isnan(draws[0]):
         return None
-    tail = _NORMAL.cdf(-student_quantile(units - 1) * math.sqrt(units / (units - 1)))
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return Interval(min(float(low), value), max(float(high), value))
+    known = draws[: np.searchsorted(draws, math.nan)]
+    tail = _tail(units)
+    return Interval(min(_quantile(known, tail), value), max(_quantile(known, 1 - tail), value))
+
+
+@lru_cache(maxsize=256)
+def _tail(units: int) -> float:
+    return _NORMAL.cdf(-student_quantile(units - 1) * math.sqrt(units / (units - 1)))
+
+
+def _quantile(ordered: Array, share: float) -> float:
+    """Interpolated as by `np.quantile`, which takes ten times as long for what is in order already."""
+    place = (len(ordered) - 1) * share
+    below = int(place)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    return low + (high - low) * (place - below)
 
 
 def share_interval(resampled: Array, units: int) -> Interval | None:

@@ -16,6 +16,8 @@ from raykft.leaderboard.bootstrap import Resamples
 from raykft.leaderboard.evidence import _with_signed
 from raykft.leaderboard.statistics import (
     MIN_UNITS,
+    _quantile,
+    _tail,
     against,
     difference,
     holm,
@@ -236,3 +238,20 @@ def test_pareto_handles_resamples_at_once() -> None:
         # What is not on the front adds nothing to the volume.
         on = fronts[row]
         assert volumes[row] == pytest.approx(pareto.hypervolume(gain[row][on], forgetting[row][on]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 999])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.975, 1])
+def test_quantiles_are_those_of_numpy(count: int, share: float) -> None:
+    values = np.sort(np.random.default_rng(count).normal(size=count))
+    assert _quantile(values, share) == pytest.approx(np.quantile(values, share), abs=1e-14)
+
+
+def test_an_interval_leaves_out_resamples_without_a_value() -> None:
+    draws = np.random.default_rng(0).normal(size=200)
+    draws[::3] = math.nan
+    known = draws[~np.isnan(draws)]
+    found = interval(np.concatenate([[0.0], draws]), 20)
+    assert found is not None
+    assert [found.low, found.high] == pytest.approx(list(np.quantile(known, [_tail(20), 1 - _tail(20)])))
+    assert interval(np.array([0.0, math.nan, math.nan]), 20) is None
