@@ -214,7 +214,7 @@ def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) 
 
     from raykft.search.callbacks import mark_interrupted
     from raykft.search.loggers import make_loggers
-    from raykft.search.processes import keep_processes
+    from raykft.search.processes import cheap_collections, keep_processes
     from raykft.search.progress import Progress
     from raykft.search.scheduler import make_scheduler
     from raykft.search.stopper import Interrupt
@@ -260,7 +260,7 @@ def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) 
         crew.console.print("stopping: what is finished is kept; press Ctrl-C again to stop at once")
 
     try:
-        with progress, _interrupt(on_interrupt), keep_processes():
+        with progress, _interrupt(on_interrupt), keep_processes(), cheap_collections():
             tuner.fit()
     except Exception as error:
         if reason := halting(error, crew.paths.root):
