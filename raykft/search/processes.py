@@ -71,8 +71,9 @@ def keep_processes() -> Iterator[None]:
 def cheap_collections() -> Iterator[None]:
     """Leave what exists now out of garbage collections.
 
-    Python collects what has grown old only when it has grown by a quarter. Modules alone are half a million objects, so
-    Tune's cycles, a tenth of a megabyte a trial, would stay for long, and collecting them would take a third of a second.
+    Python collects what has grown old only when it has grown by a quarter. Modules alone are half a million objects,
+    so Tune's cycles, a tenth of a megabyte a trial, would stay for long, and collecting them would take a third of a
+    second.
     """
     gc.collect()
     gc.freeze()
