@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--adapters", type=int, default=16)
     parser.add_argument("--probes", nargs="+", type=int, default=[1, 8], metavar="N", help="questions to each adapter")
     parser.add_argument("--new-tokens", type=int, default=32)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=256, help="rows at once, as evaluate.batch_size (256)")
     args = parser.parse_args()
     check_repetitions(args.repetitions)
     torch.set_num_threads(args.threads)

@@ -12,6 +12,7 @@ own evaluation. The base model's own scores, which both need, are made before ei
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -43,6 +45,8 @@ TRIALS = 16
 # Early stopping compares a trial with those before it, so fewer run at once.
 SLOTS = {"none": 2, "asha": 1}
 TARGETS, TRAINED_BY_TRL = "adapter.target_layers", ("attention", "mlp", "all-linear")  # TRL refuses adapters on lm_head
+# Kept of every trial that ran to its end: the score hangs on few probes, levels 1 and 2 on most.
+METRICS = ("score", "knowledge", "level_1", "level_2", "forgetting")
 POLL_S = 0.5
 
 
@@ -62,6 +66,8 @@ def experiment(arm: str, file: Path, work: Path, trials: int) -> ExperimentConfi
     tree["resources"]["slots_per_host"] = SLOTS[scheduler]
     # The oracle belongs to the score; other baselines and the report split are not part of the comparison.
     tree["evaluate"] |= {"baselines": ["facts_needed"], "report_top": 1}
+    if scheduler == "none":  # nobody asks TRL's trials anything before their end
+        tree["evaluate"] |= {"rung_probes": 1, "rung_general": 0, "rung_passages": 0}
     tree |= {"name": arm, "storage_path": str(work.resolve())}
     tree["search"]["points"] = recipes(validate(tree, arm), trials)
     return validate(tree, arm)
@@ -107,8 +113,8 @@ def _raykft_figures(paths: ExperimentPaths, began: float) -> dict[str, Any]:
             {
                 "number": int(trial["trial_id"][1:4]),
                 "epochs": trial.get("epoch"),
-                "score": trial["metrics"].get("score") if trial["status"] == "ok" else None,
             }
+            | (kept(trial["metrics"]) if trial["status"] == "ok" else {"score": None})
             for trial in found
         ],
     }
@@ -142,7 +148,7 @@ def _run_trl(config: ExperimentConfig, began: float) -> dict[str, Any]:
         "setup_s_per_trial": sum(set_up) / len(set_up),
         "search_s": searched - began,
         "score_s": time.time() - searched,
-        "trials": [report | {"score": scores[folder.name]} for folder, report in reports.items()],
+        "trials": [report | scores[folder.name] for folder, report in reports.items()],
     }
 
 
@@ -245,8 +251,12 @@ def _trl_settings(config: ExperimentConfig) -> dict[str, Any]:
     }
 
 
-def _score_adapters(config: ExperimentConfig, adapters: Sequence[Path]) -> tuple[dict[str, float], float]:
-    """The select-split score of every adapter by its trial's folder name, and the seconds until hosts were up."""
+def kept(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: metrics.get(name) for name in METRICS}
+
+
+def _score_adapters(config: ExperimentConfig, adapters: Sequence[Path]) -> tuple[dict[str, dict[str, Any]], float]:
+    """The select-split metrics of every adapter by its trial's folder name, and the seconds until hosts were up."""
     from raykft.search.crew import Crew, get
     from raykft.search.driver import checked_domain
 
@@ -257,13 +267,13 @@ def _score_adapters(config: ExperimentConfig, adapters: Sequence[Path]) -> tuple
         crew.score_base()
         hosts_s = time.monotonic() - began
 
-        def score(hand: tuple[str, Sequence[Path]]) -> dict[str, float]:
+        def score(hand: tuple[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
             host, mine = hand
             scores = {}
             for adapter in mine:
                 name = adapter.parent.name
                 with crew.attached(host, name, adapter):
-                    scores[name] = float(get(crew.evaluator.full.remote(host, name, "select")).metrics["score"])
+                    scores[name] = kept(get(crew.evaluator.full.remote(host, name, "select")).metrics)
             return scores
 
         names = list(crew.hosts)
@@ -344,9 +354,17 @@ def compare(arms: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
                 "best_raykft": max(ours.values(), default=None),
                 "scored_by_both": len(both),
                 "rank_correlation": spearman([theirs[n] for n in both], [ours[n] for n in both]),
+                "mean_trl": means(trl, both),
+                "mean_raykft": means(own, both),
             }
         )
     return rows
+
+
+def means(arm: Mapping[str, Any], numbers: Sequence[int]) -> dict[str, float]:
+    """Over the recipes `numbers`, of every metric that all of them have."""
+    trials = [trial for trial in arm["trials"] if trial["number"] in numbers]
+    return {m: fmean(t[m] for t in trials) for m in METRICS if trials and all(t.get(m) is not None for t in trials)}
 
 
 def scores_of(arm: Mapping[str, Any]) -> dict[int, float]:
@@ -374,6 +392,10 @@ def show(arms: Mapping[str, dict[str, Any]], rows: Sequence[dict[str, Any]], con
         table.add_row(row["scheduler"], *ratios, "" if agreement is None else f"{agreement:.2f}")
     if rows:
         console.print(table)
+    for row in rows:
+        for name, theirs in row["mean_trl"].items():
+            ours = row["mean_raykft"].get(name, math.nan)
+            console.print(f"{row['scheduler']}: mean {name} of TRL {theirs:.3f}, of raykft {ours:.3f}")
 
 
 def main() -> None:

@@ -350,7 +350,8 @@ def plan(
     """Say what CONFIG will train, need and cost, without starting anything."""
     from raykft.config import load_config
     from raykft.data.domain import load_domain
-    from raykft.plan import make_plan, render_plan, this_machine
+    from raykft.fitting import this_machine
+    from raykft.plan import make_plan, render_plan
 
     _check_format(format, ("table", "json"))
     settings = load_config(config, overrides)
@@ -366,8 +367,10 @@ def plan(
     )
     if format == "json":
         typer.echo(json.dumps(planned.as_dict(), ensure_ascii=False, indent=2))
-    else:
-        _console().print(render_plan(planned))
+        return
+    for caution in settings.cautions:
+        _console().print(f"warning: {caution}", markup=False)
+    _console().print(render_plan(planned))
 
 
 @app.command()
@@ -384,7 +387,8 @@ def doctor(
     """Check every node for what an experiment needs; exit code 1 if something is missing."""
     from raykft.cluster import is_embedded
     from raykft.config import load_config
-    from raykft.doctor import diagnose, failed, measure_here, render_checks
+    from raykft.doctor import diagnose, failed, render_checks
+    from raykft.doctor_steps import measure_here
 
     console, settings = _console(), load_config(config) if config else None
     address = address or (settings.resources.address if settings else None)

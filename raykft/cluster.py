@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 import warnings
@@ -24,6 +25,7 @@ WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRI
 # What a thin trial reserves. Hosts leave it free on their cores: where hosts take every CPU, no trial starts.
 TRIAL_CPUS = 0.01
 DEFAULT_WAIT_MINUTES = 15.0
+CONNECT_S = 5.0  # for a head to answer
 QUIET_SECONDS = 5.0  # of waiting, before it is said
 
 
@@ -124,6 +126,7 @@ def connect(address: str | None) -> bool:
         }
     else:
         settings["address"] = address or os.environ["RAY_ADDRESS"]
+        check_answers(settings["address"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -132,6 +135,29 @@ def connect(address: str | None) -> bool:
             where = "an embedded Ray" if embedded else f"the Ray cluster at {settings['address']!r}"
             raise ResourceError(f"cannot connect to {where}: {error}") from error
     return True
+
+
+def check_answers(address: str) -> None:
+    """Refuse a dead address in seconds; Ray itself tries for ten minutes.
+
+    Raises:
+        ResourceError: nothing listens there, or a job server does.
+    """
+    if address.startswith(("http://", "https://")):
+        raise ResourceError(
+            f"{address} is a job server's address, which `raykft submit` takes; this connects to Ray itself: "
+            "HOST:6379, or ray://HOST:10001 through an ssh tunnel"
+        )
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():  # "auto"
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ResourceError(
+            f"nothing answers at {address}: {error}; is the head up (`ray status` there), and is this its port "
+            "(6379, or ray:// with 10001)?"
+        ) from error
 
 
 def disconnect() -> None:

@@ -125,12 +125,13 @@ class ResourcesConfig(_Section):
     starts or others use; by default 15, and not at all for devices that the cluster lacks and no known autoscaler has.
     `kernel` is how low-rank products of several slots are multiplied; `auto` measures it on a GPU, and takes `loop` on
     a CPU.
+    `slots_per_host` is how many trials a host trains at once; `auto` measures what steps cost when the search starts.
     `gpus_per_trial` n > 1 trains each trial data-parallel on n devices (CPU cores without GPUs), one trial a host.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     hosts: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
-    slots_per_host: int = Field(2, ge=1, le=256)  # 1 where `gpus_per_trial` is more than one
+    slots_per_host: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 2
     gpus_per_trial: int = Field(1, ge=1, le=64)
     evaluation_hosts: float = Field(0, ge=0, le=4096)
     residency: Literal["auto", "quantized", "dequantized"] = "auto"
@@ -149,12 +150,15 @@ class ResourcesConfig(_Section):
     @classmethod
     def _one_slot_of_several_gpus(cls, tree: Any) -> Any:
         gpus = tree.get("gpus_per_trial") if isinstance(tree, dict) else None
-        return {"slots_per_host": 1, **tree} if isinstance(gpus, int) and gpus > 1 else tree
+        if not isinstance(gpus, int) or gpus <= 1:
+            return tree
+        slots = tree.get("slots_per_host")
+        return tree | {"slots_per_host": 1 if slots in (None, "auto") else slots}
 
     @model_validator(mode="after")
     def _several_gpus_train_one_trial(self) -> ResourcesConfig:
         if self.gpus_per_trial > 1:
-            if self.slots_per_host > 1:
+            if self.slots_per_host != 1:
                 raise ValueError(
                     f"gpus_per_trial {self.gpus_per_trial} trains one trial a host, not slots_per_host "
                     f"{self.slots_per_host}; leave slots_per_host out, or train on one GPU a trial"

@@ -7,38 +7,31 @@ import os
 import platform
 import secrets
 import shutil
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import psutil
-from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from raykft import cluster
 from raykft._version import __version__
 from raykft.config import ExperimentConfig
-from raykft.errors import ModelError, ResourceError, last_line
+from raykft.errors import ModelError, RaykftError, ResourceError, last_line
+from raykft.extras import check_extras
 from raykft.leaderboard.show import plain
-from raykft.models.memory import host_memory, numerics_of
 from raykft.models.shape import is_local, local_directory
 from raykft.paths import cache_dir
-from raykft.plan import Machine, this_machine
 from raykft.storage import StoredPath, StoredText, address, directory, is_url
-
-if TYPE_CHECKING:
-    from raykft.train.measure import Measurement
 
 Status = Literal["ok", "warn", "fail"]
 PACKAGES = ("ray", "torch", "transformers", "bitsandbytes", "peft", "optuna")
 GIB = 2**30
 LOW_MEMORY, LOW_DISK, NO_DISK = 4 * GIB, 10 * GIB, 1 * GIB
 MAX_SKEW_S = 5.0
-CONNECT_S = 5
 ANSWER_S = 180  # a fresh worker imports torch first
 
 
@@ -83,7 +76,7 @@ def inspect_node(request: Request) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().available,
         "cache": _folder(cache_dir()),
         "storage": _storage(request) if request.storage else None,
-        "model": _model_problem(request.base_model),
+        "model": model_problem(request.base_model),
         "token": _has_token(),
     }
 
@@ -150,7 +143,7 @@ def _scratch_name() -> str:
     return f"raykft-doctor-{secrets.token_hex(8)}"
 
 
-def _model_problem(name: str) -> str:
+def model_problem(name: str) -> str:
     """Why the base model cannot be loaded here, "" if it can, or if none is asked for."""
     from raykft.models.source import check_model_present
 
@@ -184,7 +177,6 @@ def diagnose(config: ExperimentConfig | None = None, address: str | None = None)
         ResourceError: the cluster cannot be reached.
     """
     address = address or (config.resources.address if config else None) or os.environ.get("RAY_ADDRESS")
-    _check_answers(address)
     owned = cluster.connect(address)
     try:
         return list(_diagnose(config))
@@ -193,29 +185,12 @@ def diagnose(config: ExperimentConfig | None = None, address: str | None = None)
             cluster.disconnect()
 
 
-def _check_answers(address: str | None) -> None:
-    """Refuse a dead address in seconds; Ray itself tries for ten minutes."""
-    if (address or "").startswith(("http://", "https://")):
-        raise ResourceError(
-            f"{address} is a job server's address; doctor connects to Ray itself: HOST:6379, or ray://HOST:10001 "
-            "through an ssh tunnel"
-        )
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():  # "auto", or no cluster
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise ResourceError(
-            f"nothing answers at {address}: {error}; is the head up (`ray status` there), and is this its port "
-            "(6379, or ray:// with 10001)?"
-        ) from error
-
-
 def _diagnose(config: ExperimentConfig | None) -> Iterator[Check]:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    if config is not None:
+        yield from _judge_config(config)
     nodes = [node for node in ray.nodes() if node["Alive"]]
     storage = address(config.directory.parent) if config else ""
     marker = _leave_marker(storage) if storage and len(nodes) > 1 else ""
@@ -244,6 +219,17 @@ def _diagnose(config: ExperimentConfig | None) -> Iterator[Check]:
     finally:
         if marker:
             _remove_marker(storage, marker)
+
+
+def _judge_config(config: ExperimentConfig) -> Iterator[Check]:
+    """What can be said of an experiment before any node is looked at; extras are those of the driver, here."""
+    for caution in config.cautions:
+        yield Check("config", "search", "warn", caution)
+    try:
+        check_extras(config)
+    except RaykftError as error:
+        found, _, step = str(error).partition("; ")
+        yield Check("config", "extras", "fail", found, step)
 
 
 def _leave_marker(storage: str) -> str:
@@ -382,85 +368,6 @@ def _judge_model(node: str, facts: dict[str, Any], config: ExperimentConfig) -> 
         yield Check(node, "HF token", "ok", "present")
     elif problem and not local:
         yield Check(node, "HF token", "warn", "none", "gated models need one: set HF_TOKEN, or `hf auth login`")
-
-
-# On this machine.
-
-
-def measure_here(config: ExperimentConfig | None) -> RenderableType:
-    """Time training steps in this process and show them: of the config's base model where it is on this machine, else
-    of a small random one.
-
-    Raises:
-        ModelError: the base model is here and cannot be loaded.
-        ResourceError: memory is short.
-    """
-    from raykft.train.measure import ROW_TOKENS, measure
-
-    here = config is not None and not _model_problem(config.base_model)
-    quantization = config.quantization if config and here else "none"
-    residency = config.resources.residency if config else "auto"
-    measured = measure(
-        config.base_model if config and here else None,
-        quantization=quantization,
-        residency=residency,
-        device=config.resources.device if config else "auto",
-        threads=1,  # as a host has
-    )
-    if config and here:
-        tokens = config.resources.slots_per_host * config.train.batch_size * ROW_TOKENS
-        rate = measured.line.rate(tokens)
-        advice = f"next: raykft plan CONFIG --tokens-per-second {rate:.0f}, the rate at {tokens} tokens a step"
-    else:
-        advice = "a small model to compare machines by; next: --config CONFIG measures its model, where that is here"
-    return render_measurement(measured, this_machine(), advice, quantization=quantization, residency=residency)
-
-
-def render_measurement(
-    measured: Measurement, machine: Machine, advice: str, *, quantization: str, residency: str
-) -> RenderableType:
-    """Measured step times t(T), and the memory of the largest step beside what the memory model says of it."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("slots", "T: tokens a step", "t: seconds", "tokens/s"):
-        table.add_column(title, justify="right")
-    for step in measured.steps:
-        table.add_row(str(step.slots), str(step.tokens), f"{step.seconds:.3f}", f"{step.rate:.0f}")
-    line = measured.line
-    return Group(
-        Text(f"{measured.model} on {measured.place}, rank {measured.rank}, {measured.preset}, one thread"),
-        table,
-        Text(f"t(T) = {line.fixed_s:.3f} s + {1000 * line.token_s:.3f} ms x T, off by {line.deviation:.0%} at most"),
-        Text(_memory_line(measured, machine, quantization=quantization, residency=residency)),
-        Text(advice),
-    )
-
-
-def _memory_line(measured: Measurement, machine: Machine, *, quantization: str, residency: str) -> str:
-    numerics = numerics_of(
-        measured.shape,
-        quantization=quantization,
-        residency=residency,
-        device=measured.device,
-        matrix_units=machine.matrix_units,
-        machine_bytes=machine.memory_bytes,
-    )
-    last = measured.steps[-1]
-    planned = host_memory(
-        measured.shape,
-        numerics,
-        slots=last.slots,
-        rank=measured.rank,
-        preset=measured.preset,
-        optimizer="adamw",
-        step_tokens=last.tokens,
-        positions=0,
-    )
-    mib, scope = 2**20, " without libraries" if measured.device == "cuda" else ""
-    return (
-        f"memory model: {planned.weights / mib:,.0f} MiB weights + {planned.slots / last.slots / mib:,.1f} a slot + "
-        f"{planned.activations / last.tokens / mib:,.2f} a token + {planned.runtime / mib:,.0f} libraries "
-        f"= {planned.total / mib:,.0f} MiB for the last step; measured {measured.memory_bytes / mib:,.0f}{scope}"
-    )
 
 
 def render_checks(checks: Sequence[Check]) -> Table:

@@ -5,14 +5,11 @@ docs/planning.md states every formula and assumption used here.
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -31,21 +28,19 @@ from raykft.budget import (
     mixtures,
     spread,
 )
-from raykft.cluster import available_cores
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
 from raykft.errors import ConfigError
-from raykft.models.memory import HostMemory, host_memory, numerics_of
+from raykft.fitting import RESERVE, Corner, Machine, admitted, corners_of, slots_that_fit
 from raykft.models.shape import ModelShape, assumed_shape, shape_of
+from raykft.train.admission import Line, slots_to_knee
 
-MAX_CORNERS = 4096
 # Share of the peak that a packed step reaches, and what a CPU core multiplies (docs/planning.md).
 GPU_UTILISATION, AMX_UTILISATION, FP32_UTILISATION = 0.35, 0.35, 0.6
 CORE_TFLOPS_AMX, CORE_TFLOPS_FP32 = 0.45, 0.1
 # Kernel launches: a training step of a layer takes no less on a GPU, a decoding step a third of it; every slot but the
 # first adds those of its own low-rank products.
 LAUNCH_S_PER_LAYER, LAUNCH_S_PER_SLOT = 2.8e-3, 0.6e-3
-RESERVE = 0.05  # of the memory, left free for fragmentation and what the formulas leave out
 
 
 @dataclass(frozen=True)
@@ -71,24 +66,6 @@ GPUS = {
     "h200": Gpu(140.4, 989),
     "b200": Gpu(179.0, 2250),
 }
-
-
-@dataclass(frozen=True)
-class Machine:
-    """This computer, for plans without a GPU."""
-
-    cores: int
-    memory_bytes: int
-    matrix_units: bool
-
-
-@dataclass(frozen=True)
-class Corner:
-    """A combination of extreme settings with its memory, all slots of a host training it at once."""
-
-    settings: dict[str, Any]
-    memory: HostMemory
-    slots_that_fit: int
 
 
 @dataclass(frozen=True)
@@ -142,14 +119,6 @@ class Plan:
         return tree
 
 
-def this_machine() -> Machine:
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        flags = ""
-    return Machine(available_cores(), psutil.virtual_memory().total, "amx_tile" in flags)
-
-
 def make_plan(
     config: ExperimentConfig,
     domain: Domain,
@@ -180,7 +149,7 @@ def make_plan(
     device = GPUS[gpu] if gpu else None
     apart = int(config.resources.evaluation_hosts)
     count = hosts or _default_hosts(config, machine, device)
-    slots = min(config.resources.slots_per_host, math.ceil(config.search.trials / count))
+    slots = _slots(config, domain, shape, rows, device, machine, count)
     ranks = config.resources.gpus_per_trial
     epochs, per_epoch = draws(config, rows)
     per_trial = [e * t for e, t in zip(epochs, per_epoch, strict=True)]
@@ -190,7 +159,7 @@ def make_plan(
     rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
     rate = tokens_per_second or rate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * ranks + apart)
-    corners = _corners(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
+    corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
     mean_epoch, trials = statistics.fmean(per_epoch), config.search.trials
 
     def work(tokens_a_trial: float, epochs_a_trial: float, finished: float) -> Work:
@@ -247,62 +216,33 @@ def _check_options(
 def _default_hosts(config: ExperimentConfig, machine: Machine, device: Gpu | None) -> int:
     if config.resources.hosts != "auto":
         return int(config.resources.hosts)
-    useful = math.ceil(config.search.trials / config.resources.slots_per_host)
+    slots = config.resources.slots_per_host
+    useful = config.search.trials if slots == "auto" else math.ceil(config.search.trials / slots)
     cores = machine.cores - int(config.resources.evaluation_hosts)
     return 1 if device else max(1, min(cores // config.resources.gpus_per_trial, useful))
 
 
-# Memory.
-
-
-def _corners(
+def _slots(
     config: ExperimentConfig,
     domain: Domain,
-    rows: Rows,
     shape: ModelShape,
+    rows: Rows,
+    device: Gpu | None,
     machine: Machine,
-    *,
-    slots: int,
-    cuda: bool,
-    limit: int,
-) -> list[Corner]:
-    """The memory of every combination of the values that memory depends on."""
-    numerics = numerics_of(
-        shape,
-        quantization=config.quantization,
-        residency=config.resources.residency,
-        device="cuda" if cuda else "cpu",
-        matrix_units=machine.matrix_units,
-        machine_bytes=machine.memory_bytes,
-    )
-    if numerics.device == "cpu" and numerics.residency == "quantized" and config.quantization != "none":
-        raise ConfigError("resources.residency 'quantized' is for CUDA; use 'auto', or plan for a --gpu")
-    positions = config.evaluate.batch_size * max(
-        (rows.count(p.question) + p.max_new_tokens for p in (*domain.probes, *domain.general)), default=0
-    )
-    paths = ("adapter.rank", "adapter.target_layers", "train.batch_size", "train.optimizer")
-    axes = [config.corner_values(path) for path in paths]
-    row_count = len(rows.domain) + len(rows.distractors)
-
-    def memory(slots: int, rank: int, preset: str, batch: int, optimizer: str) -> HostMemory:
-        return host_memory(
-            shape,
-            numerics,
-            slots=slots,
-            rank=rank,
-            preset=preset,
-            optimizer=optimizer,
-            step_tokens=slots * min(batch, row_count) * rows.longest,
-            positions=positions,
-            shared=0 < config.resources.evaluation_hosts < 1,
-        )
-
-    corners = []
-    for values in itertools.islice(itertools.product(*axes), MAX_CORNERS):
-        fitting = [n for n in range(1, slots + 1) if memory(n, *values).total <= limit * (1 - RESERVE)]
-        settings = dict(zip(paths, values, strict=True))
-        corners.append(Corner(settings, memory(slots, *values), max(fitting, default=0)))
-    return corners
+    count: int,
+) -> int:
+    """Slots a host; those that the search will measure follow from the estimated time of a step."""
+    slots, most = config.resources.slots_per_host, math.ceil(config.search.trials / count)
+    if slots != "auto":
+        return min(slots, most)
+    if device is None:
+        return 1
+    per_slot = min(config.train.batch_size, len(rows.domain)) * rows.mean
+    token_s = _token_flops(shape, rows) / (device.tflops * 1e12 * GPU_UTILISATION)
+    line = Line(shape.layers * LAUNCH_S_PER_LAYER, token_s, 0.0)
+    memory = int(device.memory_gib * 2**30)
+    fitting = slots_that_fit(config, domain, shape, machine, cuda=True, memory_bytes=memory)
+    return admitted(min(slots_to_knee(line.knee_tokens, per_slot), fitting), config.search.trials, count)
 
 
 # Time.
@@ -318,7 +258,7 @@ def _rate(
     slots: int,
 ) -> tuple[float, str]:
     """Trained tokens per second of one host, and how that was estimated."""
-    flops = 4 * shape.linear_weights + 4 * shape.head.weights * rows.answer_share
+    flops = _token_flops(shape, rows)
     if device:
         seconds = step_tokens * flops / (device.tflops * 1e12 * GPU_UTILISATION)
         floor = shape.layers * (LAUNCH_S_PER_LAYER + (slots - 1) * LAUNCH_S_PER_SLOT)
@@ -338,6 +278,11 @@ def _rate(
     )
     why = f"{share:.0%} of {peak * threads * 1000:g} GFLOP/s ({threads} core(s) a host, {unit})"
     return threads * peak * 1e12 * share / flops, why
+
+
+def _token_flops(shape: ModelShape, rows: Rows) -> float:
+    """Of a trained token: frozen weights forward and for the input's gradient, the head where there is an answer."""
+    return 4 * shape.linear_weights + 4 * shape.head.weights * rows.answer_share
 
 
 def _answer_seconds(questions: Asked, shape: ModelShape, rate: float, *, cuda: bool) -> float:
@@ -367,6 +312,11 @@ def _assumptions(
         "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers only",
         "a token read or written for a score costs half of it; every answer is as long as its probe allows",
         f"speed of a device: {speed}",
+        *(
+            ("slots_per_host: from that speed; the search measures its own, and may take more or fewer",)
+            if config.resources.slots_per_host == "auto"
+            else ()
+        ),
         *(
             (f"{ranks} devices train a trial {ranks} times as fast: what they wait for each other is left out",)
             if ranks > 1

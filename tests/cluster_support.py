@@ -34,6 +34,10 @@ class LoopbackCluster:
         self.workers.append(worker)
         return worker
 
+    def kill_head(self) -> None:
+        """The head goes as in a power cut, and with it the cluster's memory. The workers are left alone."""
+        self.cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+
     def kill(self, worker: Any) -> None:
         """The node goes as in a power cut: its processes end by SIGKILL. Returns once the cluster knows."""
         self.workers.remove(worker)

@@ -30,7 +30,7 @@ LEVELS = [
     {"trial"},
     {"leaderboard"},
     {"cluster", "environment", "submit"},
-    {"budget", "plan", "scaffold", "doctor", "export"},
+    {"budget", "fitting", "plan", "scaffold", "extras", "doctor", "doctor_steps", "export"},
     {"search"},
     {"cli", "__init__", "testing"},
 ]

@@ -134,12 +134,14 @@ def test_the_comparison_of_searches_divides_trl_by_raykft(script: Any) -> None:
             "wall_s": wall,
             "startup_s": startup,
             "cpu_s": wall,
-            "trials": [{"number": n, "score": s} for n, s in scores.items()],
+            "trials": [{"number": n, "score": s, "level_1": level} for n, s in scores.items()],
         }
-        for wall, startup in ((100.0, 40.0), (50.0, 10.0))
+        for wall, startup, level in ((100.0, 40.0, 0.5), (50.0, 10.0, 0.75))
     )
     (row,) = search.compare({"trl": slow, "raykft": fast, "trl-asha": slow})
     assert row["wall_ratio"] == 2
     assert row["wall_ratio_without_startup"] == 1.5
     assert (row["scored_by_both"], row["best_trl"]) == (3, 0.4)
+    assert row["mean_trl"] == pytest.approx({"score": 0.8 / 3, "level_1": 0.5})  # of those that both have scored
+    assert row["mean_raykft"]["level_1"] == 0.75
     assert row["rank_correlation"] == pytest.approx(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,30 @@ def planned(
     monkeypatch.setattr(cluster, "_nodes", lambda: nodes)
     monkeypatch.setattr(cluster, "autoscaled_nodes", lambda: later)
     return cluster.plan_hosts(**{"device": "auto", "hosts": "auto", "useful": 100, "embedded": False} | asked)
+
+
+@pytest.mark.parametrize("address", ["auto", "", "local"])
+def test_addresses_that_need_no_look(address: str) -> None:
+    cluster.check_answers(address)
+
+
+def test_addresses_where_nothing_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        cluster.check_answers(f"127.0.0.1:{port}")
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
+        with pytest.raises(ResourceError, match=f"nothing answers at {address}.*is the head up"):
+            cluster.check_answers(address)
+    with pytest.raises(
+        ResourceError, match="job server's address, which `raykft submit` takes; this connects to Ray itself: HOST:6379"
+    ):
+        cluster.check_answers("http://127.0.0.1:8265")
+
+
+@pytest.mark.ray
+def test_a_dead_head_is_said_within_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    code = f"from raykft import cluster; cluster.connect({address!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert f"ResourceError: nothing answers at {address}" in done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,17 +14,17 @@ import pytest
 from rich.console import Console
 from tests_support import experiment_tree, write_config
 
+from raykft import extras
 from raykft.config import ExperimentConfig, validate
 from raykft.doctor import (
     GIB,
     PACKAGES,
     Check,
     Request,
-    _check_answers,
     _folder,
+    _judge_config,
     _judge_folder,
     _leave_marker,
-    _model_problem,
     _remove_marker,
     _storage,
     _unreachable,
@@ -33,13 +32,13 @@ from raykft.doctor import (
     failed,
     inspect_node,
     judge,
+    model_problem,
     render_checks,
-    render_measurement,
     versions,
 )
-from raykft.errors import ResourceError
+from raykft.doctor_steps import render_measurement
+from raykft.fitting import Machine
 from raykft.models.shape import shape_of
-from raykft.plan import Machine
 
 SECRET = "hf_neverShowThisToken"
 FOLDER = {"path": "/there", "free_bytes": 50 * GIB, "problem": ""}
@@ -200,23 +199,7 @@ def test_a_storage_elsewhere_that_cannot_be_written(
     ],
 )
 def test_models_that_are_not_there(name: str, fragment: str) -> None:
-    assert fragment in _model_problem(name)
-
-
-@pytest.mark.parametrize("address", [None, "auto", "", "local"])
-def test_addresses_that_need_no_look(address: str | None) -> None:
-    _check_answers(address)
-
-
-def test_addresses_where_nothing_answers() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        _check_answers(f"127.0.0.1:{port}")
-    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
-        with pytest.raises(ResourceError, match=f"nothing answers at {address}.*is the head up"):
-            _check_answers(address)
-    with pytest.raises(ResourceError, match="job server's address; doctor connects to Ray itself: HOST:6379"):
-        _check_answers("http://127.0.0.1:8265")
+    assert fragment in model_problem(name)
 
 
 @pytest.mark.torch
@@ -232,6 +215,19 @@ def test_a_token_is_noticed_and_never_shown(monkeypatch: pytest.MonkeyPatch, tmp
     assert SECRET not in text + json.dumps(facts)
 
 
+def test_what_an_experiment_lacks_is_said_before_nodes_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not list(_judge_config(config_of(tmp_path)))
+    search = {"searcher": "nsga2", "trials": 2, "space": {"adapter.rank": {"choice": [2, 4]}}}
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    caution, missing = _judge_config(config_of(tmp_path, search=search, logging=["mlflow"]))
+    assert (caution.status, missing.status) == ("warn", "fail")
+    assert "nsga2 is made for several objectives" in caution.detail
+    assert "needs the package mlflow" in missing.detail
+    assert missing.step.startswith("pip install 'raykft[mlflow]'")
+
+
 @pytest.mark.torch
 def test_the_measurement_names_its_model_line_and_memory(tiny_model_dir: Path) -> None:
     from raykft.train.measure import Measurement, StepTime
@@ -243,6 +239,7 @@ def test_the_measurement_names_its_model_line_and_memory(tiny_model_dir: Path) -
     )
     assert "tiny on the CPU, rank 16, all-linear, one thread" in text
     assert "t(T) = 0.100 s + 1.000 ms x T, off by 0% at most" in text
+    assert "400 tokens a step reach 80% of the fastest rate" in text
     assert "600 libraries" in text
     assert "measured 700" in text
     slower = dataclasses.replace(measured, steps=(*steps, StepTime(4, 600, 1.4)))

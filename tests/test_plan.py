@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from tests_support import experiment_tree, write_config
+from typer.testing import CliRunner
 
 from raykft.budget import (
     Rows,
@@ -26,16 +27,19 @@ from raykft.budget import (
     mixtures,
     survivors,
 )
+from raykft.cli import app
 from raykft.config import ExperimentConfig, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.data.mixture import mix
 from raykft.errors import ConfigError, ModelError
 from raykft.evaluation.evaluator import Evaluator, Objective, Suite
 from raykft.evaluation.retrieval import Contexts
+from raykft.fitting import Machine
 from raykft.models.shape import KNOWN, assumed_shape, shape_of
-from raykft.plan import GPUS, Machine, Plan, make_plan, render_plan
+from raykft.plan import GPUS, Plan, make_plan, render_plan
 from raykft.records import Pick, Question, Reply
 from raykft.testing.fakes import FakeHost
+from raykft.train.admission import MAX_SLOTS
 
 ROOT = Path(__file__).resolve().parents[1]
 MACHINE = Machine(cores=4, memory_bytes=16 << 30, matrix_units=False)
@@ -276,6 +280,23 @@ def test_hosts_that_only_evaluate_cost_and_work_beside_the_others(tmp_path: Path
     assert "evaluation host" in shown(shared)
 
 
+def test_slots_to_be_measured_are_estimated(tmp_path: Path, tree: dict[str, Any]) -> None:
+    """As many as fill the device's steps, never more than memory holds or a quarter of the trials."""
+    tree["search"]["trials"] = 400
+    tree["resources"] = {"slots_per_host": "auto"}
+    tree["search"]["space"] = {"adapter.rank": {"choice": [2, 4]}}
+    assert planned(tmp_path, tree).slots_per_host == 1  # on a CPU steps are efficient from the first
+    fast = planned(tmp_path, tree, gpu="h100")
+    assert 4 < fast.slots_per_host <= MAX_SLOTS
+    assert not fast.too_large
+    assert "slots_per_host: from that speed" in shown(fast)
+    assert planned(tmp_path, tree, gpu="h100", hosts=50).slots_per_host == 2
+    tree["search"]["space"] = {"adapter.rank": {"choice": [256]}, "adapter.target_layers": {"choice": ["all-linear"]}}
+    full = planned(tmp_path, tree, gpu="l4", parameters=8e9)
+    assert 1 <= full.slots_per_host < planned(tmp_path, tree, gpu="h200", parameters=8e9).slots_per_host
+    assert not full.too_large
+
+
 def test_what_does_not_fit_is_named_with_a_remedy(tmp_path: Path, tree: dict[str, Any]) -> None:
     tree["search"]["space"] = {"adapter.rank": {"choice": [8, 256]}}
     tree["resources"] = {"slots_per_host": 8}
@@ -362,6 +383,13 @@ def test_every_gpu_of_the_list_plans(tmp_path: Path, tree: dict[str, Any]) -> No
     wide = tree | {"train": {"epochs": 2, "batch_size": 4096}}
     wide["search"] = wide["search"] | {"space": {"train.batch_size": {"choice": [2048, 4096]}}}
     assert planned(tmp_path, wide, gpu="h100").tokens_per_second >= planned(tmp_path, wide, gpu="l4").tokens_per_second
+
+
+def test_what_is_probably_not_meant_is_said_first(tmp_path: Path, tree: dict[str, Any]) -> None:
+    tree["search"] |= {"searcher": "nsga2", "space": {"adapter.rank": {"choice": [2, 4]}}}
+    result = CliRunner().invoke(app, ["plan", str(write_config(tmp_path / "c.yaml", tree))], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("warning: search.searcher nsga2 is made for several objectives")
 
 
 def test_longest_and_mean() -> None:

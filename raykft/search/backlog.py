@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -18,10 +18,15 @@ class Backlog(Searcher):  # type: ignore[misc]
         super().__init__(metric=search.metric, mode=search.mode)
         self._search = search
         self._unfinished = list(unfinished)
+        # Told of every trial handed out again, by the id Tune gives it this time.
+        self.on_resume: Callable[[str, Unfinished], None] | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._unfinished:
-            self._search.adopt(trial_id, self._unfinished.pop(0).study_id)
+            unfinished = self._unfinished.pop(0)
+            self._search.adopt(trial_id, unfinished.study_id)
+            if self.on_resume is not None:
+                self.on_resume(trial_id, unfinished)
         return self._search.suggest(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

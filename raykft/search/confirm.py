@@ -12,6 +12,7 @@ from rich.console import Console
 
 from raykft import storage
 from raykft.config import ExperimentConfig, apply_sample, load_resolved
+from raykft.data.domain import Domain
 from raykft.errors import ConfigError, ExperimentError, TrialError
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
@@ -19,6 +20,7 @@ from raykft.leaderboard.store import CONFIRM_FILE, REPORT_FILE, TrialRecord, ope
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json
 from raykft.search.crew import Crew, connected, get
 from raykft.search.driver import checked_domain
+from raykft.search.lock import locked
 from raykft.trial import run_trial
 
 MIN_SEEDS = 2
@@ -38,7 +40,7 @@ def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Con
     Every run is scored on both splits; finished ones are kept when the command is given again.
 
     Raises:
-        ExperimentError: the directory holds no experiment, or no trial with a score.
+        ExperimentError: the directory holds no experiment, no trial with a score, or another process works on it.
         ConfigError: fewer than two seeds, or no trial asked for.
     """
     if top < 1 or seeds < MIN_SEEDS:
@@ -47,6 +49,13 @@ def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Con
     paths = open_experiment(Path(directory))
     config = load_resolved(paths.config)
     domain = checked_domain(config)
+    with locked(paths.root):
+        return _confirm(config, domain, paths, top, seeds, console)
+
+
+def _confirm(
+    config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, top: int, seeds: int, console: Console
+) -> Leaderboard:
     chosen = [t for t in read_trials(paths) if t.rank is not None][:top]
     if not chosen:
         raise ExperimentError(f"no trial of {paths.root} has a score yet; finish `raykft tune` first")

@@ -21,6 +21,7 @@ from raykft.data.domain import Domain, manifest
 from raykft.errors import ModelError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, Context, FullScores, Objective, Suite
 from raykft.evaluation.retrieval import Contexts
+from raykft.fitting import admitted, slots_that_fit, this_machine
 from raykft.leaderboard.store import (
     BASE_FILE,
     PASSAGES_FILE,
@@ -32,6 +33,7 @@ from raykft.leaderboard.store import (
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json, write_jsonl
 from raykft.provenance import environment
 from raykft.storage import erase, keep
+from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, slots_to_knee
 
 TUNED_BM25 = "tuned_bm25"
 EXCHANGE = "exchange"  # adapters on their way to another host
@@ -73,8 +75,11 @@ class Crew:
         self.domain = domain
         self.paths = paths
         self.console = console
-        self.slots = config.resources.slots_per_host
+        slots = config.resources.slots_per_host
+        self.slots = 1 if slots == "auto" else slots  # until a host has been measured
+        self.most_slots = MAX_SLOTS if slots == "auto" else slots
         self.embedded = embedded
+        self._trials = useful_trials
         self.useful = -(-useful_trials // self.slots)
         self.evaluators: list[Any] = []
         self.hosts: Any = {}  # `raykft.search.broker.Hosts`, once they have started
@@ -121,6 +126,8 @@ class Crew:
             )
         self.info = infos[0]
         self._write_evidence(infos)
+        if config.resources.slots_per_host == "auto":
+            self.slots = self._measured_slots(handles[0])
         known = {f"host{n}": handle for n, handle in enumerate(handles)}
         self._places = dict(zip(known, places, strict=False))
         self.broker = self._keep(ray.remote(Broker).options(**_on_this_node()).remote(_Sealed(known), self.slots))
@@ -142,6 +149,44 @@ class Crew:
         )
         if not self.embedded:
             self._growth.start()
+
+    def _measured_slots(self, host: Any) -> int:
+        """As many slots as make steps efficient and as memory holds; other hosts are taken to be like `host`."""
+        if (most := admitted(MAX_SLOTS, self._trials, self.plan.hosts)) == 1:
+            return 1
+        self.console.print("measuring what training steps cost ...")
+        capacity: HostCapacity = get(host.capacity.remote())
+        config, line = self.config, capacity.line
+        fitting = slots_that_fit(
+            config,
+            self.domain,
+            capacity.shape,
+            this_machine(),
+            cuda=self.plan.device == "cuda",
+            memory_bytes=capacity.memory_bytes,
+        )
+        useful = slots_to_knee(line.knee_tokens, config.train.batch_size * capacity.row_tokens)
+        slots = min(useful, fitting, most)
+        self.console.print(
+            f"{slots} trial(s) a host at once: {line.knee_tokens:.0f} tokens a step ({useful} trials) reach {KNEE:.0%} "
+            f"of {1 / line.token_s:.0f} tokens/s, {fitting} fit in memory, a quarter of {self._trials} at once"
+        )
+        return slots
+
+    def say_limits(self) -> None:
+        """Tell which hosts ran out of memory and have trained in smaller steps since."""
+        import ray
+
+        for name in self.hosts.loads():
+            try:
+                tokens = get(self.hosts[name].step_limit.remote())
+            except (RaykftError, ray.exceptions.RayError):
+                continue  # a host that is gone has nothing to tell
+            if tokens is not None:
+                self.console.print(
+                    f"{name} ran out of memory with {self.slots} trials at once: its steps then held at most {tokens} "
+                    "tokens, and trials took turns; fewer resources.slots_per_host would lose no time"
+                )
 
     def __exit__(self, *details: object) -> None:
         import ray
@@ -183,7 +228,7 @@ class Crew:
                 device=resources.device,
                 hosts=resources.hosts,
                 useful=self.useful,
-                slots=self.slots,
+                slots=self.most_slots,
                 evaluation_hosts=resources.evaluation_hosts,
                 embedded=self.embedded,
                 patient=resources.wait_minutes is not None and not self.embedded,
@@ -215,7 +260,7 @@ class Crew:
             self._parallel.append(host)
             return self._keep(host)
         actor = ray.remote(kind).options(
-            max_concurrency=4 * self.slots + 16, max_restarts=-1, scheduling_strategy=place, **options
+            max_concurrency=4 * self.most_slots + 16, max_restarts=-1, scheduling_strategy=place, **options
         )
         return self._keep(actor.remote(*arguments))
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -18,6 +18,7 @@ from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems
 from raykft.errors import ConfigError, ExperimentError, ResourceError
 from raykft.evaluation.scoring import score_answer
+from raykft.extras import check_extras
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.leaderboard.store import (
@@ -29,12 +30,15 @@ from raykft.leaderboard.store import (
 from raykft.models.source import check_model_present
 from raykft.paths import ExperimentPaths, ensure_dir, read_jsonl, write_atomic, write_json
 from raykft.search.crew import Crew, connected
-from raykft.search.extras import check_extras
 from raykft.search.lock import LOCK_FILE, locked
 from raykft.search.space import make_space
 from raykft.search.study import opened, still_running
 from raykft.search.warm_start import earlier_trials
 from raykft.storage import address, fetch, keep, repeat_deletions
+
+if TYPE_CHECKING:
+    from raykft.search.backlog import Backlog
+    from raykft.search.resume import Unfinished
 
 
 def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboard:
@@ -200,7 +204,7 @@ def _different(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
-def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) -> bool:
+def _search(crew: Crew, search: Backlog, trials: int, ended: Sequence[TrialRecord]) -> bool:
     """Run `trials` trials that `search` proposes, after those that `ended` in earlier runs.
 
     Returns whether the user interrupted.
@@ -216,7 +220,7 @@ def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) 
     from raykft.search.loggers import make_loggers
     from raykft.search.processes import cheap_collections, keep_processes
     from raykft.search.progress import Progress
-    from raykft.search.scheduler import make_scheduler
+    from raykft.search.scheduler import make_scheduler, remember
     from raykft.search.stopper import Interrupt
     from raykft.search.stored import StoringCallback
     from raykft.search.trainable import MAX_LOSSES, Trainable, halting
@@ -235,12 +239,15 @@ def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) 
     callback = StoringCallback(config, crew.paths, crew.broker, crew.hosts, progress, stopper)
     limiter = ConcurrencyLimiter(search, max_concurrent=concurrent)
     crew.on_growth = limiter.set_max_concurrency
+    scheduler = make_scheduler(config, [_reports(crew.paths, trial) for trial in ended])
+
+    search.on_resume = lambda tune_id, trial: remember(scheduler, tune_id, _kept_reports(crew.paths, trial))
     trainable = Trainable(config.resolved(), crew.paths.root, crew.broker, crew.evaluator, crew.hosts)
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable.__call__, {"cpu": 0.01}),
         tune_config=ray_tune.TuneConfig(
             search_alg=limiter,
-            scheduler=make_scheduler(config, [_reports(crew.paths, trial) for trial in ended]),
+            scheduler=scheduler,
             num_samples=trials,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -266,6 +273,7 @@ def _search(crew: Crew, search: Any, trials: int, ended: Sequence[TrialRecord]) 
         if reason := halting(error, crew.paths.root):
             raise ResourceError(reason) from error
         raise
+    crew.say_limits()
     if stopper.halted:
         raise ResourceError(stopper.halted)
     if stopper.interrupted:
@@ -278,6 +286,12 @@ def _reports(paths: ExperimentPaths, trial: TrialRecord) -> Sequence[dict[str, A
     """A trial's reports, where they say how much it had learned: not those of one that could not be trained."""
     file = paths.trial(trial.trial_id).metrics
     return list(read_jsonl(file)) if trial.status in {"ok", "stopped"} and file.is_file() else []
+
+
+def _kept_reports(paths: ExperimentPaths, trial: Unfinished) -> Sequence[dict[str, Any]]:
+    """An unfinished trial's reports up to the epoch that it goes on from."""
+    rows = read_jsonl(paths.trial(trial.trial_id).metrics) if trial.epoch else ()
+    return [row for row in rows if row["epoch"] <= trial.epoch]
 
 
 @contextmanager

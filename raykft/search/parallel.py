@@ -26,6 +26,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util import get_current_placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
 
+from raykft import storage
 from raykft.cluster import DEFAULT_WAIT_MINUTES, HostPlan
 from raykft.errors import LostError, RaykftError, ResourceError, last_line
 from raykft.paths import write_atomic
@@ -122,7 +123,7 @@ class ParallelHost:
             ),
             run_config=train.RunConfig(
                 name=self._name,
-                storage_path=str(group.directory),
+                storage_path=storage.address(group.directory),
                 failure_config=train.FailureConfig(max_failures=-1),
                 callbacks=[Watch(front)],
             ),
@@ -220,6 +221,9 @@ class ParallelHost:
         self._closing = True
         self._disband("the host was closed")
         await asyncio.to_thread(self._trainer.join, CLOSING_SECONDS)
+
+    async def step_limit(self) -> None:
+        """One trial a host: a step that finds no memory ends the trial."""
 
     async def tokens_trained(self) -> int:
         return int(await self._ask(0, "tokens_trained")) if self._whole else 0

@@ -37,17 +37,22 @@ def make_scheduler(config: ExperimentConfig, ended: Sequence[Iterable[Report]] =
     scheduler = AsyncHyperBandScheduler(
         **common, max_t=longest, reduction_factor=settings.reduction_factor, brackets=brackets
     )
-    _fill_rungs(scheduler, ended)
+    for number, reports in enumerate(ended):
+        remember(scheduler, f"ended-{number}", reports)
     return scheduler
 
 
-def _fill_rungs(scheduler: AsyncHyperBandScheduler, ended: Sequence[Iterable[Report]]) -> None:
-    """Let every bracket know of the trials of all brackets: at a rung all have been trained for as many epochs."""
-    for number, reports in enumerate(ended):
-        trial = SimpleNamespace(trial_id=f"ended-{number}")
-        for report in reports:
-            value = report.get("rung_score")
-            if value is None or not math.isfinite(value):
-                continue
-            for bracket in scheduler._brackets:
-                bracket.on_result(trial, report["epoch"], value)
+def remember(scheduler: TrialScheduler, trial_id: str, reports: Iterable[Report]) -> None:
+    """Let the rungs know what a trial reported in an earlier run, without stopping it.
+
+    Every bracket hears of the trials of all brackets: at a rung all have been trained for as many epochs.
+    """
+    if not isinstance(scheduler, AsyncHyperBandScheduler):
+        return
+    trial = SimpleNamespace(trial_id=trial_id)
+    for report in reports:
+        value = report.get("rung_score")
+        if value is None or not math.isfinite(value):
+            continue
+        for bracket in scheduler._brackets:
+            bracket.on_result(trial, report["epoch"], value)

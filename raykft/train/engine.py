@@ -20,9 +20,12 @@ from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftErro
 from raykft.models.adapter_files import load_adapter, save_adapter
 from raykft.models.load import BaseModel
 from raykft.models.packed import PackedModel
+from raykft.models.shape import shape_of_config
 from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.train.admission import HostCapacity, StepLimit
 from raykft.train.inference import Inference, InferenceQueue, typed_error
 from raykft.train.loop import packed_step
+from raykft.train.measure import line_through, time_steps
 from raykft.train.parallel import ALONE, Ranks
 from raykft.train.recipe import EpochReport, Recipe
 from raykft.train.slot import Slot
@@ -37,8 +40,6 @@ class _Goal:
     step: int
     future: Future[EpochReport]
     started: float
-    loss_sum: float = 0.0
-    batches: int = 0
 
 
 class HostEngine:
@@ -68,6 +69,7 @@ class HostEngine:
         self._adapters: dict[str, int] = {}
         self._goals: dict[str, _Goal] = {}
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
+        self._limit = StepLimit()
         self._inference = InferenceQueue(self.packed, self.prompts, batch_size)
         self._wake = threading.Condition()
         self._closed = False
@@ -128,6 +130,20 @@ class HostEngine:
         """Summed KL(base || adapter) in nats and number of tokens, for questions with the base model's answers."""
         return self._infer(lambda queue: queue.drift(self._number(trial_id), exchanges))
 
+    @property
+    def step_limit(self) -> int | None:
+        """The most tokens of a step since one ran out of memory; None where none has."""
+        return self._limit.tokens
+
+    def capacity(self, memory_bytes: int) -> HostCapacity:
+        """Measure what steps cost here, before any trial is attached; takes some seconds."""
+        line = line_through(self._call(lambda: time_steps(self.packed)))
+        row_tokens = sum(len(row.ids) for row in self.rows) / len(self.rows)
+        base = self.packed.base
+        return HostCapacity(
+            line, row_tokens, shape_of_config(base.model.config.to_dict(), base.source.name), memory_bytes
+        )
+
     def close(self) -> None:
         with self._wake:
             self._closed = True
@@ -160,6 +176,7 @@ class HostEngine:
                 raise DivergedError(slot.failure)
             if slot.finished:
                 raise TrialError(f"trial {trial_id} has already trained its {slot.recipe.epochs} epochs")
+            slot.losses = []
             goal = _Goal((slot.epoch + 1) * slot.steps_per_epoch, Future(), time.monotonic())
             self._goals[trial_id] = goal
             self._wake.notify()
@@ -195,31 +212,33 @@ class HostEngine:
             self._resolve(trial_id, error=TrialError(f"trial {trial_id} was detached while it trained"))
         if not slots:
             return
+        sizes = {trial_id: slot.next_tokens for trial_id, slot in slots.items()}
+        slots = {trial_id: slots[trial_id] for trial_id in self._limit.choose(sizes)}
         before = sum(slot.tokens for slot in slots.values())
         try:
-            losses = packed_step(self.packed, list(slots.values()))
+            packed_step(self.packed, list(slots.values()))
         except Exception as error:
-            self._drop_gradients(slots)
-            typed = typed_error(error)
-            # Memory may suffice for the others; a bug must reach every trial that waits, or they would wait for ever.
-            for trial_id in list(slots)[-1:] if isinstance(typed, OutOfMemoryError) else slots:
-                self._resolve(trial_id, error=typed)
-            return
+            for slot in slots.values():
+                slot.restart_step()
+            self._failed(typed_error(error), {trial_id: sizes[trial_id] for trial_id in slots})
+        # Of a step that failed some may have come to their end: those that stepped before the one that could not.
         self.tokens_trained += sum(slot.tokens for slot in slots.values()) - before
         for trial_id, slot in slots.items():
             goal = goals[trial_id]
-            goal.loss_sum, goal.batches = goal.loss_sum + losses[slot.number], goal.batches + 1
             if slot.failure:
                 self._resolve(trial_id, error=DivergedError(slot.failure))
             elif slot.step >= goal.step:
-                seconds = time.monotonic() - goal.started
-                report = EpochReport(slot.epoch, slot.step, goal.loss_sum / goal.batches, slot.tokens, seconds)
-                self._resolve(trial_id, report)
+                seconds, loss = time.monotonic() - goal.started, sum(slot.losses) / len(slot.losses)
+                self._resolve(trial_id, EpochReport(slot.epoch, slot.step, loss, slot.tokens, seconds))
 
-    def _drop_gradients(self, slots: dict[str, Slot]) -> None:
-        """After a failed pass no slot has stepped; partial gradients must not leak into the next one."""
-        for slot in slots.values():
-            slot.restart_window()
+    def _failed(self, error: Exception, sizes: dict[str, int]) -> None:
+        """A step of micro-batches of `sizes` tokens failed. Where memory ran out, its trials go on in fewer."""
+        if isinstance(error, OutOfMemoryError) and len(sizes) > 1:
+            self._limit.halve(sum(sizes.values()))
+            return
+        # A bug must reach every trial that waits, or they would wait for ever.
+        for trial_id in sizes:
+            self._resolve(trial_id, error=error)
 
     def _resolve(self, trial_id: str, report: EpochReport | None = None, error: Exception | None = None) -> None:
         with self._wake:

@@ -15,6 +15,7 @@ from raykft.errors import RaykftError
 from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.storage import fetch, keep, release
+from raykft.train.admission import HostCapacity
 from raykft.train.recipe import EpochReport, Recipe
 
 
@@ -42,6 +43,7 @@ class TrainingHost:
 
     def __init__(self, settings: HostSettings, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
         self._failure: RaykftError | None = None
+        self._hosts_on_node = settings.hosts_on_node
         self._read_from: dict[str, Path] = {}  # directories of finished adapters, by trial
         try:
             self._start(settings, train_rows, distractors)
@@ -112,6 +114,22 @@ class TrainingHost:
 
     def tokens_trained(self) -> int:
         return self._engine.tokens_trained
+
+    def capacity(self) -> HostCapacity:
+        """What training steps cost here and what memory there is; to be asked before any trial is attached."""
+        import psutil
+        import torch
+
+        device = self._engine.packed.device
+        if device.type == "cuda":
+            memory = torch.cuda.get_device_properties(device).total_memory
+        else:
+            memory = psutil.virtual_memory().total // self._hosts_on_node
+        return self._engine.capacity(memory)
+
+    def step_limit(self) -> int | None:
+        """The most tokens of a training step since one ran out of memory; None where none has."""
+        return self._engine.step_limit
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         self._read_from.pop(trial_id, None)

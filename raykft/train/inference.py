@@ -92,13 +92,22 @@ class InferenceQueue:
 
     def run(self, items: Sequence[Inference]) -> None:
         """Compute `items`, batching those of one kind together, and resolve their futures."""
-        try:
-            for kind in ("generate", "choose", "nats", "drift"):
-                self._run_kind(kind, [item for item in items if item.kind == kind])
-        except Exception as error:  # every waiting trial must hear of it
-            for item in items:
-                if not item.future.done():
-                    item.future.set_exception(error)
+        for kind in ("generate", "choose", "nats", "drift"):
+            self._run_or_fail(kind, [item for item in items if item.kind == kind])
+
+    def _run_or_fail(self, kind: str, items: Sequence[Inference]) -> None:
+        """Compute items of one kind; out of memory, in smaller batches from then on."""
+        while waiting := [item for item in items if not item.future.done()]:
+            try:
+                self._run_kind(kind, waiting)
+            except Exception as error:  # every waiting trial must hear of it
+                typed = typed_error(error)
+                if isinstance(typed, OutOfMemoryError) and self._batch_size > 1:
+                    self._batch_size //= 2
+                    continue
+                for item in waiting:
+                    if not item.future.done():
+                        item.future.set_exception(typed)
 
     def _add(self, item: Inference) -> Inference:
         self._waiting.append(item)

@@ -25,9 +25,9 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
     """
     ranks, stop = slots[0].ranks, any(slot.stopping for slot in slots)
     summed = ranks.together(lambda: _backward(packed, slots), 2 * len(slots), stop=stop)
-    values, tokens = summed[: len(slots)], summed[len(slots) :]
-    ranks.together(lambda: _finish(slots, values), 0)
-    return {slot.number: value / count for slot, value, count in zip(slots, values, tokens, strict=True)}
+    losses = [value / count for value, count in zip(summed[: len(slots)], summed[len(slots) :], strict=True)]
+    ranks.together(lambda: _finish(slots, losses), 0)
+    return {slot.number: loss for slot, loss in zip(slots, losses, strict=True)}
 
 
 def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
@@ -47,10 +47,10 @@ def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
     return [*sums.detach().tolist(), *(float(target.numel()) for target in targets)]
 
 
-def _finish(slots: Sequence[Slot], values: Sequence[float]) -> list[float]:
-    for slot, value in zip(slots, values, strict=True):
-        if math.isfinite(value):
-            slot.finish_block()
+def _finish(slots: Sequence[Slot], losses: Sequence[float]) -> list[float]:
+    for slot, loss in zip(slots, losses, strict=True):
+        if math.isfinite(loss):
+            slot.finish_block(loss)
         else:
-            slot.failure = f"the training loss became {value} at step {slot.step + 1}"
+            slot.failure = f"the training loss became {loss} at step {slot.step + 1}"
     return []

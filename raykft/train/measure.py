@@ -16,6 +16,7 @@ from raykft.models.load import BaseModel, both_orders, check_memory, compute_dty
 from raykft.models.packed import PackedModel
 from raykft.models.shape import ModelShape, shape_of_config
 from raykft.models.source import ModelSource, resolve_model, weights_bytes
+from raykft.train.admission import Line
 from raykft.train.loop import packed_step
 from raykft.train.recipe import Recipe
 from raykft.train.slot import Slot
@@ -42,19 +43,6 @@ class StepTime:
 
 
 @dataclass(frozen=True)
-class Line:
-    """Step time as `fixed_s + token_s * T`; `deviation` is the largest relative error at a measured point."""
-
-    fixed_s: float
-    token_s: float
-    deviation: float
-
-    def rate(self, tokens: float) -> float:
-        """Tokens per second of steps of so many tokens."""
-        return tokens / (max(0.0, self.fixed_s) + self.token_s * tokens)
-
-
-@dataclass(frozen=True)
 class Measurement:
     """Step times of one model on a `device` ("cpu", "cuda") called `place`.
 
@@ -72,9 +60,13 @@ class Measurement:
 
     @property
     def line(self) -> Line:
-        """The least-squares line through all steps."""
-        slope, fixed = statistics.linear_regression([s.tokens for s in self.steps], [s.seconds for s in self.steps])
-        return Line(fixed, slope, max(abs(fixed + slope * s.tokens - s.seconds) / s.seconds for s in self.steps))
+        return line_through(self.steps)
+
+
+def line_through(steps: Sequence[StepTime]) -> Line:
+    """The least-squares line through all steps; where noise hides what tokens cost, they cost a nanosecond."""
+    slope, fixed = statistics.linear_regression([s.tokens for s in steps], [s.seconds for s in steps])
+    return Line(fixed, max(slope, 1e-9), max(abs(fixed + slope * s.tokens - s.seconds) / s.seconds for s in steps))
 
 
 def measure(base_model: str | None, *, quantization: str, residency: str, device: str, threads: int) -> Measurement:
@@ -94,13 +86,18 @@ def measure(base_model: str | None, *, quantization: str, residency: str, device
             check_memory(weights_bytes(source), 1)
         base = load_base(source, quantization=quantization, residency=residency, device=place)
     packed = PackedModel(base)
-    sizes = (*STEPS, *GPU_STEPS) if place.type == "cuda" else STEPS
-    steps = tuple(_time(packed, slots, rows) for slots, rows in sizes)
+    steps = time_steps(packed)
     shape = shape_of_config(base.model.config.to_dict(), base.source.name)
     name = base_model or f"a random Llama of {shape.parameters / 1e6:.0f} million parameters"
     cuda = place.type == "cuda"
     used = torch.cuda.max_memory_allocated() if cuda else psutil.Process().memory_info().rss
     return Measurement(name, place.type, torch.cuda.get_device_name() if cuda else "the CPU", shape, steps, used)
+
+
+def time_steps(packed: PackedModel) -> tuple[StepTime, ...]:
+    """Train a few steps of several sizes on a model that has no adapters yet, and leave it so."""
+    sizes = (*STEPS, *GPU_STEPS) if packed.device.type == "cuda" else STEPS
+    return tuple(_time(packed, slots, rows) for slots, rows in sizes)
 
 
 def _time(packed: PackedModel, slots: int, rows: int) -> StepTime:

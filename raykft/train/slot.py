@@ -59,6 +59,9 @@ class Slot:
         self._windows: list[list[list[int]]] = []
         self._window: list[list[int]] = []
         self._window_tokens = 0
+        self._window_losses: list[float] = []
+        self._before: tuple[int, torch.Tensor] = (0, self.dropout_rng.get_state())  # tokens and dropout at its start
+        self.losses: list[float] = []  # of the micro-batches of finished steps, for the owner to take
         self.failure: str | None = None
 
     @property
@@ -70,13 +73,23 @@ class Slot:
     def finished(self) -> bool:
         return self.step >= self.total_steps
 
-    def next_block(self) -> tuple[Block, torch.Tensor]:
-        """The next micro-batch and its labels `[B, L]` (-100 outside the answers), padded to its own longest row."""
+    @property
+    def next_tokens(self) -> int:
+        """Tokens of the next micro-batch, padding included, before what its rows share is computed once."""
+        chosen, _ = self._next_rows()
+        return len(chosen) * max(len(row.ids) for row in chosen)
+
+    def _next_rows(self) -> tuple[list[EncodedRow], bool]:
+        """The rows of the next micro-batch, and whether they count."""
         if not self._window:
             self._open_window()
         own = self.ranks.share(self._window[0])
         # A rank without a row computes along on one that counts for nothing: all do the same work in the same order.
-        chosen = [self.rows[i] for i in own or self._window[0][:1]]
+        return [self.rows[i] for i in own or self._window[0][:1]], bool(own)
+
+    def next_block(self) -> tuple[Block, torch.Tensor]:
+        """The next micro-batch and its labels `[B, L]` (-100 outside the answers), padded to its own longest row."""
+        chosen, own = self._next_rows()
         shared = _shared_prefix(chosen)
         width = max(len(row.ids) for row in chosen) - shared
         ids = torch.zeros(len(chosen), width, dtype=torch.long)
@@ -108,15 +121,18 @@ class Slot:
         self._window_tokens = sum(self.rows[i].answer_tokens for batch in self._window for i in batch)
         if self.ranks.size > 1:
             self.dropout_rng.manual_seed(self.ranks.seed(self.recipe.seed, self.step))
+        self._window_losses = []
+        self._before = (self.tokens, self.dropout_rng.get_state())
 
     @property
     def window_tokens(self) -> int:
         """Supervised tokens of the running optimizer step: what its summed loss is divided by."""
         return self._window_tokens
 
-    def finish_block(self) -> None:
-        """Count the micro-batch as done; clip and step when its window is complete."""
+    def finish_block(self, loss: float) -> None:
+        """Count the micro-batch as done, `loss` nats a supervised token; clip and step when its window is complete."""
         self._window.pop(0)
+        self._window_losses.append(loss)
         if self._window:
             return
         self.ranks.sum(self.parameters.grad)
@@ -134,11 +150,20 @@ class Slot:
         self.optimizer.step()
         self.parameters.zero_grad()
         self.step += 1
+        self.losses += self._window_losses
+        self._window_losses = []
 
-    def restart_window(self) -> None:
-        """Forget a pass that failed half-way: no gradients, and the same optimizer step begins again."""
+    def restart_step(self) -> None:
+        """Take back what a pass that failed half-way did to a step: it begins again as if it had never begun."""
+        stepped = not self._window and not self._window_losses
+        if stepped:
+            return
         self.parameters.zero_grad()
-        self._window = []
+        if not self.step:
+            self.optimizer.state.clear()  # the first step makes the moments, perhaps not all of them
+        self._window, self._window_losses = [], []
+        self.tokens = self._before[0]
+        self.dropout_rng.set_state(self._before[1])
 
     def dropout(self) -> dict[int, tuple[float, torch.Generator]]:
         return {self.number: (self.recipe.dropout, self.dropout_rng)} if self.recipe.dropout else {}

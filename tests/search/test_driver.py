@@ -22,6 +22,7 @@ from raykft.records import Probe
 from raykft.search.adapter import evaluate
 from raykft.search.confirm import confirm
 from raykft.search.driver import tune
+from raykft.search.lock import locked
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
 
@@ -151,6 +152,8 @@ def test_the_winner_is_evaluated_alone_and_confirmed_with_another_seed(
     written = {p: p.stat().st_mtime_ns for p in runs.rglob("*.json")}
     confirm(config.directory, top=1, seeds=2, console=Console(quiet=True))
     assert {p: p.stat().st_mtime_ns for p in runs.rglob("*.json")} == written  # nothing is trained twice
+    with locked(config.directory), pytest.raises(ExperimentError, match="another process works on"):
+        confirm(config.directory, top=1, seeds=3, console=Console(quiet=True))
 
 
 def test_what_is_no_adapter_or_cannot_be_confirmed_is_refused(tmp_path: Path, small: dict[str, Any]) -> None:

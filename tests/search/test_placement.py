@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,16 @@ def test_a_cluster_without_gpus_keeps_room_for_its_trials(nodes: LoopbackCluster
     assert_scored_once(board, 4)
     hosts = read_json(ExperimentPaths(board.directory).environment)["hosts"]
     assert [host["device"] for host in hosts] == ["cpu"] * 4  # the head has two CPUs, the workers one each
+
+
+def test_slots_are_measured_where_they_are_left_to_it(nodes: LoopbackCluster, tmp_path: Path) -> None:
+    """Hosts that small steps leave idle, with memory for all: a quarter of the trials at once, on two hosts."""
+    tree = fake_experiment(tmp_path, nodes.address, slots_per_host="auto")
+    tree["search"]["trials"] = 17
+    said = Console(record=True, width=200, file=StringIO())
+    board = tune(load_config(write_config(tmp_path / "c.yaml", tree)), said)
+    assert_scored_once(board, 17)
+    assert "2 trial(s) a host at once" in said.export_text()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import Any
 
 import optuna
 import pytest
+from cluster_support import fake_experiment, loopback_cluster
 from optuna.trial import TrialState
 from rich.console import Console
 from tests_support import experiment_tree, on_report, write_config
@@ -150,6 +151,38 @@ def test_a_driver_killed_with_9_is_taken_over(fakes: None, tmp_path: Path) -> No
     assert_scored_once(resume(paths.root, console=again), 5)
     assert "all 5 trials" in again.export_text()
     assert {p: p.stat().st_mtime_ns for p in paths.trials.rglob("*") if p.is_file()} == files
+
+
+def test_the_head_of_a_cluster_dies_and_another_cluster_takes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # for which Ray waits 60 s by default
+    tree = fake_experiment(tmp_path, None, seconds=0.5)
+    config = write_config(tmp_path / "c.yaml", tree)
+    paths = ExperimentPaths(load_config(config).directory)
+    with loopback_cluster(workers=2) as nodes, (tmp_path / "log").open("w") as log:
+        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(config)], cwd=ROOT, stdout=log, stderr=log)
+        try:
+            wait_for(lambda: driver.poll() is not None or any(paths.trials.glob("*/result.json")))
+            wait_for(lambda: driver.poll() is not None or unfinished(paths))
+            assert driver.poll() is None, (tmp_path / "log").read_text()
+            nodes.kill_head()
+            assert driver.wait(timeout=120) != 0  # it ends by itself
+        finally:
+            driver.kill()
+    finished = {file.parent.name for file in paths.trials.glob("*/result.json")}
+    begun = unfinished(paths)
+
+    said = spoken()
+    with loopback_cluster(workers=2) as nodes, fake_hosts():
+        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        board = resume(paths.root, console=said)
+    assert_scored_once(board, tree["search"]["trials"])
+    text = said.export_text()
+    assert finished
+    assert all(f"{name}  reused (ok)" in text for name in finished)
+    assert all(f"{name}  resumed after epoch" in text for name in begun)
 
 
 def test_interrupted_trials_keep_their_checkpoint_and_go_on(

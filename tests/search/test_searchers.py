@@ -17,14 +17,14 @@ from optuna.trial import TrialState
 from ray.tune.schedulers import TrialScheduler
 from tests_support import experiment_tree, write_config
 
+from raykft import extras
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import load_domain, manifest
 from raykft.errors import ConfigError, ExperimentError, ResourceError
+from raykft.extras import check_extras
 from raykft.paths import ExperimentPaths, write_atomic, write_json
-from raykft.search import extras
-from raykft.search.extras import check_extras
 from raykft.search.names import NUMBER, sample_of
-from raykft.search.scheduler import make_scheduler
+from raykft.search.scheduler import make_scheduler, remember
 from raykft.search.searcher import StudySearch, make_searcher
 from raykft.search.space import make_space, max_epochs
 from raykft.search.study import open_storage
@@ -377,6 +377,20 @@ def test_trials_of_an_earlier_run_are_rivals_at_every_rung(tmp_path: Path, sched
     bracket, new = made._brackets[0], FakeTrial("new")
     assert bracket.on_result(new, 1, 0.05) == "STOP"
     assert make_scheduler(config)._brackets[0].on_result(new, 1, 0.05) == "CONTINUE"
+
+
+def test_a_resumed_trial_is_compared_at_rungs_it_has_not_reached(tmp_path: Path) -> None:
+    """Not again at those it passed in its earlier run: by now it has been trained for longer than its rivals there."""
+    config = configure(tmp_path, {"scheduler": "asha", "reduction_factor": 3}, train={"epochs": 9})
+    rivals = [[{"epoch": 1, "rung_score": 0.5}, {"epoch": 3, "rung_score": 0.9}]] * 3
+    for reports, action in (
+        ([{"epoch": 1, "rung_score": 0.6}, {"epoch": 3, "rung_score": 0.95}], "CONTINUE"),
+        ([], "STOP"),
+    ):
+        made = make_scheduler(config, rivals)
+        remember(made, "resumed", reports)
+        assert made._brackets[0].on_result(FakeTrial("resumed"), 4, 0.1) == action
+    remember(make_scheduler(configure(tmp_path, {"scheduler": "none"})), "resumed", rivals[0])
 
 
 def test_the_median_rule_stops_what_is_worse_than_half_and_never_pauses(tmp_path: Path) -> None:

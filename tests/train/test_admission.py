@@ -1,0 +1,222 @@
+"""How many trials share a step, and what becomes of them when memory runs out: nothing but time is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raykft.errors import ModelError, OutOfMemoryError
+from raykft.models.load import load_base
+from raykft.models.packed import PackedModel
+from raykft.models.source import resolve_model
+from raykft.records import Pick, Question, TrainRow
+from raykft.train import engine as engine_module
+from raykft.train import inference
+from raykft.train.admission import KNEE, MAX_SLOTS, Line, StepLimit, slots_to_knee
+from raykft.train.engine import HostEngine
+from raykft.train.loop import packed_step
+from raykft.train.measure import StepTime, line_through
+from raykft.train.recipe import EpochReport, Recipe
+from raykft.train.slot import Slot
+
+pytestmark = pytest.mark.torch
+RECIPE = Recipe(
+    rank=4,
+    alpha=8.0,
+    dropout=0.2,
+    target_layers="all-linear",
+    learning_rate=1e-2,
+    epochs=2,
+    batch_size=2,
+    accumulation=2,
+    lr_schedule="cosine",
+    warmup_fraction=0.1,
+    weight_decay=0.01,
+    max_grad_norm=0.3,
+    optimizer="adamw",
+    group_by_length=True,
+    distractor_ratio=0.0,
+    seed=0,
+)
+RECIPES = {"a": RECIPE, "b": replace(RECIPE, rank=2, seed=1, batch_size=3), "c": replace(RECIPE, seed=2, epochs=3)}
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model_dir: Path) -> Iterator[HostEngine]:
+    torch.set_num_threads(1)
+    base = load_base(
+        resolve_model(str(tiny_model_dir)), quantization="nf4", residency="auto", device=torch.device("cpu")
+    )
+    rows = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(9)]
+    engine = HostEngine(base, train_rows=rows, distractors=(), system_prompt=None, max_length=128, batch_size=8)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(autouse=True)
+def unlimited(engine: HostEngine) -> None:
+    engine._limit = StepLimit()
+    engine._inference._batch_size = 8
+
+
+def train(engine: HostEngine, name: str, directory: Path) -> tuple[list[EpochReport], bytes]:
+    engine.attach(name, RECIPES[name])
+    reports = [engine.train_epoch(name) for _ in range(RECIPES[name].epochs)]
+    engine.save_adapter(name, directory / name)
+    engine.detach(name)
+    timeless = [replace(report, seconds=0.0) for report in reports]
+    return timeless, (directory / name / "adapter_model.safetensors").read_bytes()
+
+
+def train_together(engine: HostEngine, directory: Path) -> dict[str, Any]:
+    with ThreadPoolExecutor(len(RECIPES)) as pool:
+        return dict(zip(RECIPES, pool.map(lambda name: train(engine, name, directory), RECIPES), strict=True))
+
+
+@pytest.fixture(scope="module")
+def alone(engine: HostEngine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {name: train(engine, name, tmp_path_factory.mktemp("alone")) for name in RECIPES}
+
+
+class TooSmall:
+    """Memory for `tokens` a step; a larger one fails, as on a GPU, after part of its work has been done."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self.failed: list[int] = []
+        self.taken: list[int] = []
+
+    def __call__(self, packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
+        size = sum(slot.next_tokens for slot in slots)
+        if size <= self.tokens:
+            self.taken.append(size)
+            return packed_step(packed, slots)
+        self.failed.append(size)
+        for slot in slots:  # dropout is drawn, tokens are counted, some gradients are there
+            slot.next_block()
+            torch.rand(3, generator=slot.dropout_rng)
+            slot.parameters.grad.fill_(1.0)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_trials_that_do_not_fit_together_take_turns_and_stay_the_same(
+    engine: HostEngine, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = max(max(len(row.ids) for row in engine.rows) * recipe.batch_size for recipe in RECIPES.values())
+    memory = TooSmall(largest)  # enough for each, for hardly any two
+    monkeypatch.setattr(engine_module, "packed_step", memory)
+    assert train_together(engine, tmp_path) == alone
+    assert memory.failed
+    assert engine.step_limit == memory.failed[-1] // 2
+    assert max(memory.taken) <= largest
+
+
+def test_a_first_step_that_cannot_make_its_moments_begins_again(
+    engine: HostEngine, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slot of the step has stepped, the next could not: only the second repeats it."""
+    refused: list[int] = []
+
+    def stumbling(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
+        last = slots[-1]
+        if len(slots) > 1 and not refused and len(last._window) == 1 and last.step == 0:
+            step = last.optimizer.step
+
+            def refuse() -> None:
+                refused.append(last.number)
+                last.optimizer.step = step  # type: ignore[method-assign]
+                last.optimizer.state[last.parameters.flat] = {"step": torch.tensor(1.0)}
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+            last.optimizer.step = refuse  # type: ignore[assignment, method-assign]
+        return packed_step(packed, slots)
+
+    monkeypatch.setattr(engine_module, "packed_step", stumbling)
+    assert train_together(engine, tmp_path) == alone
+    assert refused
+
+
+def test_a_trial_too_large_by_itself_is_told(engine: HostEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "packed_step", TooSmall(1))
+    engine.attach("a", RECIPE)
+    with pytest.raises(OutOfMemoryError, match="ran out of memory: CUDA"):
+        engine.train_epoch("a")
+    engine.detach("a")
+    assert engine.step_limit is None
+
+
+@pytest.mark.parametrize("kind", ["generate", "candidate_logprobs", "drift_nats"])
+def test_questions_that_do_not_fit_together_are_asked_in_smaller_batches(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def ask() -> Any:
+        if kind == "generate":
+            return engine.answer(None, [Question(f"What is {n}?", 4) for n in range(7)])
+        if kind == "drift_nats":
+            return [row[1] for row in engine.drift(None, [("Hm?", "It is 9.")] * 5)]
+        return [[round(p, 4) for p in row] for row in engine.choose(None, [Pick("Hm?", "", ("Yes", "No"))] * 5)]
+
+    expected, sizes, real = ask(), [], getattr(inference, kind)
+
+    def small(*args: Any, batch_size: int, **options: Any) -> Any:
+        sizes.append(batch_size)
+        if batch_size > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(*args, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(inference, kind, small)
+    assert ask() == expected
+    assert sizes == [8, 4, 2]
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(inference, kind, never)
+    with pytest.raises(OutOfMemoryError):
+        ask()
+
+
+def test_a_host_measures_itself(engine: HostEngine) -> None:
+    capacity = engine.capacity(1 << 30)
+    assert capacity.line.token_s > 0
+    assert capacity.memory_bytes == 1 << 30
+    assert capacity.row_tokens == sum(len(row.ids) for row in engine.rows) / len(engine.rows)
+    assert capacity.shape.layers == engine.packed.base.model.config.num_hidden_layers
+    assert not engine._adapters
+    with pytest.raises(ModelError, match="slot 0 has no adapter"):
+        engine.packed.adapter(0)
+
+
+def test_the_knee_is_where_steps_reach_their_share_of_the_fastest_rate() -> None:
+    line = Line(0.2, 1e-3, 0.0)
+    assert line.rate(line.knee_tokens) * line.token_s == pytest.approx(KNEE)
+    assert (slots_to_knee(800, 100), slots_to_knee(801, 100)) == (8, 9)
+    assert slots_to_knee(line.knee_tokens, 1) == MAX_SLOTS
+    assert slots_to_knee(Line(-0.1, 1e-3, 0.0).knee_tokens, 100) == 1
+    noisy = line_through([StepTime(1, 10, 0.2), StepTime(1, 20, 0.1)])
+    assert noisy.token_s > 0
+
+
+def test_turns_are_fair_and_fill_the_limit() -> None:
+    limit, sizes = StepLimit(), {"a": 60, "b": 30, "c": 30, "d": 10}
+    assert limit.choose(sizes) == ["a", "b", "c", "d"]
+    limit.halve(130)
+    assert limit.tokens == 65
+    served = dict.fromkeys(sizes, 0)
+    for _ in range(40):
+        chosen = limit.choose(sizes)
+        assert sum(sizes[t] for t in chosen) <= 65
+        for trial_id in chosen:
+            served[trial_id] += 1
+    assert min(served.values()) >= 13  # nobody waits longer than two steps
+    limit.halve(1)
+    assert limit.tokens == 1
+    assert {limit.choose(sizes)[0] for _ in range(8)} == set(sizes)  # one at a time, whatever its size
+    assert len(limit.choose(sizes)) == 1
+    assert limit.choose({"new": 5, "a": 60}) == ["new"]
