@@ -40,7 +40,7 @@ from raykft.paths import ExperimentPaths, cache_dir, read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = ("trl", "raykft", "trl-asha", "raykft-asha")
-BASE = "base"
+BASES = ("base", "base-asha")  # what is asked of the base model depends on the rungs
 TRIALS = 16
 # Early stopping compares a trial with those before it, so fewer run at once.
 SLOTS = {"none": 2, "asha": 1}
@@ -79,7 +79,7 @@ def experiment(arm: str, file: Path, work: Path, trials: int) -> ExperimentConfi
 def run_inside(arm: str, config: ExperimentConfig) -> None:
     """What the timed process does; leaves `figures.json` in the arm's directory."""
     began = psutil.Process().create_time()
-    if arm == BASE:
+    if arm in BASES:
         _score_base(config)
     elif arm.startswith("raykft"):
         import raykft
@@ -289,7 +289,7 @@ def _score_adapters(config: ExperimentConfig, adapters: Sequence[Path]) -> tuple
 def run_arm(arm: str, file: Path, work: Path, trials: int) -> dict[str, Any]:
     """Run an arm in its own process and return its figures with wall and CPU seconds of it and all it started."""
     directory = work / arm
-    if directory.exists() and arm != BASE:
+    if directory.exists() and arm not in BASES:
         raise SystemExit(f"{directory} is left from an arm that did not finish; remove it and run again")
     environment = os.environ | {"RAYKFT_CACHE": str(_own_cache(work))}
     started = time.monotonic()
@@ -305,7 +305,7 @@ def run_arm(arm: str, file: Path, work: Path, trials: int) -> dict[str, Any]:
     if process.returncode:
         raise SystemExit(f"arm {arm} ended with exit code {process.returncode}; its files are in {directory}")
     spent = {"wall_s": time.monotonic() - started, "cpu_s": sum(used.values())}
-    return spent if arm == BASE else spent | read_json(directory / "figures.json")
+    return spent if arm in BASES else spent | read_json(directory / "figures.json")
 
 
 def _own_cache(work: Path) -> Path:
@@ -406,7 +406,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "bench-search")
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--out", type=Path, help="the result file (benchmarks/results/search-<date>-<device>.json)")
-    parser.add_argument("--inside", choices=(BASE, *ARMS), help=argparse.SUPPRESS)
+    parser.add_argument("--inside", choices=(*BASES, *ARMS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
         run_inside(args.inside, experiment(args.inside, args.config, args.work, args.trials))
@@ -422,13 +422,13 @@ def main() -> None:
         todo = [arm for arm in todo if not arm.startswith("trl")]
     for arm in todo:
         console.print("making sure that the base model has been scored ...")
-        run_arm(BASE, args.config, args.work, args.trials)
+        run_arm(BASES[arm.endswith("-asha")], args.config, args.work, args.trials)
         console.print(f"running {arm} ...")
         write_json(files[arm], run_arm(arm, args.config, args.work, args.trials))
     arms = {arm: read_json(file) for arm, file in files.items() if file.is_file()}
     rows = compare(arms)
     show(arms, rows, console)
-    points = experiment(BASE, args.config, args.work, args.trials).search.points
+    points = experiment(BASES[0], args.config, args.work, args.trials).search.points
     settings = {"config": args.config.name, "trials": args.trials, "recipes": points, "slots_per_host": SLOTS}
     path = write_result("search", pick_device("auto"), rows, args.out, settings=settings, arms=arms)
     console.print(f"written: {path}")

@@ -86,13 +86,16 @@ def tune(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006 (
 def resume(
     directory: Directory,
     trials: Annotated[int | None, typer.Option("--trials", help="a new, higher total of trials")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it began on")
+    ] = None,
 ) -> None:
     """Go on with an experiment, whatever ended its last run: says of every trial what becomes of it."""
     from raykft.leaderboard.render import print_board
     from raykft.search.driver import resume as run
 
     console = _console()
-    board = run(directory, trials=trials, console=console)
+    board = run(directory, trials=trials, address=address, console=console)
     console.print()
     print_board(board, console)
     raise typer.Exit(_exit_code(board))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from raykft import storage
 from raykft.config import ExperimentConfig, dump_yaml, load_resolved, validate
 from raykft.data.contamination import Overlap, as_record
 from raykft.data.domain import Domain, load_domain
@@ -34,7 +35,7 @@ from raykft.search.lock import LOCK_FILE, locked
 from raykft.search.space import make_space
 from raykft.search.study import opened, still_running
 from raykft.search.warm_start import earlier_trials
-from raykft.storage import address, fetch, keep, repeat_deletions
+from raykft.storage import fetch, keep, repeat_deletions
 
 if TYPE_CHECKING:
     from raykft.search.backlog import Backlog
@@ -73,8 +74,14 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     return board
 
 
-def resume(directory: str | Path, *, trials: int | None = None, console: Console | None = None) -> Leaderboard:
-    """Go on with the experiment in `directory`, whatever ended its last run; `trials` is a new, higher total.
+def resume(
+    directory: str | Path, *, trials: int | None = None, address: str | None = None, console: Console | None = None
+) -> Leaderboard:
+    """Go on with the experiment in `directory`, whatever ended its last run.
+
+    Args:
+        trials: a new, higher total.
+        address: of another Ray cluster than the experiment began on.
 
     Raises:
         ExperimentError: the directory holds no experiment, or was renamed.
@@ -85,11 +92,13 @@ def resume(directory: str | Path, *, trials: int | None = None, console: Console
     if paths.root.name != config.name:
         raise ExperimentError(f"{paths.root} holds the experiment {config.name!r}; give the directory that name again")
     # It may have been moved, or be mounted elsewhere on this machine.
-    tree = config.resolved() | {"storage_path": address(paths.root.parent)}
+    tree = config.resolved() | {"storage_path": storage.address(paths.root.parent)}
     if trials is not None:
         if trials < config.search.trials:
             raise ConfigError(f"--trials {trials} is less than the {config.search.trials} of {paths.root}")
         tree["search"] |= {"trials": trials}
+    if address is not None:
+        tree["resources"] |= {"address": address}
     return tune(validate(tree, str(paths.config)), console)
 
 
@@ -117,14 +126,14 @@ def _checked(config: ExperimentConfig) -> tuple[Domain, tuple[Overlap, ...]]:
 
 
 def _run(config: ExperimentConfig, domain: Domain, paths: ExperimentPaths, console: Console) -> None:
-    with connected(config) as embedded, opened(paths.study) as storage:
+    with connected(config) as embedded, opened(paths.study) as journal:
         # They import ray, which may only be imported once `connected` has set its environment.
         from raykft.search.backlog import Backlog
         from raykft.search.resume import reconcile
         from raykft.search.searcher import make_searcher
 
         earlier = earlier_trials(config, domain)
-        search = make_searcher(config, storage, first=not read_trials(paths), earlier=earlier)
+        search = make_searcher(config, journal, first=not read_trials(paths), earlier=earlier)
         with repeat_deletions(paths.trials, "*/result.json", "*/checkpoint"):
             remains = reconcile(paths, search)
         for line in remains.lines():

@@ -157,11 +157,10 @@ def test_the_head_of_a_cluster_dies_and_another_cluster_takes_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # for which Ray waits 60 s by default
-    tree = fake_experiment(tmp_path, None, seconds=0.5)
-    config = write_config(tmp_path / "c.yaml", tree)
-    paths = ExperimentPaths(load_config(config).directory)
     with loopback_cluster(workers=2) as nodes, (tmp_path / "log").open("w") as log:
-        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        tree = fake_experiment(tmp_path, nodes.address, seconds=0.5)
+        config = write_config(tmp_path / "c.yaml", tree)
+        paths = ExperimentPaths(load_config(config).directory)
         driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(config)], cwd=ROOT, stdout=log, stderr=log)
         try:
             wait_for(lambda: driver.poll() is not None or any(paths.trials.glob("*/result.json")))
@@ -176,8 +175,7 @@ def test_the_head_of_a_cluster_dies_and_another_cluster_takes_over(
 
     said = spoken()
     with loopback_cluster(workers=2) as nodes, fake_hosts():
-        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
-        board = resume(paths.root, console=said)
+        board = resume(paths.root, address=nodes.address, console=said)
     assert_scored_once(board, tree["search"]["trials"])
     text = said.export_text()
     assert finished
