@@ -250,7 +250,9 @@ def _search(crew: Crew, search: Backlog, trials: int, ended: Sequence[TrialRecor
     crew.on_growth = limiter.set_max_concurrency
     scheduler = make_scheduler(config, [_reports(crew.paths, trial) for trial in ended])
 
-    search.on_resume = lambda tune_id, trial: remember(scheduler, tune_id, _kept_reports(crew.paths, trial))
+    # Tune pickles the searcher with all it holds, so this one holds the paths and not the crew.
+    paths = crew.paths
+    search.on_resume = lambda tune_id, trial: remember(scheduler, tune_id, _kept_reports(paths, trial))
     trainable = Trainable(config.resolved(), crew.paths.root, crew.broker, crew.evaluator, crew.hosts)
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable.__call__, {"cpu": 0.01}),

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import LostError
-from raykft.models.shape import assumed_shape
 from raykft.paths import ADAPTER_CONFIG
 from raykft.records import TrainRow
 from raykft.search.crew import FAKE, HOST_CLASSES
 from raykft.testing.fakes import FakeHost
-from raykft.train.admission import HostCapacity, Line
 from raykft.train.host import HostSettings
 from raykft.train.recipe import EpochReport, Recipe
 
@@ -61,10 +59,6 @@ class FakeTrainingHost(FakeHost):
             "shortened_rows": 0,
             "load_seconds": 0.0,
         }
-
-    def capacity(self) -> HostCapacity:
-        """Of a host that steps of a few tokens leave idle."""
-        return HostCapacity(Line(1.0, 1e-6, 0.0), 1.0, assumed_shape(1e6), 1 << 40)
 
     def step_limit(self) -> None:
         return None

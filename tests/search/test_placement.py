@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from io import StringIO
@@ -114,14 +115,26 @@ def test_a_cluster_without_gpus_keeps_room_for_its_trials(nodes: LoopbackCluster
     assert [host["device"] for host in hosts] == ["cpu"] * 4  # the head has two CPUs, the workers one each
 
 
-def test_slots_are_measured_where_they_are_left_to_it(nodes: LoopbackCluster, tmp_path: Path) -> None:
-    """Hosts that small steps leave idle, with memory for all: a quarter of the trials at once, on two hosts."""
-    tree = fake_experiment(tmp_path, nodes.address, slots_per_host="auto")
-    tree["search"]["trials"] = 17
-    said = Console(record=True, width=200, file=StringIO())
-    board = tune(load_config(write_config(tmp_path / "c.yaml", tree)), said)
-    assert_scored_once(board, 17)
-    assert "2 trial(s) a host at once" in said.export_text()
+def test_slots_are_measured_where_they_are_left_to_it(
+    embedded_ray: None, tmp_path: Path, experiment: dict[str, Any]
+) -> None:
+    """The tiny model fits many times over: what is useful, and at most a quarter of the trials at once."""
+    experiment["search"] |= {"trials": 8, "scheduler": "none", "space": {"adapter.rank": {"choice": [4]}}}
+    experiment["train"] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.05, "max_length": 512}
+    experiment["evaluate"] = {"rung_probes": 2, "rung_general": 2}
+    experiment["resources"] = {"hosts": 1, "slots_per_host": "auto"}
+    said = Console(record=True, width=400, file=StringIO())
+    board = tune(load_config(write_config(tmp_path / "c.yaml", experiment)), said)
+    assert_scored_once(board, 8)
+    line = re.search(
+        r"(\d+) trial\(s\) a host at once: .* \((\d+) trials\) reach 80% of \d+ tokens/s, (\d+) fit in memory, "
+        "a quarter of 8 at once",
+        said.export_text(),
+    )
+    assert line is not None
+    slots, useful, fitting = map(int, line.groups())
+    assert slots == min(useful, fitting, 2)
+    assert fitting > 1
 
 
 @pytest.mark.parametrize(
