@@ -125,8 +125,8 @@ def test_plain_peft_reproduces_the_trained_adapter(board: Leaderboard) -> None:
         directory = board.directory / "trials" / trial.trial_id / "adapter"
         load_adapter(packed, number, directory)
         with torch.no_grad():
-            (hidden,) = packed.hidden([Block(number, ids, ids[0, :0])])
-            mine = packed.logits([(number, hidden[0])])[0]
+            (hidden,) = packed.hidden([Block(number, ids.tolist())])
+            mine = packed.logits([(number, hidden)])[0]
             peft = PeftModel.from_pretrained(plain, directory)
             theirs = peft(ids).logits[0].float()
         scale = theirs.abs().max().item()

@@ -6,13 +6,12 @@ Shapes: N rows, L positions, P prefix positions, D features, V vocabulary, n com
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from raykft.data.encode import shared_prefix
 from raykft.models.kv_cache import rows_of
 from raykft.models.packed import Block, PackedModel
 from raykft.models.rows import MAX_POSITIONS, Prefilled, Reader, batches, forward_rows, head_rows, passes, slot_order
@@ -130,10 +129,10 @@ def text_nats(packed: PackedModel, slot: int | None, texts_ids: Sequence[list[in
     """Negative log-likelihood in nats of every text after its first token."""
     totals = []
     for ids in texts_ids:
-        row = torch.tensor([ids], device=packed.device)
-        (hidden,) = packed.hidden([Block(slot, row, row[0, :0])])
-        (logits,) = packed.logits([(slot, hidden[0, :-1])])
-        totals.append(F.cross_entropy(logits, row[0, 1:], reduction="sum").item())
+        (hidden,) = packed.hidden([Block(slot, [ids])])
+        (logits,) = packed.logits([(slot, hidden[:-1])])
+        targets = torch.tensor(ids[1:], device=packed.device)
+        totals.append(F.cross_entropy(logits, targets, reduction="sum").item())
     return totals
 
 
@@ -157,25 +156,20 @@ def _drift(packed: PackedModel, exchanges: list[Exchange]) -> list[float]:
     tuned = packed.hidden(blocks)
     base = packed.hidden([block._replace(slot=None) for block in blocks])
     nats: list[float] = []
-    for block, group, tuned_BLD, base_BLD in zip(blocks, groups, tuned, base, strict=True):
-        shared = block.shape.P
-        spans = [(n, len(e.prompt_ids) - 1 - shared, e.positions) for n, e in enumerate(group)]
-        tuned_nD, base_nD = (
-            torch.cat([states[n, start : start + count] for n, start, count in spans])
-            for states in (tuned_BLD, base_BLD)
-        )
+    for block, group, tuned_states, base_states in zip(blocks, groups, tuned, base, strict=True):
+        ends = accumulate(block.shape.lengths)
+        places = [n for end, e in zip(ends, group, strict=True) for n in range(end - e.positions, end)]
+        at = torch.tensor(places, device=packed.device)
+        base_nD, tuned_nD = base_states[at], tuned_states[at]
         kl_n = _divergence(packed, block.slot, base_nD, tuned_nD)
         nats += [part.sum().item() for part in torch.split(kl_n, [e.positions for e in group])]
     return nats
 
 
 def _exchange_block(exchanges: list[Exchange]) -> Block:
-    rows = [[*e.prompt_ids, *e.answer_ids] for e in exchanges]
     # The last prompt token is compared after, so it belongs to the rows.
-    shared = min(shared_prefix(rows), min(len(e.prompt_ids) for e in exchanges) - 1) if len(rows) > 1 else 0
-    width = max(len(row) for row in rows) - shared
-    ids = torch.tensor([row[shared:] + [0] * (width - len(row) + shared) for row in rows])
-    return Block(exchanges[0].slot, ids, torch.tensor(rows[0][:shared], dtype=torch.long))
+    most = min(len(e.prompt_ids) for e in exchanges) - 1
+    return Block.sharing(exchanges[0].slot, [[*e.prompt_ids, *e.answer_ids] for e in exchanges], most)
 
 
 def _divergence(packed: PackedModel, slot: int | None, base_nD: torch.Tensor, tuned_nD: torch.Tensor) -> torch.Tensor:

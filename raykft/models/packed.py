@@ -1,10 +1,11 @@
 """Several LoRA adapters on one frozen base model, in one forward and backward pass.
 
 Rows of different trials ("slots") are laid one after another; every linear layer multiplies all rows with the frozen
-weight once and adds each slot's low-rank product to that slot's rows only. Attention runs per slot on that slot's own
-padded block, so no shape a trial sees depends on its neighbours, and a packed trial equals the trial alone.
+weight once and adds each slot's low-rank product to that slot's rows only. Nothing is padded but, for attention alone,
+a slot's rows to the longest of its own, so no shape a trial sees depends on its neighbours, and a packed trial equals
+the trial alone.
 
-Shapes: T tokens of all slots, D features, B rows of L positions after P shared ones in a block, H heads of size d.
+Shapes: T tokens of all slots, n of one block's rows, D features.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from raykft.data.encode import shared_prefix
 from raykft.errors import ModelError
+from raykft.models.attention import Attention, BlockShape, choose_attention, padded
 from raykft.models.head import head_nll
 from raykft.models.kernels import KernelChoice, always, choose_kernels
 from raykft.models.load import BaseModel
@@ -42,30 +44,29 @@ class Segment(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One slot's micro-batch: right-padded rows `ids_BL` int64, all of which continue the tokens `prefix_P`.
+    """One slot's micro-batch: token ids of `rows`, all of which continue those of `prefix`.
 
     What every row begins with (the chat template's opening) is computed once for the block, not once a row.
     """
 
     slot: int | None
-    ids_BL: torch.Tensor
-    prefix_P: torch.Tensor
+    rows: Sequence[Sequence[int]]
+    prefix: Sequence[int] = ()
+
+    @classmethod
+    def sharing(cls, slot: int | None, texts: Sequence[Sequence[int]], most: int) -> Block:
+        """Whole texts as a block whose prefix is what they begin with, but no more than `most` tokens."""
+        shared = min(shared_prefix(texts), most) if len(texts) > 1 else 0
+        return cls(slot, [text[shared:] for text in texts], texts[0][:shared])
 
     @property
     def shape(self) -> BlockShape:
-        return BlockShape(self.prefix_P.shape[0], *self.ids_BL.shape)
-
-
-class BlockShape(NamedTuple):
-    """P shared tokens, then B rows of L tokens, laid one after another."""
-
-    P: int
-    B: int
-    L: int
+        return BlockShape(len(self.prefix), tuple(map(len, self.rows)))
 
     @property
-    def tokens(self) -> int:
-        return self.P + self.B * self.L
+    def ids(self) -> list[int]:
+        """Of all tokens, as they lie in a pass."""
+        return [*self.prefix, *(token for row in self.rows for token in row)]
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Router:
     segments: Sequence[Segment] = ()
     shapes: Sequence[BlockShape] | None = None  # None while generating: rows then are an ordinary batch
     dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
+    attention: Attention = padded
     kernels: KernelChoice = field(default_factory=lambda: always("loop"))
 
 
@@ -142,6 +144,7 @@ class PackedModel:
         shapes = [(linear.in_features, linear.out_features) for linear in inner]
         self.use_kernels(choose_kernels(base.kernel, shapes, base.device, model.dtype))
         self.quantized = [layer.base for layer in self.layers.values() if layer.frozen is None]
+        self.router.attention = _attention_for(base)
         for module in model.modules():
             if "Attention" in type(module).__name__:
                 module.raykft_router = self.router
@@ -210,7 +213,7 @@ class PackedModel:
     def hidden(
         self, blocks: Sequence[Block], dropout: dict[int, tuple[float, torch.Generator]] | None = None
     ) -> list[torch.Tensor]:
-        """Last hidden states `[B, L, D]` of every block's rows, computed in one packed pass without a KV cache.
+        """Last hidden states `[n, D]` of every block's rows, computed in one packed pass without a KV cache.
 
         Raises:
             ModelError: bitsandbytes has repacked a layer for inference.
@@ -218,19 +221,19 @@ class PackedModel:
         check_not_repacked(self.quantized)
         shapes = [block.shape for block in blocks]
         sizes = [shape.tokens for shape in shapes]
-        ids = torch.cat([part.reshape(-1) for block in blocks for part in (block.prefix_P, block.ids_BL)])
-        positions = torch.cat([_positions(shape) for shape in shapes])
+        ids = torch.tensor([token for block in blocks for token in block.ids], device=self.device)
+        positions = torch.tensor([n for shape in shapes for n in shape.positions()], device=self.device)
         # A ready-made 4-D mask is passed through untouched and ignored by `_attention`, which knows the blocks.
         no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
         with self.route(list(_segments([block.slot for block in blocks], sizes)), shapes, dropout):
             out = self.decoder(
-                input_ids=ids.unsqueeze(0).to(self.device),
-                position_ids=positions.unsqueeze(0).to(self.device),
+                input_ids=ids.unsqueeze(0),
+                position_ids=positions.unsqueeze(0),
                 attention_mask=no_mask,
                 use_cache=False,
             )
         parts = torch.split(out.last_hidden_state[0], sizes)
-        return [part[s.P :].view(s.B, s.L, -1) for part, s in zip(parts, shapes, strict=True)]
+        return [part[shape.P :] for part, shape in zip(parts, shapes, strict=True)]
 
     def logits(self, hidden: Sequence[tuple[int | None, torch.Tensor]]) -> list[torch.Tensor]:
         """fp32 logits `[n, V]` for rows `[n, D]` of several slots (the head may carry adapters too)."""
@@ -274,58 +277,20 @@ def _attention(
     attention_mask: torch.Tensor | None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention block by block in a packed pass; Transformers' own SDPA otherwise (generation).
-
-    Rows are padded on the right, so causality alone keeps padding out of every real position.
-    """
+    """Causal attention within each row in a packed pass; Transformers' own SDPA otherwise (generation)."""
     shapes = module.raykft_router.shapes
     if shapes is None:
         out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return out, None
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    window, scale = kwargs.get("sliding_window"), kwargs.get("scaling")
-    sizes = [shape.tokens for shape in shapes]
-    blocks = zip(*(torch.split(t[0], sizes, 1) for t in (query, key, value)), shapes, strict=True)
-    return torch.cat([_block_attention(q, k, v, shape, scale, window) for q, k, v, shape in blocks]).unsqueeze(0), None
+    scale, window = kwargs.get("scaling"), kwargs.get("sliding_window")
+    return module.raykft_router.attention(query[0], key[0], value[0], shapes, scale, window).unsqueeze(0), None
 
 
-def _block_attention(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    shape: BlockShape,
-    scale: float | None,
-    window: int | None,
-) -> torch.Tensor:
-    """Attention of one block, `[H, P + B*L, d]` to `[P + B*L, H, d]`: the prefix sees itself, every row both."""
-    P, B, L = shape
-    (q_P, q_rows), (k_P, k_rows), (v_P, v_rows) = (torch.split(t, [P, B * L], 1) for t in (q, k, v))
-    q_rows, k_rows, v_rows = (t.reshape(-1, B, L, t.shape[-1]).transpose(0, 1) for t in (q_rows, k_rows, v_rows))
-    mask = None
-    if P:
-        k_rows = torch.cat([k_P.expand(B, -1, -1, -1), k_rows], 2)
-        v_rows = torch.cat([v_P.expand(B, -1, -1, -1), v_rows], 2)
-    if P or (window and window < L):
-        mask = _causal_mask(L, P + L, window, q.device)
-    rows = F.scaled_dot_product_attention(q_rows, k_rows, v_rows, attn_mask=mask, is_causal=mask is None, scale=scale)
-    out = rows.transpose(1, 2).reshape(B * L, *q.shape[::2])
-    if not P:
-        return out
-    mask = _causal_mask(P, P, window, q.device)
-    prefix = F.scaled_dot_product_attention(q_P[None], k_P[None], v_P[None], attn_mask=mask, scale=scale)
-    return torch.cat([prefix[0].transpose(0, 1), out])
-
-
-def _causal_mask(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
-    """True where query i, the last `queries` of `keys` positions, may look at key j."""
-    distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
-    return (distance >= 0) & (distance < window) if window else distance >= 0
-
-
-def _positions(shape: BlockShape) -> torch.Tensor:
-    return torch.cat([torch.arange(shape.P), torch.arange(shape.P, shape.P + shape.L).repeat(shape.B)])
+def _attention_for(base: BaseModel) -> Attention:
+    config = base.model.config.get_text_config()
+    heads = config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return choose_attention(base.device, base.model.dtype, heads, config.num_key_value_heads, head_dim)
 
 
 AttentionInterface.register(ATTENTION_NAME, _attention)

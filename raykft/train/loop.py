@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import torch
 
-from raykft.data.encode import IGNORE
 from raykft.models.packed import PackedModel
 from raykft.train.slot import Slot
 
@@ -34,13 +33,12 @@ def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
     """Add to the gradients; returns the summed loss of every slot, then its number of supervised tokens."""
     batches = [slot.next_block() for slot in slots]
     dropout = {k: v for slot in slots for k, v in slot.dropout().items()}
-    hidden = packed.hidden([block for block, _ in batches], dropout)
-    rows, targets = [], []
-    for slot, states, (_, labels) in zip(slots, hidden, batches, strict=True):
-        shifted = labels[:, 1:]
-        supervised = shifted != IGNORE
-        rows.append((slot.number, states[:, :-1][supervised.to(states.device)]))
-        targets.append(shifted[supervised].to(states.device))
+    hidden = packed.hidden([block for block, _, _ in batches], dropout)
+    rows = [
+        (slot.number, states.index_select(0, places.to(states.device)))
+        for slot, states, (_, places, _) in zip(slots, hidden, batches, strict=True)
+    ]
+    targets = [wanted.to(packed.device) for _, _, wanted in batches]
     sums = packed.nll(rows, targets, dropout)
     windows = torch.tensor([slot.window_tokens for slot in slots], device=sums.device)
     (sums / windows).sum().backward()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from raykft.data.encode import IGNORE, EncodedRow, shared_prefix
+from raykft.data.encode import EncodedRow
 from raykft.errors import ModelError
 from raykft.models.packed import Block, PackedModel
 from raykft.paths import write_json
@@ -75,9 +75,9 @@ class Slot:
 
     @property
     def next_tokens(self) -> int:
-        """Tokens of the next micro-batch, padding included, before what its rows share is computed once."""
+        """Tokens of the next micro-batch, before what its rows share is computed once."""
         chosen, _ = self._next_rows()
-        return len(chosen) * max(len(row.ids) for row in chosen)
+        return sum(len(row.ids) for row in chosen)
 
     def _next_rows(self) -> tuple[list[EncodedRow], bool]:
         """The rows of the next micro-batch, and whether they count."""
@@ -87,20 +87,22 @@ class Slot:
         # A rank without a row computes along on one that counts for nothing: all do the same work in the same order.
         return [self.rows[i] for i in own or self._window[0][:1]], bool(own)
 
-    def next_block(self) -> tuple[Block, torch.Tensor]:
-        """The next micro-batch and its labels `[B, L]` (-100 outside the answers), padded to its own longest row."""
+    def next_block(self) -> tuple[Block, torch.Tensor, torch.Tensor]:
+        """The next micro-batch, where among its rows' tokens an answer's next one is to be foretold, and those next."""
         chosen, own = self._next_rows()
-        shared = _shared_prefix(chosen)
-        width = max(len(row.ids) for row in chosen) - shared
-        ids = torch.zeros(len(chosen), width, dtype=torch.long)
-        labels = torch.full((len(chosen), width), IGNORE, dtype=torch.long)
-        for n, row in enumerate(chosen):
-            length = len(row.ids) - shared
-            ids[n, :length] = torch.tensor(row.ids[shared:])
-            if own:
-                labels[n, row.prompt_tokens - shared : length] = torch.tensor(row.ids[row.prompt_tokens :])
+        # Nothing follows a row's last token, so it is never read; the last one of the prompt is foretold after.
+        block = Block.sharing(
+            self.number, [row.ids[:-1] for row in chosen], min(row.prompt_tokens for row in chosen) - 1
+        )
+        places: list[int] = []
+        targets: list[int] = []
+        start = -len(block.prefix)
+        for row in chosen if own else ():
+            places += range(start + row.prompt_tokens - 1, start + len(row.ids) - 1)
+            targets += row.ids[row.prompt_tokens :]
+            start += len(row.ids) - 1 - len(block.prefix)
         self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
-        return Block(self.number, ids, torch.tensor(chosen[0].ids[:shared], dtype=torch.long)), labels
+        return block, torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.long)
 
     def _open_window(self) -> None:
         """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""
@@ -214,10 +216,3 @@ class Slot:
             self.optimizer.state[self.parameters.flat] = state
         self.step, self.tokens = fields["step"], fields["tokens"]
         self._epoch, self._window = -1, []
-
-
-def _shared_prefix(rows: Sequence[EncodedRow]) -> int:
-    """How many tokens all rows begin with, leaving each at least one prompt token of its own."""
-    if len(rows) == 1:
-        return 0
-    return min(shared_prefix([row.ids for row in rows]), min(row.prompt_tokens for row in rows) - 1)

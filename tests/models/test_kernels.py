@@ -355,12 +355,10 @@ def model_of(directory: Path, device: torch.device, residency: str = "auto") -> 
 def model_pass(packed: PackedModel, name: str, seed: int = 1) -> tuple[list[float], list[list[torch.Tensor]]]:
     """Losses and gradients of a pass over two rows of each slot; `seed` makes those of slot 1."""
     packed.use_kernels(always(name))
-    blocks, generators = [], [torch.Generator().manual_seed(n) for n in (0, seed + 10, 2)]
-    for slot, (generator, length) in enumerate(zip(generators, (6, 9, 4), strict=True)):
-        ids = torch.randint(1, 250, (2, length), generator=generator)
-        blocks.append(Block(slot, ids, ids[0, :0]))
-    rows = [(slot, states[:, :-1].flatten(0, 1)) for slot, states in enumerate(packed.hidden(blocks))]
-    sums = packed.nll(rows, [block.ids_BL[:, 1:].reshape(-1).to(packed.device) for block in blocks])
+    generators = [torch.Generator().manual_seed(n) for n in (0, seed + 10, 2)]
+    texts = [torch.randint(1, 250, (2, n), generator=g) for n, g in zip((6, 9, 4), generators, strict=True)]
+    hidden = packed.hidden([Block(slot, ids[:, :-1].tolist()) for slot, ids in enumerate(texts)])
+    sums = packed.nll(list(enumerate(hidden)), [ids[:, 1:].reshape(-1).to(packed.device) for ids in texts])
     sums.sum().backward()  # type: ignore[no-untyped-call]
     gradients = []
     for slot in range(3):

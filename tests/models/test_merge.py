@@ -53,9 +53,8 @@ def scored_logits(directory: Path, row: list[int]) -> tuple[torch.Tensor, torch.
     trial = find_trial(directory, TRIAL)
     packed = PackedModel(load_rounded(resolve_model(trial.config.base_model), trial.config.quantization))
     load_adapter(packed, 0, trial.files.adapter)
-    ids = torch.tensor([row])
     with torch.no_grad():
-        states = [packed.hidden([Block(slot, ids, ids[0, :0])])[0][0] for slot in (0, None)]
+        states = [packed.hidden([Block(slot, [row])])[0] for slot in (0, None)]
         tuned, base = packed.logits([(0, states[0]), (None, states[1])])
     return tuned, base
 

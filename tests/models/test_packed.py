@@ -45,10 +45,9 @@ def add(packed: PackedModel, slot: int, preset: str = "all-linear", rank: int = 
 
 
 def logits(packed: PackedModel, slot: int | None, row: list[int]) -> torch.Tensor:
-    ids = torch.tensor([row])
     with torch.no_grad():
-        (hidden,) = packed.hidden([Block(slot, ids, ids[0, :0])])
-        return packed.logits([(slot, hidden[0])])[0]
+        (hidden,) = packed.hidden([Block(slot, [row])])
+        return packed.logits([(slot, hidden)])[0]
 
 
 def test_without_adapters_it_is_the_quantized_base_model(packed: PackedModel) -> None:

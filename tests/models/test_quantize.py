@@ -89,11 +89,10 @@ def test_no_base_model_on_cpu_has_a_layer_to_repack(tiny_model_dir: Path) -> Non
 def test_every_pass_checks_the_quantized_layers(tiny_model_dir: Path, layer: Any) -> None:
     packed = PackedModel(load(tiny_model_dir))
     packed.quantized = [layer]  # as on a GPU
-    ids = torch.tensor([[1, 2, 3]])
-    packed.hidden([Block(None, ids, ids[0, :0])])
+    packed.hidden([Block(None, [[1, 2, 3]])])
     layer.weight.quant_state.packing_format_for_cpu = True
     with pytest.raises(ModelError, match="repacked"):
-        packed.hidden([Block(None, ids, ids[0, :0])])
+        packed.hidden([Block(None, [[1, 2, 3]])])
 
 
 def test_only_the_missing_cpu_kernel_of_bitsandbytes_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:

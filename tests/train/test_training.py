@@ -361,5 +361,5 @@ class TestEngine:
         from raykft.models.packed import Block
 
         with torch.no_grad():
-            (hidden,) = engine.packed.hidden([Block(slot, ids, ids[0, :0])])
-            return engine.packed.logits([(slot, hidden[0, -last:])])
+            (hidden,) = engine.packed.hidden([Block(slot, ids.tolist())])
+            return engine.packed.logits([(slot, hidden[-last:])])
