@@ -152,6 +152,15 @@ def draws(config: ExperimentConfig, rows: Rows) -> tuple[list[int], list[int]]:
     return epochs, tokens
 
 
+def mean_batch(config: ExperimentConfig, rows: int) -> float:
+    """Rows of a trial's micro-batch, the mean of `DRAWS` configurations; never more than there are."""
+    path = "train.batch_size"
+    if path not in config.search.space:
+        return min(config.train.batch_size, rows)
+    rng = random.Random(f"plan:{config.seed}")
+    return statistics.fmean(min(draw(config, rng).get(path, config.train.batch_size), rows) for _ in range(DRAWS))
+
+
 def mixtures(config: ExperimentConfig, rows: int) -> int:
     """Different sets of training rows that trials can get; the seed is one for all of them."""
     path = "data.distractor_ratio"

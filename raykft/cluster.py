@@ -237,10 +237,16 @@ def plan_hosts(
 
 
 def _places(plan: HostPlan, nodes: Sequence[tuple[Mapping[str, float], int]]) -> int:
-    """How many hosts fit into nodes, given as their resources and how many there are of each."""
-    return sum(
-        count * int(min(node.get(kind, 0) / amount for kind, amount in plan.bundle.items())) for node, count in nodes
-    )
+    """How many hosts fit into nodes, given as their resources and how many there are of each.
+
+    Without a GPU a core each, though a host's own place leaves room for its trials beside it.
+    """
+
+    def fitting(node: Mapping[str, float]) -> int:
+        room = int(min(node.get(kind, 0) / amount for kind, amount in plan.bundle.items()))
+        return room if plan.device == "cuda" else min(room, int(node.get("CPU", 0)))
+
+    return sum(count * fitting(node) for node, count in nodes)
 
 
 def autoscaled_nodes() -> list[tuple[dict[str, float], int]]:

@@ -25,6 +25,7 @@ from raykft.budget import (
     count_tokens,
     draws,
     expected_epochs,
+    mean_batch,
     mixtures,
     spread,
 )
@@ -38,6 +39,7 @@ from raykft.train.admission import Line, slots_to_knee
 # Share of the peak that a packed step reaches, and what a CPU core multiplies (docs/planning.md).
 GPU_UTILISATION, AMX_UTILISATION, FP32_UTILISATION = 0.35, 0.35, 0.6
 CORE_TFLOPS_AMX, CORE_TFLOPS_FP32 = 0.45, 0.1
+CORE_BYTES_PER_S = 8e9  # at which a core reads weights, twice a step however few tokens it has
 # Kernel launches: a training step of a layer takes no less on a GPU, a decoding step a third of it; every slot but the
 # first adds those of its own low-rank products.
 LAUNCH_S_PER_LAYER, LAUNCH_S_PER_SLOT = 2.8e-3, 0.6e-3
@@ -154,7 +156,7 @@ def make_plan(
     epochs, per_epoch = draws(config, rows)
     per_trial = [e * t for e, t in zip(epochs, per_epoch, strict=True)]
     stopping = expected_epochs(config, epochs)
-    step_tokens = slots * min(config.train.batch_size, len(rows.domain)) * rows.mean
+    step_tokens = slots * mean_batch(config, len(rows.domain)) * rows.mean
     threads = max(1, machine.cores // (count * ranks + apart)) if config.resources.hosts != "auto" or hosts else 1
     rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
     rate = tokens_per_second or rate
@@ -235,14 +237,17 @@ def _slots(
     slots, most = config.resources.slots_per_host, math.ceil(config.search.trials / count)
     if slots != "auto":
         return min(slots, most)
-    if device is None:
-        return 1
-    per_slot = min(config.train.batch_size, len(rows.domain)) * rows.mean
-    token_s = _token_flops(shape, rows) / (device.tflops * 1e12 * GPU_UTILISATION)
-    line = Line(shape.layers * LAUNCH_S_PER_LAYER, token_s, 0.0)
-    memory = int(device.memory_gib * 2**30)
-    fitting = slots_that_fit(config, domain, shape, machine, cuda=True, memory_bytes=memory)
-    return admitted(min(slots_to_knee(line.knee_tokens, per_slot), fitting), config.search.trials, count)
+    if device:
+        token_s = _token_flops(shape, rows) / (device.tflops * 1e12 * GPU_UTILISATION)
+        line = Line(shape.layers * LAUNCH_S_PER_LAYER, token_s, 0.0)
+        memory = int(device.memory_gib * 2**30)
+    else:
+        read = 2 * (shape.linear_weights + shape.head.weights) * (2 if machine.matrix_units else 4)
+        line = Line(read / CORE_BYTES_PER_S, 1 / _rate(shape, rows, None, machine, 1, 1, 1)[0], 0.0)
+        memory = machine.memory_bytes // (count + int(config.resources.evaluation_hosts))
+    useful = slots_to_knee(line.knee_tokens, mean_batch(config, len(rows.domain)) * rows.mean)
+    fitting = slots_that_fit(config, domain, shape, machine, cuda=device is not None, memory_bytes=memory)
+    return admitted(min(useful, fitting), config.search.trials, count)
 
 
 # Time.

@@ -51,6 +51,7 @@ CPU_NODE = {"CPU": 8.0}
         # hosts that train, on what, for evaluation alone, most on a node
         ([CPU_NODE, GPU_NODE, GPU_NODE], [], {}, (4, "cuda", 0, 2)),
         ([CPU_NODE, GPU_NODE], [], {"device": "cpu"}, (12, "cpu", 0, 8)),
+        ([CPU_NODE, CPU_NODE], [], {"device": "cpu", "slots": 32}, (16, "cpu", 0, 8)),  # a core a host, not .68
         ([CPU_NODE, GPU_NODE], [], {"useful": 1}, (1, "cuda", 0, 1)),
         ([CPU_NODE, GPU_NODE, GPU_NODE], [], {"evaluation_hosts": 1}, (3, "cuda", 1, 2)),
         ([CPU_NODE, GPU_NODE], [], {"evaluation_hosts": 0.25}, (2, "cuda", 2, 2)),

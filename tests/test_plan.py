@@ -285,7 +285,13 @@ def test_slots_to_be_measured_are_estimated(tmp_path: Path, tree: dict[str, Any]
     tree["search"]["trials"] = 400
     tree["resources"] = {"slots_per_host": "auto"}
     tree["search"]["space"] = {"adapter.rank": {"choice": [2, 4]}}
-    assert planned(tmp_path, tree).slots_per_host == 1  # on a CPU steps are efficient from the first
+    tree["train"] |= {"batch_size": 8}
+    assert (
+        planned(tmp_path, tree, parameters=1e8).slots_per_host == 1
+    )  # on a CPU such steps are efficient from the first
+    tree["search"]["space"]["train.batch_size"] = {"choice": [1]}
+    assert 1 < planned(tmp_path, tree, parameters=1e8).slots_per_host < 8
+    del tree["search"]["space"]["train.batch_size"]
     fast = planned(tmp_path, tree, gpu="h100")
     assert 4 < fast.slots_per_host <= MAX_SLOTS
     assert not fast.too_large
@@ -328,6 +334,7 @@ def test_what_does_not_fit_is_named_with_a_remedy(tmp_path: Path, tree: dict[str
         ({"parameters": 3.0}, {}, ModelError, ["--parameters 3", "8e9"]),
         ({}, {"base_model": "someone/Unheard-13B"}, ModelError, ["someone/Unheard-13B", "--parameters 8e9"]),
         ({}, {"base_model": "./not/there/at-all"}, ModelError, ["no such directory"]),
+        ({}, {"base_model": "foo:bar"}, ModelError, ["foo:bar", "nor a hub id"]),
         ({}, {"base_model": "package:no-such-model"}, ModelError, ["pip install no-such-model"]),
     ],
 )

@@ -195,17 +195,24 @@ def varlen(
     return cast(torch.Tensor, out)
 
 
+@lru_cache
 def choose_attention(device: torch.device, dtype: torch.dtype, heads: int, kv_heads: int, head_dim: int) -> Attention:
-    """`varlen` where it works and agrees with `padded` on a small pass, `padded` otherwise."""
+    """`varlen` where it works and agrees with `padded` on a small pass, `padded` otherwise.
+
+    Asked by layers themselves, since a model may have layers of several head sizes; found out once for each.
+    """
     if device.type not in _KINDS or dtype not in (torch.bfloat16, torch.float16):
         return padded
     try:
         agrees = all(_agree(device, dtype, (heads, kv_heads, head_dim), window) for window in (None, 6))
-    except (ImportError, RuntimeError, ValueError, NotImplementedError):  # an older torch or GPU, or such a head size
+    # An older torch, without that function or with other arguments; a GPU or a head size that it does not serve.
+    except (ImportError, TypeError, RuntimeError, ValueError):
         agrees = False
     return varlen if agrees else padded
 
 
+@torch.inference_mode(mode=False)  # the first layer may ask in a pass that only measures
+@torch.enable_grad()
 def _agree(device: torch.device, dtype: torch.dtype, sizes: tuple[int, int, int], window: int | None) -> bool:
     """Whether outputs and gradients are the same on rows of several lengths, with and without a prefix."""
     heads, kv_heads, head_dim = sizes

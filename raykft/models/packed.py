@@ -24,7 +24,7 @@ from transformers.masking_utils import sdpa_mask
 
 from raykft.data.encode import shared_prefix
 from raykft.errors import ModelError
-from raykft.models.attention import Attention, BlockShape, choose_attention, padded
+from raykft.models.attention import BlockShape, choose_attention
 from raykft.models.head import head_nll
 from raykft.models.kernels import KernelChoice, always, choose_kernels
 from raykft.models.load import BaseModel
@@ -76,7 +76,6 @@ class Router:
     segments: Sequence[Segment] = ()
     shapes: Sequence[BlockShape] | None = None  # None while generating: rows then are an ordinary batch
     dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
-    attention: Attention = padded
     kernels: KernelChoice = field(default_factory=lambda: always("loop"))
 
 
@@ -144,7 +143,6 @@ class PackedModel:
         shapes = [(linear.in_features, linear.out_features) for linear in inner]
         self.use_kernels(choose_kernels(base.kernel, shapes, base.device, model.dtype))
         self.quantized = [layer.base for layer in self.layers.values() if layer.frozen is None]
-        self.router.attention = _attention_for(base)
         for module in model.modules():
             if "Attention" in type(module).__name__:
                 module.raykft_router = self.router
@@ -282,15 +280,9 @@ def _attention(
     if shapes is None:
         out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return out, None
-    scale, window = kwargs.get("scaling"), kwargs.get("sliding_window")
-    return module.raykft_router.attention(query[0], key[0], value[0], shapes, scale, window).unsqueeze(0), None
-
-
-def _attention_for(base: BaseModel) -> Attention:
-    config = base.model.config.get_text_config()
-    heads = config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return choose_attention(base.device, base.model.dtype, heads, config.num_key_value_heads, head_dim)
+    q, k, v = query[0], key[0], value[0]
+    attend = choose_attention(q.device, q.dtype, q.shape[0], k.shape[0], q.shape[2])
+    return attend(q, k, v, shapes, kwargs.get("scaling"), kwargs.get("sliding_window")).unsqueeze(0), None
 
 
 AttentionInterface.register(ATTENTION_NAME, _attention)

@@ -158,7 +158,7 @@ def local_directory(name: str) -> Path | None:
     """Where config.json and the tokenizer of `name` lie: its own directory, or the cache of converted or hub models.
 
     Raises:
-        ModelError: `name` is a package that is not installed.
+        ModelError: `name` is a package that is not installed, or nothing that a model could be called.
     """
     path = Path(name).expanduser()
     if path.is_dir():
@@ -170,8 +170,14 @@ def local_directory(name: str) -> Path | None:
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or path.suffix == ".gguf":
         raise ModelError(f"base_model {name!r}: there is no such directory or .gguf file")
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    found = try_to_load_from_cache(name, "config.json")
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError as error:
+        raise ModelError(
+            f"base_model {name!r} is neither a directory, a .gguf file, package:NAME nor a hub id: {error}"
+        ) from error
     return Path(found).parent if isinstance(found, str) else None
 
 

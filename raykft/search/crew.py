@@ -18,10 +18,9 @@ from rich.console import Console
 from raykft import cluster
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain, manifest
-from raykft.errors import ModelError, RaykftError, ResourceError
+from raykft.errors import ModelError, OutOfMemoryError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, Context, FullScores, Objective, Suite
 from raykft.evaluation.retrieval import Contexts
-from raykft.fitting import admitted, slots_that_fit, this_machine
 from raykft.leaderboard.store import (
     BASE_FILE,
     PASSAGES_FILE,
@@ -32,8 +31,9 @@ from raykft.leaderboard.store import (
 )
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_json, write_jsonl
 from raykft.provenance import environment
+from raykft.search.slots import most_slots, slots_for
 from raykft.storage import erase, keep
-from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, slots_to_knee
+from raykft.train.admission import MAX_SLOTS, HostCapacity
 
 TUNED_BM25 = "tuned_bm25"
 EXCHANGE = "exchange"  # adapters on their way to another host
@@ -152,25 +152,17 @@ class Crew:
 
     def _measured_slots(self, host: Any) -> int:
         """As many slots as make steps efficient and as memory holds; other hosts are taken to be like `host`."""
-        if (most := admitted(MAX_SLOTS, self._trials, self.plan.hosts)) == 1:
+        most = most_slots(self.config, self._trials, self.plan.hosts)
+        if most == 1:
             return 1
         self.console.print("measuring what training steps cost ...")
-        capacity: HostCapacity = get(host.capacity.remote())
-        config, line = self.config, capacity.line
-        fitting = slots_that_fit(
-            config,
-            self.domain,
-            capacity.shape,
-            this_machine(),
-            cuda=self.plan.device == "cuda",
-            memory_bytes=capacity.memory_bytes,
-        )
-        useful = slots_to_knee(line.knee_tokens, config.train.batch_size * capacity.row_tokens)
-        slots = min(useful, fitting, most)
-        self.console.print(
-            f"{slots} trial(s) a host at once: {line.knee_tokens:.0f} tokens a step ({useful} trials) reach {KNEE:.0%} "
-            f"of {1 / line.token_s:.0f} tokens/s, {fitting} fit in memory, a quarter of {self._trials} at once"
-        )
+        try:
+            capacity: HostCapacity = get(host.capacity.remote())
+        except OutOfMemoryError as error:
+            self.console.print(f"1 trial a host at once, since measuring steps failed: {error}", markup=False)
+            return 1
+        slots, why = slots_for(self.config, self.domain, capacity, most, cuda=self.plan.device == "cuda")
+        self.console.print(f"{slots} trial(s) a host at once: {why}")
         return slots
 
     def say_limits(self) -> None:

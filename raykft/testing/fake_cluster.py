@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import LostError
+from raykft.models.shape import assumed_shape
 from raykft.paths import ADAPTER_CONFIG
 from raykft.records import TrainRow
 from raykft.search.crew import FAKE, HOST_CLASSES
 from raykft.testing.fakes import FakeHost
+from raykft.train.admission import HostCapacity, Line
 from raykft.train.host import HostSettings
 from raykft.train.recipe import EpochReport, Recipe
 
@@ -59,6 +61,10 @@ class FakeTrainingHost(FakeHost):
             "shortened_rows": 0,
             "load_seconds": 0.0,
         }
+
+    def capacity(self) -> HostCapacity:
+        """A made-up machine of 8 GiB whose steps need some hundred tokens."""
+        return HostCapacity(Line(0.1, 1e-3, 0.0), 20.0, assumed_shape(1e8), 8 << 30, 8 << 30, False)
 
     def step_limit(self) -> None:
         return None

@@ -35,12 +35,17 @@ class Line:
 
 @dataclass(frozen=True)
 class HostCapacity:
-    """What a host measured of itself; `memory_bytes` is all it may use, `row_tokens` the mean length of its rows."""
+    """What a host measured of itself; `memory_bytes` is all it may use, `row_tokens` the mean length of its rows.
+
+    `machine_bytes` is the main memory of its machine, which `matrix_units` tells whether it multiplies bf16 fast.
+    """
 
     line: Line
     row_tokens: float
     shape: ModelShape
     memory_bytes: int
+    machine_bytes: int
+    matrix_units: bool
 
 
 def slots_to_knee(knee_tokens: float, tokens_per_slot: float) -> int:

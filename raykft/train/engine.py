@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,9 +21,8 @@ from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftErro
 from raykft.models.adapter_files import load_adapter, save_adapter
 from raykft.models.load import BaseModel
 from raykft.models.packed import PackedModel
-from raykft.models.shape import shape_of_config
 from raykft.records import Pick, Question, Reply, TrainRow
-from raykft.train.admission import HostCapacity, StepLimit
+from raykft.train.admission import Line, StepLimit
 from raykft.train.inference import Inference, InferenceQueue, typed_error
 from raykft.train.loop import packed_step
 from raykft.train.measure import line_through, time_steps
@@ -56,7 +56,9 @@ class HostEngine:
         max_length: int,
         batch_size: int,
         ranks: Ranks = ALONE,
+        on_broken: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_broken` is called, last of all, where the worker meets an error that it cannot give to one trial."""
         self.packed = PackedModel(base)
         self.ranks = ranks
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
@@ -70,9 +72,11 @@ class HostEngine:
         self._goals: dict[str, _Goal] = {}
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._limit = StepLimit()
+        self._tried_alone: dict[str, int] = {}  # the last step of each trial that ran out of memory with it alone
         self._inference = InferenceQueue(self.packed, self.prompts, batch_size)
         self._wake = threading.Condition()
-        self._closed = False
+        self._closed: RaykftError | None = None  # why nothing is taken any more
+        self._on_broken = on_broken
         self._worker = threading.Thread(target=self._work, name="raykft-engine", daemon=True)
         self._worker.start()
 
@@ -135,18 +139,22 @@ class HostEngine:
         """The most tokens of a step since one ran out of memory; None where none has."""
         return self._limit.tokens
 
-    def capacity(self, memory_bytes: int) -> HostCapacity:
-        """Measure what steps cost here, before any trial is attached; takes some seconds."""
-        line = line_through(self._call(lambda: time_steps(self.packed)))
-        row_tokens = sum(len(row.ids) for row in self.rows) / len(self.rows)
-        base = self.packed.base
-        return HostCapacity(
-            line, row_tokens, shape_of_config(base.model.config.to_dict(), base.source.name), memory_bytes
-        )
+    def step_times(self) -> Line:
+        """Measure what steps cost here, before any trial is attached; takes some seconds.
+
+        Raises:
+            OutOfMemoryError: there is no memory for steps of two sizes.
+        """
+        return line_through(self._call(lambda: time_steps(self.packed)))
+
+    @property
+    def row_tokens(self) -> float:
+        """The mean length of a training row."""
+        return sum(len(row.ids) for row in self.rows) / len(self.rows)
 
     def close(self) -> None:
         with self._wake:
-            self._closed = True
+            self._closed = self._closed or RaykftError("this host has been closed")
             self._wake.notify()
         self._worker.join(timeout=30)
 
@@ -184,26 +192,37 @@ class HostEngine:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RaykftError("this host has been closed")
+            raise self._closed
 
     # The worker thread.
 
     def _work(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._calls or self._goals or self._inference)
-                if self._closed:
-                    self._abandon()
-                    return
-                calls, self._calls = self._calls, []
-                goals = dict(self._goals)
-                due = self._inference.take() if not goals or self._inference.rows >= self.batch_size else []
-            for function, future in calls:
-                _fulfil(future, function)
-            if due:
-                self._inference.run(due)
-            elif goals:
-                self._train(goals)
+        try:
+            while self._serve():
+                pass
+        except Exception as error:
+            traceback.print_exc()
+            self._closed = LostError(f"this host broke down: {error!r}")
+            self._abandon()
+            self._on_broken()
+
+    def _serve(self) -> bool:
+        """Do what waits; False once the host has been closed."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._closed or self._calls or self._goals or self._inference)
+            if self._closed:
+                self._abandon()
+                return False
+            calls, self._calls = self._calls, []
+            goals = dict(self._goals)
+            due = self._inference.take() if not goals or self._inference.rows >= self.batch_size else []
+        for function, future in calls:
+            _fulfil(future, function)
+        if due:
+            self._inference.run(due)
+        elif goals:
+            self._train(goals)
+        return True
 
     def _train(self, goals: dict[str, _Goal]) -> None:
         # A trial detached by a call just before has no slot any more.
@@ -218,9 +237,10 @@ class HostEngine:
         try:
             packed_step(self.packed, list(slots.values()))
         except Exception as error:
+            # First the trials hear of it: after some errors of a GPU nothing works there any more, no clean-up either.
+            self._failed(typed_error(error), {trial_id: sizes[trial_id] for trial_id in slots})
             for slot in slots.values():
                 slot.restart_step()
-            self._failed(typed_error(error), {trial_id: sizes[trial_id] for trial_id in slots})
         # Of a step that failed some may have come to their end: those that stepped before the one that could not.
         self.tokens_trained += sum(slot.tokens for slot in slots.values()) - before
         for trial_id, slot in slots.items():
@@ -236,9 +256,12 @@ class HostEngine:
         if isinstance(error, OutOfMemoryError) and len(sizes) > 1:
             self._limit.halve(sum(sizes.values()))
             return
-        # A bug must reach every trial that waits, or they would wait for ever.
         for trial_id in sizes:
-            self._resolve(trial_id, error=error)
+            step = self._slots[trial_id].step
+            if isinstance(error, OutOfMemoryError) and self._tried_alone.get(trial_id) != step:
+                self._tried_alone[trial_id] = step  # a second try, once what the failed step held is free
+            else:  # a bug must reach every trial that waits, or they would wait for ever
+                self._resolve(trial_id, error=error)
 
     def _resolve(self, trial_id: str, report: EpochReport | None = None, error: Exception | None = None) -> None:
         with self._wake:
@@ -251,12 +274,13 @@ class HostEngine:
             goal.future.set_result(report)
 
     def _abandon(self) -> None:
-        error = RaykftError("this host has been closed")
-        waiting: list[Future[Any]] = [future for _, future in self._calls]
-        waiting += [goal.future for goal in self._goals.values()]
-        waiting += [item.future for item in self._inference.take()]
+        with self._wake:
+            waiting: list[Future[Any]] = [future for _, future in self._calls]
+            waiting += [goal.future for goal in self._goals.values()]
+            waiting += [item.future for item in self._inference.take()]
+            self._calls, self._goals = [], {}
         for future in waiting:
-            future.set_exception(error)
+            future.set_exception(self._closed)
 
     def _attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None) -> list[str]:
         self._detach(trial_id)
@@ -281,6 +305,7 @@ class HostEngine:
     def _detach(self, trial_id: str) -> None:
         self._resolve(trial_id, error=TrialError(f"trial {trial_id} was detached while it trained"))
         self._slots.pop(trial_id, None)
+        self._tried_alone.pop(trial_id, None)
         number = self._adapters.pop(trial_id, None)
         if number is not None:
             self.packed.remove_adapter(number)

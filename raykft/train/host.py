@@ -18,6 +18,8 @@ from raykft.storage import fetch, keep, release
 from raykft.train.admission import HostCapacity
 from raykft.train.recipe import EpochReport, Recipe
 
+FAREWELL_S = 2.0  # for errors on their way to trials
+
 
 @dataclass(frozen=True)
 class HostSettings:
@@ -83,6 +85,7 @@ class TrainingHost:
             max_length=settings.max_length,
             batch_size=settings.batch_size,
             ranks=Ranks(settings.rank, settings.ranks),
+            on_broken=_leave,
         )
         self._info = {
             "model_digest": source.digest,
@@ -120,12 +123,22 @@ class TrainingHost:
         import psutil
         import torch
 
-        device = self._engine.packed.device
-        if device.type == "cuda":
-            memory = torch.cuda.get_device_properties(device).total_memory
-        else:
-            memory = psutil.virtual_memory().total // self._hosts_on_node
-        return self._engine.capacity(memory)
+        from raykft.models.load import compute_dtype
+        from raykft.train.measure import shape_of_model
+
+        engine, whole = self._engine, psutil.virtual_memory().total
+        device = engine.packed.device
+        cuda = device.type == "cuda"
+        return HostCapacity(
+            line=engine.step_times(),
+            row_tokens=engine.row_tokens,
+            shape=shape_of_model(engine.packed.base),
+            memory_bytes=torch.cuda.get_device_properties(device).total_memory
+            if cuda
+            else whole // self._hosts_on_node,
+            machine_bytes=whole,
+            matrix_units=compute_dtype(torch.device("cpu")) is torch.bfloat16,
+        )
 
     def step_limit(self) -> int | None:
         """The most tokens of a training step since one ran out of memory; None where none has."""
@@ -186,6 +199,12 @@ class TrainingHost:
 
     def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         return self._engine.drift(trial_id, exchanges)
+
+
+def _leave() -> None:
+    """End this process: Ray starts it anew, with a device that works again."""
+    time.sleep(FAREWELL_S)
+    os._exit(1)
 
 
 def adapter_digest(directory: Path) -> str:

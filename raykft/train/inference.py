@@ -19,6 +19,8 @@ from raykft.records import Pick, Question, Reply
 # How torch says that it could not allocate where it has no type for it: on CPUs, in cuBLAS, in the CUDA driver.
 NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 
+ROW_BY_ROW = ("nats",)  # kinds of questions that no batch size divides
+
 
 def typed_error(error: Exception) -> Exception:
     """`error`, or an `OutOfMemoryError` where torch or Python could not allocate."""
@@ -93,41 +95,49 @@ class InferenceQueue:
     def run(self, items: Sequence[Inference]) -> None:
         """Compute `items`, batching those of one kind together, and resolve their futures."""
         for kind in ("generate", "choose", "nats", "drift"):
-            self._run_or_fail(kind, [item for item in items if item.kind == kind])
+            some = [item for item in items if item.kind == kind]
+            if some and not self._fit_together(kind, some):
+                for item in some:
+                    _fail([item], self._attempt(kind, [item], 1))
 
-    def _run_or_fail(self, kind: str, items: Sequence[Inference]) -> None:
-        """Compute items of one kind; out of memory, in smaller batches from then on."""
-        while waiting := [item for item in items if not item.future.done()]:
-            try:
-                self._run_kind(kind, waiting)
-            except Exception as error:  # every waiting trial must hear of it
-                typed = typed_error(error)
-                if isinstance(typed, OutOfMemoryError) and self._batch_size > 1:
-                    self._batch_size //= 2
-                    continue
-                for item in waiting:
-                    if not item.future.done():
-                        item.future.set_exception(typed)
+    def _fit_together(self, kind: str, items: Sequence[Inference]) -> bool:
+        """Compute items of one kind, in smaller batches where memory runs out and, once they fit, from then on.
+
+        False where not even single rows fit: then only the trials whose rows these are must fail.
+        """
+        size = self._batch_size
+        while isinstance(error := self._attempt(kind, items, size), OutOfMemoryError):
+            if size == 1 or kind in ROW_BY_ROW:
+                return False
+            size //= 2
+        if error is None:
+            self._batch_size = size
+        _fail(items, error)  # every waiting trial must hear of a bug
+        return True
+
+    def _attempt(self, kind: str, items: Sequence[Inference], batch_size: int) -> Exception | None:
+        """What went wrong. What the attempt held in memory is free again when this returns."""
+        try:
+            self._run_kind(kind, items, batch_size)
+        except Exception as error:
+            return typed_error(error)
+        return None
 
     def _add(self, item: Inference) -> Inference:
         self._waiting.append(item)
         return item
 
-    def _run_kind(self, kind: str, items: Sequence[Inference]) -> None:
-        if not items:
-            return
-        if kind == "nats":
+    def _run_kind(self, kind: str, items: Sequence[Inference], batch_size: int) -> None:
+        if kind in ROW_BY_ROW:
             outputs: list[Any] = [n for item in items for n in text_nats(self._packed, item.slot, item.rows)]
         else:
             rows = [row for item in items for row in item.rows]
             if kind == "generate":
-                outputs = list(
-                    generate(self._packed, rows, stop_ids=self._prompts.stop_ids, batch_size=self._batch_size)
-                )
+                outputs = list(generate(self._packed, rows, stop_ids=self._prompts.stop_ids, batch_size=batch_size))
             elif kind == "choose":
-                outputs = list(candidate_logprobs(self._packed, rows, batch_size=self._batch_size))
+                outputs = list(candidate_logprobs(self._packed, rows, batch_size=batch_size))
             else:
-                outputs = list(drift_nats(self._packed, rows, batch_size=self._batch_size))
+                outputs = list(drift_nats(self._packed, rows, batch_size=batch_size))
         start = 0
         for item in items:
             stop = start + len(item.rows)
@@ -146,3 +156,9 @@ class InferenceQueue:
         shared = min(shared_prefix(whole), min(len(ids) for ids in whole) - 1)
         prefix = [*self._prompts.prompt_ids(pick.question), *whole[0][:shared]]
         return Choice(slot, prefix, [ids[shared:] for ids in whole])
+
+
+def _fail(items: Sequence[Inference], error: Exception | None) -> None:
+    for item in items if error is not None else ():
+        if not item.future.done():
+            item.future.set_exception(error)

@@ -12,11 +12,13 @@ import psutil
 import torch
 
 from raykft.data.encode import EncodedRow
+from raykft.errors import ModelError, OutOfMemoryError
 from raykft.models.load import BaseModel, both_orders, check_memory, compute_dtype, load_base, pick_device
 from raykft.models.packed import PackedModel
-from raykft.models.shape import ModelShape, shape_of_config
+from raykft.models.shape import ModelShape, assumed_shape, shape_of_config
 from raykft.models.source import ModelSource, resolve_model, weights_bytes
 from raykft.train.admission import Line
+from raykft.train.inference import typed_error
 from raykft.train.loop import packed_step
 from raykft.train.recipe import Recipe
 from raykft.train.slot import Slot
@@ -25,6 +27,8 @@ from raykft.train.slot import Slot
 STEPS, GPU_STEPS = ((1, 1), (1, 4), (2, 4), (4, 4)), ((8, 4), (16, 4))
 ROW_TOKENS, ANSWER_TOKENS = 32, 12
 REPEATS = 3
+POINTS = 2  # of a line
+SMALLEST = 1e6  # weights of a model that a shape is assumed for
 RANK, PRESET = 16, "all-linear"
 
 
@@ -87,31 +91,60 @@ def measure(base_model: str | None, *, quantization: str, residency: str, device
         base = load_base(source, quantization=quantization, residency=residency, device=place)
     packed = PackedModel(base)
     steps = time_steps(packed)
-    shape = shape_of_config(base.model.config.to_dict(), base.source.name)
+    shape = shape_of_model(base)
     name = base_model or f"a random Llama of {shape.parameters / 1e6:.0f} million parameters"
     cuda = place.type == "cuda"
     used = torch.cuda.max_memory_allocated() if cuda else psutil.Process().memory_info().rss
     return Measurement(name, place.type, torch.cuda.get_device_name() if cuda else "the CPU", shape, steps, used)
 
 
+def shape_of_model(base: BaseModel) -> ModelShape:
+    """Of a loaded model; that of a Llama with as many weights where its architecture is none of those known."""
+    try:
+        return shape_of_config(base.model.config.to_dict(), base.source.name)
+    except ModelError:
+        linears = [module for module in base.model.modules() if isinstance(module, torch.nn.Linear)]
+        theirs = {id(linear.weight) for linear in linears}  # which may be packed, two values a byte
+        others = sum(p.numel() for p in base.model.parameters() if id(p) not in theirs)
+        weights = sum(linear.in_features * linear.out_features for linear in linears) + others
+        return assumed_shape(max(weights, SMALLEST))
+
+
 def time_steps(packed: PackedModel) -> tuple[StepTime, ...]:
-    """Train a few steps of several sizes on a model that has no adapters yet, and leave it so."""
+    """Train a few steps of several sizes, as far as memory goes, on a model that has no adapters; and leave it so.
+
+    Raises:
+        OutOfMemoryError: there is no memory for two sizes.
+    """
     sizes = (*STEPS, *GPU_STEPS) if packed.device.type == "cuda" else STEPS
-    return tuple(_time(packed, slots, rows) for slots, rows in sizes)
+    steps: list[StepTime] = []
+    for slots, rows in sizes:
+        try:
+            steps.append(_time(packed, slots, rows))
+        except Exception as error:
+            typed = typed_error(error)
+            if not isinstance(typed, OutOfMemoryError):
+                raise
+            if len(steps) < POINTS:
+                raise typed from error
+            break
+    return tuple(steps)
 
 
 def _time(packed: PackedModel, slots: int, rows: int) -> StepTime:
     vocab = packed.base.model.config.get_text_config().vocab_size
-    trials = [Slot(packed, number, _recipe(rows), _rows(rows, vocab, number)) for number in range(slots)]
     seconds = []
-    for _ in range(1 + REPEATS):
-        started = time.perf_counter()
-        packed_step(packed, trials)
-        if packed.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    for trial in trials:
-        packed.remove_adapter(trial.number)
+    try:
+        trials = [Slot(packed, number, _recipe(rows), _rows(rows, vocab, number)) for number in range(slots)]
+        for _ in range(1 + REPEATS):
+            started = time.perf_counter()
+            packed_step(packed, trials)
+            if packed.device.type == "cuda":
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - started)
+    finally:
+        for number in range(slots):
+            packed.remove_adapter(number)
     return StepTime(slots, slots * rows * ROW_TOKENS, statistics.median(seconds[1:]))  # the first one warms up
 
 

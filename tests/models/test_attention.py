@@ -130,9 +130,28 @@ def test_what_a_measuring_pass_leaves_serves_one_that_trains() -> None:
     padded(q, k, v, shapes, None, None).sum().backward()  # type: ignore[no-untyped-call]
 
 
-def wrong_kernel(*arguments: Any, **keywords: Any) -> torch.Tensor:
-    """Counts windows from the first query's place instead of the last one's."""
-    return reference_kernel(*arguments, **keywords | {"window_size": (-1, 1)})
+def from_the_first_key(*arguments: Any, **keywords: Any) -> torch.Tensor:
+    """Puts the first query at the first key, as if no row came after a prefix."""
+    q, k, v, ends_q, ends_k, *longest = arguments
+    starts = zip(ends_k[:-1], itertools.pairwise(ends_q), strict=True)
+    keys = torch.cat([torch.arange(k0, k0 + q1 - q0) for k0, (q0, q1) in starts])
+    return reference_kernel(q, k[keys], v[keys], ends_q, ends_q, longest[0], longest[0], **keywords)
+
+
+def wider(*arguments: Any, **keywords: Any) -> torch.Tensor:
+    """Counts a window without the token itself."""
+    back, ahead = keywords.pop("window_size")
+    return reference_kernel(*arguments, window_size=(back if back < 0 else back + 1, ahead), **keywords)
+
+
+def looking_ahead(*arguments: Any, **keywords: Any) -> torch.Tensor:
+    return reference_kernel(*arguments, **keywords | {"window_size": (keywords["window_size"][0], 1)})
+
+
+def of_an_older_torch(
+    q: Any, k: Any, v: Any, ends_q: Any, ends_k: Any, longest_q: int, longest_k: int, is_causal: bool = False
+) -> torch.Tensor:
+    raise AssertionError("it does not know `scale`")
 
 
 def refusing_kernel(*arguments: Any, **keywords: Any) -> torch.Tensor:
@@ -140,13 +159,29 @@ def refusing_kernel(*arguments: Any, **keywords: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "chosen"), [(reference_kernel, varlen), (wrong_kernel, padded), (refusing_kernel, padded)]
+    ("kernel", "chosen"),
+    [
+        (reference_kernel, varlen),
+        (from_the_first_key, padded),
+        (wider, padded),
+        (looking_ahead, padded),
+        (of_an_older_torch, padded),
+        (refusing_kernel, padded),
+    ],
 )
-def test_the_gpus_way_is_taken_only_where_it_agrees(kernel: Any, chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("measuring", [False, True])
+def test_the_gpus_way_is_taken_only_where_it_agrees(
+    kernel: Any, chosen: Any, measuring: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch_varlen, "varlen_attn", kernel)
     monkeypatch.setattr(attention, "_KINDS", ("cpu",))
-    assert choose_attention(CPU, torch.bfloat16, HEADS, KV_HEADS, SIZE) is chosen
-    assert choose_attention(CPU, torch.float32, HEADS, KV_HEADS, SIZE) is padded
+    choose_attention.cache_clear()
+    try:
+        with torch.inference_mode(mode=measuring):
+            assert choose_attention(CPU, torch.bfloat16, HEADS, KV_HEADS, SIZE) is chosen
+            assert choose_attention(CPU, torch.float32, HEADS, KV_HEADS, SIZE) is padded
+    finally:
+        choose_attention.cache_clear()
 
 
 def test_a_cpu_pads() -> None:
@@ -160,3 +195,22 @@ def test_a_gpu_agrees(head_dim: int) -> None:
     if torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("FlashAttention needs compute capability 8.0")
     assert choose_attention(device, torch.bfloat16, 8, 2, head_dim) is varlen
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("length", [40, 300])
+def test_on_a_gpu_gradients_are_the_same_twice_and_beside_others(length: int) -> None:
+    """At 300 keys the kernel adds up gradients of queries from several blocks, in an order it may not keep."""
+    device = torch.device("cuda")
+    own, other = BlockShape(6, (length, 7)), BlockShape(0, (length, 90))
+    q, k, v = (t.detach().to(device, torch.bfloat16) for t in inputs((own, other)))
+    attend = choose_attention(device, torch.bfloat16, HEADS, KV_HEADS, SIZE)
+
+    def gradients(shapes: tuple[BlockShape, ...]) -> list[torch.Tensor]:
+        leaves = [t[:, : tokens_of(shapes)].clone().requires_grad_() for t in (q, k, v)]
+        out = attend(*leaves, shapes, None, None)  # type: ignore[arg-type]
+        return [t[:, : own.tokens] for t in torch.autograd.grad(out[: own.tokens].float().square().sum(), leaves)]
+
+    alone = gradients((own,))
+    for found in (gradients((own,)), gradients((own, other))):
+        assert all(a.equal(b) for a, b in zip(alone, found, strict=True))

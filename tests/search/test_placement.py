@@ -128,7 +128,7 @@ def test_slots_are_measured_where_they_are_left_to_it(
     assert_scored_once(board, 8)
     line = re.search(
         r"(\d+) trial\(s\) a host at once: .* \((\d+) trials\) reach 80% of \d+ tokens/s, (\d+) fit in memory, "
-        "a quarter of 8 at once",
+        "a search of 8 takes 2 at most",
         said.export_text(),
     )
     assert line is not None

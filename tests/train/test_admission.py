@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,17 +12,18 @@ from typing import Any
 import pytest
 import torch
 
-from raykft.errors import ModelError, OutOfMemoryError
+from raykft.errors import LostError, ModelError, OutOfMemoryError
+from raykft.models import shape
 from raykft.models.load import load_base
 from raykft.models.packed import PackedModel
 from raykft.models.source import resolve_model
 from raykft.records import Pick, Question, TrainRow
 from raykft.train import engine as engine_module
-from raykft.train import inference
+from raykft.train import inference, measure
 from raykft.train.admission import KNEE, MAX_SLOTS, Line, StepLimit, slots_to_knee
 from raykft.train.engine import HostEngine
 from raykft.train.loop import packed_step
-from raykft.train.measure import StepTime, line_through
+from raykft.train.measure import StepTime, line_through, shape_of_model
 from raykft.train.recipe import EpochReport, Recipe
 from raykft.train.slot import Slot
 
@@ -151,6 +153,33 @@ def test_a_trial_too_large_by_itself_is_told(engine: HostEngine, monkeypatch: py
     assert engine.step_limit is None
 
 
+def test_a_trial_alone_in_its_step_gets_a_second_try(
+    engine: HostEngine, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the failed step held, and what others held that have gone since, is free by then."""
+    failed: set[int] = set()
+
+    def once_a_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
+        second = len(slots[0]._window) < slots[0].recipe.accumulation
+        if second and slots[0].step not in failed:
+            failed.add(slots[0].step)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return packed_step(packed, slots)
+
+    def always(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
+        failed.clear()
+        return once_a_step(packed, slots)
+
+    monkeypatch.setattr(engine_module, "packed_step", once_a_step)
+    assert train(engine, "a", tmp_path) == alone["a"]
+    assert len(failed) > 2
+    monkeypatch.setattr(engine_module, "packed_step", always)  # the first micro-batch fits, the second never does
+    engine.attach("a", RECIPE)
+    with pytest.raises(OutOfMemoryError):
+        engine.train_epoch("a")
+    engine.detach("a")
+
+
 @pytest.mark.parametrize("kind", ["generate", "candidate_logprobs", "drift_nats"])
 def test_questions_that_do_not_fit_together_are_asked_in_smaller_batches(
     engine: HostEngine, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -180,17 +209,91 @@ def test_questions_that_do_not_fit_together_are_asked_in_smaller_batches(
     monkeypatch.setattr(inference, kind, never)
     with pytest.raises(OutOfMemoryError):
         ask()
+    monkeypatch.setattr(inference, kind, real)
+    assert ask() == expected
+    assert engine._inference._batch_size == 2  # failures that no size could help leave it alone
+
+
+def test_only_the_trial_whose_rows_do_not_fit_fails(engine: HostEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = inference.text_nats
+
+    def small(packed: PackedModel, slot: int | None, rows: Sequence[Sequence[int]]) -> list[float]:
+        if max(map(len, rows)) > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(packed, slot, rows)
+
+    monkeypatch.setattr(inference, "text_nats", small)
+    queue = engine._inference
+    short, long = queue.text_nats(None, ["What is 3?"]), queue.text_nats(None, ["What is 3? " * 9])
+    queue.run(queue.take())
+    assert short.future.result() == engine.text_nats(None, ["What is 3?"])
+    with pytest.raises(OutOfMemoryError):
+        long.future.result()
+    assert queue._batch_size == 8
 
 
 def test_a_host_measures_itself(engine: HostEngine) -> None:
-    capacity = engine.capacity(1 << 30)
-    assert capacity.line.token_s > 0
-    assert capacity.memory_bytes == 1 << 30
-    assert capacity.row_tokens == sum(len(row.ids) for row in engine.rows) / len(engine.rows)
-    assert capacity.shape.layers == engine.packed.base.model.config.num_hidden_layers
+    assert engine.step_times().token_s > 0
+    assert engine.row_tokens == sum(len(row.ids) for row in engine.rows) / len(engine.rows)
+    assert shape_of_model(engine.packed.base).layers == engine.packed.base.model.config.num_hidden_layers
     assert not engine._adapters
     with pytest.raises(ModelError, match="slot 0 has no adapter"):
         engine.packed.adapter(0)
+
+
+@pytest.mark.parametrize("fits", [0, 1, 2, 3])
+def test_measuring_goes_as_far_as_memory_does(engine: HostEngine, monkeypatch: pytest.MonkeyPatch, fits: int) -> None:
+    largest = [slots * rows * measure.ROW_TOKENS for slots, rows in measure.STEPS][fits]
+
+    def step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
+        if sum(slot.next_tokens for slot in slots) >= largest:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return packed_step(packed, slots)
+
+    monkeypatch.setattr(measure, "packed_step", step)
+    if fits < 2:
+        with pytest.raises(OutOfMemoryError):
+            engine.step_times()
+    else:
+        assert len(measure.time_steps(engine.packed)) == fits
+    with pytest.raises(ModelError, match="slot 0 has no adapter"):
+        engine.packed.adapter(0)
+
+
+def test_an_unknown_architecture_gets_the_shape_of_a_llama_as_large(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(shape.FAMILIES, "llama")
+    monkeypatch.setattr(measure, "assumed_shape", lambda parameters: parameters)
+    monkeypatch.setattr(measure, "SMALLEST", 1)
+    model = engine.packed.base.model
+    assert shape_of_model(engine.packed.base) == sum(p.numel() for p in model.parameters())
+
+
+def test_a_host_that_cannot_go_on_leaves_nobody_waiting(tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some errors of a GPU cleaning up fails like everything else."""
+    broken = threading.Event()
+    base = load_base(
+        resolve_model(str(tiny_model_dir)), quantization="nf4", residency="auto", device=torch.device("cpu")
+    )
+    rows = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(9)]
+    settings: dict[str, Any] = {"train_rows": rows, "distractors": (), "system_prompt": None}
+    engine = HostEngine(base, **settings, max_length=128, batch_size=8, on_broken=broken.set)
+    engine.attach("a", RECIPE)
+    engine.attach("b", RECIPE)
+
+    def fault(*_: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(engine_module, "packed_step", fault)
+    monkeypatch.setattr(Slot, "restart_step", fault)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        engine.train_epoch("a")
+    assert broken.wait(10)
+    for ask in (lambda: engine.train_epoch("b"), lambda: engine.answer(None, [Question("Hm?", 4)])):
+        with pytest.raises(LostError, match="this host broke down: .*illegal memory access"):
+            ask()
+    engine.close()
 
 
 def test_the_knee_is_where_steps_reach_their_share_of_the_fastest_rate() -> None:
