@@ -54,7 +54,7 @@ def test_slots_follow_from_the_knee_the_memory_and_the_search(tmp_path: Path) ->
     domain = load_domain(searched)
     slots, why = slots_for(searched, domain, ROOMY, 32, cuda=False)
     assert slots == 10
-    assert why.startswith("760 tokens a step (10 trials) reach 80% of 1000 tokens/s, 32 of a Llama-like shape of 0.10")
+    assert why.startswith("760 tokens a step (10 trials) reach 80% of 1000 tokens/s, 32 of a Llama-like shape of 0.1")
     assert why.endswith("fit in memory, a search of 400 takes 32 at most")
     assert slots_for(searched, domain, ROOMY, 7, cuda=False)[0] == 7
     full = replace(ROOMY, memory_bytes=3 * GIB)
