@@ -256,9 +256,10 @@ class HostEngine:
         if isinstance(error, OutOfMemoryError) and len(sizes) > 1:
             self._limit.halve(sum(sizes.values()))
             return
+        again = isinstance(error, OutOfMemoryError) and self.ranks.size == 1  # ranks fail together, or lose each other
         for trial_id in sizes:
             step = self._slots[trial_id].step
-            if isinstance(error, OutOfMemoryError) and self._tried_alone.get(trial_id) != step:
+            if again and self._tried_alone.get(trial_id) != step:
                 self._tried_alone[trial_id] = step  # a second try, once what the failed step held is free
             else:  # a bug must reach every trial that waits, or they would wait for ever
                 self._resolve(trial_id, error=error)
