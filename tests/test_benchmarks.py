@@ -106,6 +106,29 @@ def test_evaluate_gives_the_answers_of_peft(script: Any, tmp_path: Path, monkeyp
 
 
 @pytest.mark.torch
+def test_memory_of_processes_counts_mapped_files_once(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = script("memory")
+    monkeypatch.setattr(
+        memory, "measure", lambda name, trials, shape: {"own_bytes": 100 + 10 * trials, "file_bytes": 50}
+    )
+    record = run_quick(memory, tmp_path / "memory.json", monkeypatch, "--contenders", "peft", "raykft")
+    check_record(record, "memory")
+    rows = {(row["contender"], row["trials"]): row for row in record["rows"]}
+    assert rows["peft", 2]["bytes"]["median"] == 2 * 110 + 50
+    assert rows["raykft", 2]["bytes"]["median"] == 120 + 50
+    assert rows["raykft", 2]["share_of_alone"] == 170 / 270
+
+
+@pytest.mark.torch
+def test_memory_is_measured_in_a_process_of_its_own(script: Any) -> None:
+    found = script("memory").measure("raykft", 1, "tiny")
+    assert 10 << 20 < found["own_bytes"] < 4 << 30
+    assert found["file_bytes"] > 10 << 20
+
+
+@pytest.mark.torch
 def test_share_equal_counts_answers(script: Any) -> None:
     share_equal = script("evaluate").share_equal
     assert share_equal([[[1], [2]], [[3], [4]]], [[[1], [0]]]) == 0.5
