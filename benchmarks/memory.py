@@ -1,6 +1,6 @@
 """Main memory of K trials trained at once: packed in one process, or one process each.
 
-    python benchmarks/memory.py                  4 minutes on one CPU core
+    python benchmarks/memory.py                  7 minutes on one CPU core
     python benchmarks/memory.py --quick          whether it runs
 
 Every measurement is a process of its own that loads the base model, trains a few steps as `step.py` does, and reports
