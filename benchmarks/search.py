@@ -29,7 +29,6 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from raykft.budget import draw
 from raykft.config import ExperimentConfig, apply_sample, load_config, validate
 from raykft.data.domain import load_domain
 from raykft.data.encode import EncodedRow, PromptFormat, encode_rows
@@ -37,6 +36,7 @@ from raykft.data.mixture import mix
 from raykft.evaluation.picks import domain_picks
 from raykft.leaderboard.statistics import spearman
 from raykft.paths import ExperimentPaths, cache_dir, read_json, write_json
+from raykft.planning.budget import draw
 
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = ("trl", "raykft", "trl-asha", "raykft-asha")
@@ -91,7 +91,7 @@ def run_inside(arm: str, config: ExperimentConfig) -> None:
 
 
 def _score_base(config: ExperimentConfig) -> None:
-    from raykft.search.crew import Crew, connected
+    from raykft.hosts.crew import Crew, connected
     from raykft.search.driver import checked_domain, open_directory
 
     domain, paths = checked_domain(config), open_directory(config)
@@ -124,8 +124,8 @@ def _run_trl(config: ExperimentConfig, began: float) -> dict[str, Any]:
     """Search with Ray Tune, then score the adapters of the trials that ran to their end."""
     from ray import tune
 
-    from raykft.cluster import available_cores
-    from raykft.search.crew import connected
+    from raykft.hosts.crew import connected
+    from raykft.provenance import available_cores
     from raykft.search.scheduler import make_scheduler
 
     at_once = available_cores()
@@ -257,7 +257,7 @@ def kept(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _score_adapters(config: ExperimentConfig, adapters: Sequence[Path]) -> tuple[dict[str, dict[str, Any]], float]:
     """The select-split metrics of every adapter by its trial's folder name, and the seconds until hosts were up."""
-    from raykft.search.crew import Crew, get
+    from raykft.hosts.crew import Crew, get
     from raykft.search.driver import checked_domain
 
     paths = ExperimentPaths(config.directory)

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from raykft.cli import main
-from raykft.environment import receive
-from raykft.submit import unpack
+from raykft.cluster.jobs import unpack
+from raykft.cluster.secrets import receive
 
 receive()
 config = unpack(Path(sys.argv[1]))

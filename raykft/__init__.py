@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raykft._version import __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from raykft.config import load_config
     from raykft.evaluation.score_files import score_files as score
     from raykft.leaderboard.board import load_leaderboard
-    from raykft.search.adapter import evaluate
     from raykft.search.confirm import confirm
     from raykft.search.driver import tune
+    from raykft.search.evaluate import evaluate
 
 _HOMES = {
     "load_config": ("raykft.config", "load_config"),
     "tune": ("raykft.search.driver", "tune"),
-    "evaluate": ("raykft.search.adapter", "evaluate"),
+    "evaluate": ("raykft.search.evaluate", "evaluate"),
     "confirm": ("raykft.search.confirm", "confirm"),
     "score": ("raykft.evaluation.score_files", "score_files"),
     "load_leaderboard": ("raykft.leaderboard.board", "load_leaderboard"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from raykft._version import __version__
+from raykft import __version__
 
 app = typer.Typer(
     help="Find the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.",
@@ -115,7 +115,7 @@ def evaluate(
     """Score any PEFT adapter on CONFIG's probes; its leaderboard is NAME-evaluated."""
     from raykft.config import load_config
     from raykft.leaderboard.render import print_board
-    from raykft.search.adapter import evaluate as run
+    from raykft.search.evaluate import evaluate as run
 
     console = _console()
     settings = load_config(config, overrides)
@@ -167,10 +167,10 @@ def confirm(
 @app.command()
 def report(directory: Directory) -> None:
     """Write report.html: tables, plots and wrong answers on one page that needs no network."""
-    from raykft.leaderboard.report import write_report
-    from raykft.storage import keep
+    from raykft.leaderboard.page import write_page
+    from raykft.storage.store import keep
 
-    file = write_report(directory)
+    file = write_page(directory)
     keep(file)
     typer.echo(f"wrote {file}")
 
@@ -208,8 +208,8 @@ def show(
     if overlap:
         _show_overlap(directory, trial, mecab)
         return
+    from raykft.leaderboard.read import open_experiment, read_probes
     from raykft.leaderboard.show import render_answers, side_by_side
-    from raykft.leaderboard.store import open_experiment, read_probes
 
     paths = open_experiment(directory)
     questions = {p.id: p.question for p in read_probes(paths)}
@@ -223,7 +223,7 @@ def show(
 
 def _show_overlap(directory: Path, trial: str, mecab: bool) -> None:
     from raykft.leaderboard.overlap import overlap_of, render_overlap
-    from raykft.leaderboard.store import open_experiment
+    from raykft.leaderboard.read import open_experiment
 
     rows = overlap_of(open_experiment(directory), trial, "ja-mecab" if mecab else "char")
     _console().print(render_overlap(*rows))
@@ -272,9 +272,9 @@ def submit(
     python: Annotated[str, typer.Option("--python", help="the head node's interpreter that has Ray")] = "python3",
 ) -> None:
     """Run CONFIG as a job on a Ray cluster."""
+    from raykft.cluster.jobs import follow as follow_job
+    from raykft.cluster.jobs import submit as run
     from raykft.config import load_config
-    from raykft.submit import follow as follow_job
-    from raykft.submit import submit as run
 
     job_id = run(
         load_config(config, overrides),
@@ -304,9 +304,10 @@ def status(
     address: Annotated[str, ADDRESS] = "",
 ) -> None:
     """Show how far an experiment is, or what became of a job."""
+    from raykft.cluster.jobs import job_status
     from raykft.errors import ConfigError
-    from raykft.storage import is_url
-    from raykft.submit import experiment_status, job_status
+    from raykft.leaderboard.status import experiment_status
+    from raykft.storage.store import is_url
 
     if Path(subject).is_dir() or is_url(subject):
         typer.echo("\n".join(experiment_status(Path(subject))))
@@ -319,7 +320,7 @@ def status(
 @app.command()
 def stop(job: Annotated[str, typer.Argument(metavar="JOB", help="a job's id")], address: Address) -> None:
     """Stop a job as Ctrl-C would; submit the same CONFIG again to continue it."""
-    from raykft.submit import stop as run
+    from raykft.cluster.jobs import stop as run
 
     _print_job(run(address, job))
 
@@ -353,8 +354,8 @@ def plan(
     """Say what CONFIG will train, need and cost, without starting anything."""
     from raykft.config import load_config
     from raykft.data.domain import load_domain
-    from raykft.fitting import this_machine
-    from raykft.plan import make_plan, render_plan
+    from raykft.planning.fitting import this_machine
+    from raykft.planning.plan import make_plan, render_plan
 
     _check_format(format, ("table", "json"))
     settings = load_config(config, overrides)
@@ -388,10 +389,10 @@ def doctor(
     ] = None,
 ) -> None:
     """Check every node for what an experiment needs; exit code 1 if something is missing."""
-    from raykft.cluster import is_embedded
+    from raykft.cluster.connect import is_embedded
     from raykft.config import load_config
-    from raykft.doctor import diagnose, failed, render_checks
-    from raykft.doctor_steps import measure_here
+    from raykft.doctor.nodes import diagnose, failed, render_checks
+    from raykft.doctor.speed import measure_here
 
     console, settings = _console(), load_config(config) if config else None
     address = address or (settings.resources.address if settings else None)
@@ -477,11 +478,9 @@ def _check_format(format: str, known: tuple[str, ...]) -> None:
 
 
 def _exit_code(board: Any) -> int:
-    statuses = [t.status for t in board.trials]
     if board.winner is None:
         return NONE_SCORED
-    failures = {"failed", "lost", "invalid", "diverged", "out_of_memory"}
-    return SOME_FAILED if failures.intersection(statuses) else ALL_SCORED
+    return SOME_FAILED if any(t.status.failed for t in board.trials) else ALL_SCORED
 
 
 def _print_scores(scores: dict[str, Any]) -> None:

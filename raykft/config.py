@@ -23,7 +23,7 @@ from raykft.config_search import SearchConfig as SearchConfig
 from raykft.config_search import Section as _Section
 from raykft.errors import ConfigError
 from raykft.paths import PACKAGE_DATA
-from raykft.storage import directory, problem_of
+from raykft.storage.store import directory, problem_of
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]

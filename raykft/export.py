@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raykft import storage
 from raykft.config import ExperimentConfig, validate
 from raykft.errors import ConfigError, ExperimentError
 from raykft.evaluation.evaluator import BASE
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.evidence import SPLITS
+from raykft.leaderboard.read import TrialRecord, open_experiment, read_probes
 from raykft.leaderboard.show import plain
 from raykft.leaderboard.statistics import CONFIDENCE
-from raykft.leaderboard.store import TrialRecord, open_experiment, read_probes
 from raykft.models.shape import is_local
 from raykft.paths import (
     ADAPTER_CONFIG,
@@ -31,6 +30,7 @@ from raykft.paths import (
     write_json,
 )
 from raykft.records import Split
+from raykft.storage.store import fetch
 
 CARD_METRICS = ("score", "gain", "knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "forgetting")
 BADGE_TEXTS = {
@@ -84,7 +84,7 @@ def find_trial(directory: Path, trial_id: str) -> Finished:
     record = next((t for t in board.trials if t.trial_id == trial_id), None)
     if record is None:
         raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {directory}`")
-    storage.fetch(files.adapter)
+    fetch(files.adapter)
     missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (files.adapter / name).is_file()]
     if missing:
         raise ExperimentError(
@@ -119,7 +119,7 @@ def ask(directory: Path, trial_id: str, question: str, *, max_new_tokens: int = 
         residency=config.resources.residency,
         device=pick_device(config.resources.device),
     )
-    engine = HostEngine(
+    with HostEngine(
         base,
         train_rows=(),
         distractors=(),
@@ -127,13 +127,10 @@ def ask(directory: Path, trial_id: str, question: str, *, max_new_tokens: int = 
         plain_prompt=config.data.plain_prompt,
         max_length=config.train.max_length,
         batch_size=1,
-    )
-    try:
+    ) as engine:
         engine.attach_adapter(trial_id, trial.files.adapter)
         asked = [Question(question, max_new_tokens)]
         (base_reply,), (tuned_reply,) = engine.answer(None, asked), engine.answer(trial_id, asked)
-    finally:
-        engine.close()
     return Answers(base_reply.text, tuned_reply.text)
 
 

@@ -13,7 +13,13 @@ from typing import Any
 from raykft.errors import ExperimentError, ResourceError
 
 PACKAGE_DATA = Path(__file__).parent / "data" / "demo"
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # as PEFT names them
+# As PEFT and Transformers name them.
+ADAPTER_CONFIG, ADAPTER_WEIGHTS, MODEL_CONFIG = "adapter_config.json", "adapter_model.safetensors", "config.json"
+CHECKPOINT_STATE, CHECKPOINT_TENSORS = "state.json", "state.safetensors"  # the first is written last
+RESULT, REPORT = "result.json", "report.json"  # written last, of a trial and of its held-out score
+ADAPTER, CHECKPOINT, EXCHANGE, RAY = "adapter", "checkpoint", "exchange", "ray"  # folders
+LOCK, STORED_LOCK = ".lock", ".lock.json"  # of a directory, and of the storage it is a copy of
+STORAGE_MARKER = "storage.url"  # in the folder of a storage's copies: which storage that is
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,20 @@ class TrialPaths:
 
     @property
     def adapter(self) -> Path:
-        return self.root / "adapter"
+        return self.root / ADAPTER
 
     @property
     def checkpoint(self) -> Path:
-        return self.root / "checkpoint"
+        return self.root / CHECKPOINT
+
+    @property
+    def report(self) -> Path:
+        """The score on the report split; its presence means that the trial has one."""
+        return self.root / REPORT
+
+    @property
+    def report_results(self) -> Path:
+        return self.root / "report_results.jsonl"
 
     @property
     def probe_results(self) -> Path:
@@ -48,7 +63,7 @@ class TrialPaths:
 
     @property
     def result(self) -> Path:
-        return self.root / "result.json"
+        return self.root / RESULT
 
 
 @dataclass(frozen=True)
@@ -78,16 +93,60 @@ class ExperimentPaths:
         return self.root / "baselines"
 
     @property
+    def base_scores(self) -> Path:
+        """The figures of all baselines."""
+        return self.baselines / "base.json"
+
+    def baseline_results(self, name: str) -> Path:
+        """What one baseline answered."""
+        return self.baselines / f"{name}.jsonl"
+
+    @property
+    def probes(self) -> Path:
+        """All that was asked, with its wording."""
+        return self.root / "probes.jsonl"
+
+    @property
+    def passages(self) -> Path:
+        return self.root / "passages.jsonl"
+
+    @property
+    def seeds(self) -> Path:
+        """The scores of recipes that were trained with several seeds."""
+        return self.root / "confirm.json"
+
+    def seed_run(self, trial_id: str, seed: int) -> TrialPaths:
+        """The files of a trial's recipe trained with another seed."""
+        return TrialPaths(self.root / "confirm" / f"{self.trial(trial_id).root.name}-s{seed}")
+
+    @property
+    def exchange(self) -> Path:
+        """Adapters on their way to another host."""
+        return self.root / EXCHANGE
+
+    @property
+    def lock(self) -> Path:
+        return self.root / LOCK
+
+    @property
+    def page(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
     def study(self) -> Path:
         return self.root / "optuna.db"
 
     @property
     def ray(self) -> Path:
-        return self.root / "ray"
-
-    @property
-    def summary(self) -> Path:
-        return self.root / "summary.json"
+        return self.root / RAY
 
     @property
     def trials(self) -> Path:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from raykft._version import __version__
+from raykft import __version__
 
 PACKAGES = (
     "torch",
@@ -37,10 +37,15 @@ def environment() -> dict[str, Any]:
         "machine": {
             "platform": platform.platform(),
             "cpu": _cpu_name(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": available_cores(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         },
     }
+
+
+def available_cores() -> int:
+    """CPU cores this process may use (containers and `taskset` included)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:

@@ -7,6 +7,7 @@ above works with these frozen dataclasses and never with raw dictionaries.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
 ValueType = Literal["text", "date", "number", "person", "list"]
@@ -15,6 +16,46 @@ ProbeKind = Literal["recall", "format", "list", "premise", "hint", "long", "mc",
 Split = Literal["select", "report"]
 Polarity = Literal["yes", "no"]
 Outcome = Literal["correct", "partial", "wrong", "refused", "empty"]
+
+
+class TrialStatus(StrEnum):
+    """What became of a trial. The values are what files say."""
+
+    OK = "ok"
+    STOPPED = "stopped"  # early, by the scheduler
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    INVALID = "invalid"  # the sample makes no valid recipe
+    LOST = "lost"  # its host or process died too often
+    FAILED = "failed"  # a bug or a broken rule
+    INTERRUPTED = "interrupted"  # by the user; it can go on
+    UNFINISHED = "unfinished"  # it runs, or its run ended before it did
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended for good, and counts towards `search.trials`."""
+        return self not in {TrialStatus.INTERRUPTED, TrialStatus.UNFINISHED}
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without what was asked of it: the command ends with an exit code of its own then."""
+        return self.finished and not self.learned
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it was trained to its end and has a full score."""
+        return self is TrialStatus.OK
+
+    @property
+    def learned(self) -> bool:
+        """Whether its curve says how good its recipe is."""
+        return self in {TrialStatus.OK, TrialStatus.STOPPED}
+
+    @property
+    def untrainable(self) -> bool:
+        """Whether it is the sample's own fault that there is no score."""
+        return self in {TrialStatus.DIVERGED, TrialStatus.OUT_OF_MEMORY, TrialStatus.INVALID}
+
 
 # Read by pydantic when `raykft.data` validates these classes; a plain dict, so this module stays dependency-free.
 _STRICT = {"extra": "forbid"}
@@ -47,7 +88,6 @@ class TrainRow:
     fact_ids: tuple[str, ...] = ()
     kind: RowKind = "qa"
     pool: str = ""
-    known_to_base: bool | None = None
 
     __pydantic_config__ = _STRICT
 

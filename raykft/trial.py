@@ -10,43 +10,29 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from raykft import storage
 from raykft.config import ExperimentConfig
 from raykft.errors import ConfigError, DataError, DivergedError, LostError, ModelError, OutOfMemoryError, TrialError
-from raykft.evaluation.evaluator import Answerer, FullScores
+from raykft.evaluation.evaluator import FullScores
 from raykft.evaluation.metrics import METRICS
-from raykft.paths import TrialPaths, append_jsonl, read_json, read_jsonl, write_json, write_jsonl
-from raykft.records import Split
-from raykft.train.recipe import EpochReport, Recipe
+from raykft.hosts.protocol import Host
+from raykft.paths import CHECKPOINT_STATE, TrialPaths, append_jsonl, read_json, read_jsonl, write_json, write_jsonl
+from raykft.records import Split, TrialStatus
+from raykft.storage.store import discard
+from raykft.train.recipe import EpochResult, Recipe
 
-# What a trial's end is called when it is no score; any other error is a bug or a broken rule: "failed".
-OUTCOMES: dict[str, tuple[type[Exception], ...]] = {
-    "diverged": (DivergedError,),
-    "out_of_memory": (OutOfMemoryError,),
-    "lost": (LostError,),
-    "invalid": (ConfigError, DataError, ModelError),
+# What a trial's end is called when it is no score; any other error is a bug or a broken rule.
+OUTCOMES: dict[TrialStatus, tuple[type[Exception], ...]] = {
+    TrialStatus.DIVERGED: (DivergedError,),
+    TrialStatus.OUT_OF_MEMORY: (OutOfMemoryError,),
+    TrialStatus.LOST: (LostError,),
+    TrialStatus.INVALID: (ConfigError, DataError, ModelError),
 }
 TOO_LARGE = "out_of_memory_at"  # in config.json: the micro-batch that did not fit
-
-
-class Host(Answerer, Protocol):
-    """The place where the trial trains: `raykft.train.engine.HostEngine` or the Ray actor around it."""
-
-    def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]: ...
-
-    def train_epoch(self, trial_id: str) -> EpochReport: ...
-
-    def untrained_modules(self, trial_id: str) -> list[str]: ...
-
-    def save_adapter(self, trial_id: str, directory: Path) -> None: ...
-
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None: ...
-
-    def detach(self, trial_id: str) -> None: ...
 
 
 class Scorer(Protocol):
@@ -55,199 +41,161 @@ class Scorer(Protocol):
     def fix(self, trial_id: str) -> bool:
         """Keep the adapter as it is now for the scoring to come; whether the trial may train on meanwhile."""
 
-    def rung(self, trial_id: str) -> dict[str, float]: ...
+    def rung(self, trial_id: str) -> dict[str, float]:
+        """The cheap scores, the same quantities after every epoch."""
 
-    def full(self, trial_id: str, split: Split) -> FullScores: ...
+    def full(self, trial_id: str, split: Split) -> FullScores:
+        """An answer to every probe of a split."""
 
 
-Report = Callable[[dict[str, Any]], None]
+@dataclass(frozen=True)
+class Trial:
+    """One sampled recipe: its name, what the searcher chose by config path, and where its files are."""
+
+    trial_id: str
+    sample: dict[str, Any]
+    paths: TrialPaths
+
+
+# Called once an epoch with every metric; may raise to end the trial early (a scheduler's stop).
+Tell = Callable[[dict[str, Any]], None]
 
 
 def run_trial(
-    trial_id: str,
-    config: ExperimentConfig,
-    sample: dict[str, Any],
-    host: Host,
-    scorer: Scorer,
-    paths: TrialPaths,
-    report: Report,
-    checkpoint: Path | None = None,
+    trial: Trial, config: ExperimentConfig, host: Host, scorer: Scorer, tell: Tell, checkpoint: Path | None = None
 ) -> None:
     """Train and score one sampled recipe; where the device is too small for it, once more with smaller micro-batches.
 
     Args:
         config: the trial's own config, the sample applied.
-        sample: what the searcher chose, by config path; kept for the leaderboard.
-        report: called once an epoch with every metric; may raise to end the trial early (a scheduler's stop).
         checkpoint: continue from here instead of from the start.
 
     Raises:
         TrialError: the trial diverged, ran out of memory, or a requested layer was not trained.
     """
 
-    def attempt(config: ExperimentConfig, too_large: int | None, checkpoint: Path | None) -> None:
-        write_trial_config(paths, trial_id, sample, config, too_large)
-        reason = f"ran out of memory with micro-batches of {too_large}, trained with smaller ones" if too_large else ""
-        _attempt(trial_id, recipe_of(config), sample, host, scorer, paths, report, checkpoint, reason)
+    def live(config: ExperimentConfig, checkpoint: Path | None, note: str) -> None:
+        _live(trial, recipe_of(config), host, scorer, tell, checkpoint, note)
 
-    size = config.train.batch_size
-    if too_large := _too_large_before(paths):
-        attempt(_smaller_batches(config), too_large, checkpoint)
-        return
-    try:
-        attempt(config, None, checkpoint)
-    except OutOfMemoryError:
-        if size == 1:
-            raise
-        # From the start: what a trial becomes depends on its recipe alone, not on when memory ran out.
-        storage.erase(paths.checkpoint)
-        attempt(_smaller_batches(config), size, None)
+    _with_batches_that_fit(trial, config, checkpoint, live)
 
 
-def _attempt(
-    trial_id: str,
-    recipe: Recipe,
-    sample: dict[str, Any],
-    host: Host,
-    scorer: Scorer,
-    paths: TrialPaths,
-    report: Report,
-    checkpoint: Path | None,
-    reason: str,
+def _live(
+    trial: Trial, recipe: Recipe, host: Host, scorer: Scorer, tell: Tell, checkpoint: Path | None, note: str
 ) -> None:
-    started = time.monotonic()
-    modules = host.attach(trial_id, recipe, checkpoint)
-    ahead = ThreadPoolExecutor(1, thread_name_prefix="next-epoch")
+    """The life of a trial. `note` is kept as the reason of its result."""
+    name, paths = trial.trial_id, trial.paths
+    clock = _Clock(earlier=_drop_rows(paths, after=int(checkpoint.name) if checkpoint else 0))
+    modules = host.attach(name, recipe, checkpoint)
+    epochs = _Epochs(host, name)
     try:
-        epoch = host.train_epoch(trial_id)
-        started -= _drop_rows(paths, epoch.epoch)
         while True:
+            epoch = epochs.next()
             last = epoch.epoch == recipe.epochs
-            host.save_adapter(trial_id, paths.adapter)
+            host.save_adapter(name, paths.adapter)
             if last:
-                _check_trained(host, trial_id, modules)
+                _check_trained(epoch, modules)
             else:
-                host.save_checkpoint(trial_id, paths.checkpoint / str(epoch.epoch))
-            # Where other hosts score it, the trial trains its next epoch at the same time.
-            coming = ahead.submit(host.train_epoch, trial_id) if scorer.fix(trial_id) and not last else None
-            row = {"epochs": recipe.epochs, "final": last} | _row(epoch, started) | scorer.rung(trial_id)
+                host.save_checkpoint(name, paths.checkpoint / str(epoch.epoch))
+            if scorer.fix(name) and not last:  # it is scored on another host
+                epochs.begin_next()
+            row = {"epochs": recipe.epochs, "final": last} | _progress(epoch, clock) | scorer.rung(name)
             if last:
-                full = scorer.full(trial_id, "select")
+                full = scorer.full(name, "select")
                 row |= full.metrics
                 write_jsonl(paths.probe_results, (r.as_dict() for r in full.results))
-            else:
-                row |= {"score": row["rung_score"]}
-            append_jsonl(paths.metrics, row)
-            if last:
-                write_result(paths, trial_id, sample, row, status="ok", reason=reason, passage_nats=full.passage_nats)
-                report(complete(row))
+                append_jsonl(paths.metrics, row)
+                write_result(trial, row, TrialStatus.OK, reason=note, passage_nats=full.passage_nats)
+                tell(complete(row))
                 return
+            append_jsonl(paths.metrics, row)
             _drop_checkpoints(paths, epoch.epoch)
-            # The next epoch begins while the scheduler thinks: a slot that waits for it idles, and what a stopped
-            # trial has trained ahead is thrown away with its slot.
-            coming = coming or ahead.submit(host.train_epoch, trial_id)
-            report(complete(row))
-            epoch = coming.result()
+            # While the scheduler thinks: a slot that waits for it idles, and what a stopped trial has trained ahead is
+            # thrown away with its slot.
+            epochs.begin_next()
+            tell(complete(row))
     finally:
-        host.detach(trial_id)
-        ahead.shutdown(wait=False)
+        host.detach(name)
+        epochs.close()
 
 
-def latest_checkpoint(paths: TrialPaths) -> Path | None:
-    """The newest whole checkpoint whose epoch is in `metrics.jsonl`; None where the trial must start anew."""
-    reported = last_row(paths).get("epoch", 0)
-    whole = [p for p in _checkpoints(paths) if (p / "state.json").is_file() and int(p.name) <= reported]
-    return max(whole, key=lambda p: int(p.name), default=None)
+class _Epochs:
+    """A trial's epochs one after another, each of which may begin before it is asked for."""
+
+    def __init__(self, host: Host, trial_id: str) -> None:
+        self._train = lambda: host.train_epoch(trial_id)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="next-epoch")
+        self._begun: Future[EpochResult] | None = None
+
+    def begin_next(self) -> Future[EpochResult]:
+        """Let the next one begin now, if it has not yet."""
+        self._begun = self._begun or self._thread.submit(self._train)
+        return self._begun
+
+    def next(self) -> EpochResult:
+        epoch, self._begun = self.begin_next(), None
+        return epoch.result()
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False)
 
 
-def last_row(paths: TrialPaths) -> dict[str, Any]:
-    """What the trial last wrote to `metrics.jsonl`."""
-    rows = list(read_jsonl(paths.metrics)) if paths.metrics.is_file() else []
-    return rows[-1] if rows else {}
+class _Clock:
+    """Seconds a trial has taken, those of earlier runs included."""
+
+    def __init__(self, earlier: float) -> None:
+        self._started = time.monotonic() - earlier
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
 
 
-def outcome_of(error: BaseException) -> str:
-    """The status of a trial that `error` ended."""
-    return next((status for status, kinds in OUTCOMES.items() if isinstance(error, kinds)), "failed")
+def _progress(epoch: EpochResult, clock: _Clock) -> dict[str, Any]:
+    return {
+        "epoch": epoch.epoch,
+        "step": epoch.step,
+        "loss": epoch.loss,
+        "tokens": epoch.tokens,
+        "seconds": clock.seconds,
+    }
 
 
-def recipe_of(config: ExperimentConfig) -> Recipe:
-    """The training settings of a config as plain values."""
-    return Recipe(
-        rank=config.adapter.rank,
-        alpha=config.adapter.alpha,
-        dropout=config.adapter.dropout,
-        target_layers=config.adapter.target_layers,
-        distractor_ratio=config.data.distractor_ratio,
-        seed=config.seed,
-        **{
-            name: getattr(config.train, name)
-            for name in (
-                "learning_rate",
-                "epochs",
-                "batch_size",
-                "accumulation",
-                "lr_schedule",
-                "warmup_fraction",
-                "weight_decay",
-                "max_grad_norm",
-                "optimizer",
-                "group_by_length",
-            )
-        },
-    )
+def _check_trained(epoch: EpochResult, modules: Sequence[str]) -> None:
+    if idle := epoch.untrained:
+        raise TrialError(f"{len(idle)} of {len(modules)} requested modules received no training, such as {idle[0]!r}")
 
 
-def complete(row: dict[str, Any]) -> dict[str, Any]:
-    """`row` with every metric present: Ray Tune aborts a whole experiment when a report lacks one it needs."""
-    return {name: float("nan") for name in METRICS} | row
+# Where memory is short.
 
 
-def write_trial_config(
-    paths: TrialPaths,
-    trial_id: str,
-    sample: dict[str, Any],
+def _with_batches_that_fit(
+    trial: Trial,
     config: ExperimentConfig,
-    too_large: int | None = None,
+    checkpoint: Path | None,
+    live: Callable[[ExperimentConfig, Path | None, str], None],
 ) -> None:
-    """Write `config.json`, the first file of a trial."""
-    note = {TOO_LARGE: too_large} if too_large else {}
-    write_json(paths.config, {"trial_id": trial_id, "sample": sample, **note, "config": config.resolved()})
+    """Call `live`; where memory runs out in it, once more from the start with smaller micro-batches.
 
-
-def write_result(
-    paths: TrialPaths,
-    trial_id: str,
-    sample: dict[str, Any],
-    row: dict[str, Any],
-    *,
-    status: str,
-    reason: str = "",
-    passage_nats: dict[str, float] | None = None,
-) -> None:
-    """Write `result.json`, the last file of a trial."""
-    # The score of an unfinished trial is its rung score; calling it a score beside full ones would mislead.
-    hidden = set() if status == "ok" else {"score"}
-    metrics = {k: v for k, v in row.items() if k in METRICS and k not in hidden and v == v}
-    progress = {k: row[k] for k in ("epoch", "step", "tokens", "seconds", "loss") if k in row}
-    write_json(
-        paths.result,
-        {
-            "trial_id": trial_id,
-            "status": status,
-            "reason": reason,
-            "sample": sample,
-            **progress,
-            "metrics": metrics,
-            "passage_nats": passage_nats or {},
-        },
-    )
-
-
-def _too_large_before(paths: TrialPaths) -> int | None:
-    """The micro-batch that did not fit before this trial was interrupted."""
-    size: int | None = read_json(paths.config).get(TOO_LARGE) if paths.config.is_file() else None
-    return size
+    What a trial becomes depends on its recipe alone and not on when memory ran out, so nothing of the first try is
+    used, and one that was interrupted goes on with the batches it had.
+    """
+    size, paths = config.train.batch_size, trial.paths
+    too_large: int | None = read_json(paths.config).get(TOO_LARGE) if paths.config.is_file() else None
+    if too_large is None:
+        try:
+            write_trial_config(trial, config)
+            live(config, checkpoint, "")
+        except OutOfMemoryError:
+            if size == 1:
+                raise
+            discard(paths.checkpoint)
+            too_large, checkpoint = size, None
+        else:
+            return
+    smaller = _smaller_batches(config)
+    write_trial_config(trial, smaller, too_large)
+    live(smaller, checkpoint, f"ran out of memory with micro-batches of {too_large}, trained with smaller ones")
 
 
 def _smaller_batches(config: ExperimentConfig) -> ExperimentConfig:
@@ -258,14 +206,90 @@ def _smaller_batches(config: ExperimentConfig) -> ExperimentConfig:
     return config.model_copy(update={"train": config.train.model_copy(update=changes)})
 
 
-def _drop_rows(paths: TrialPaths, epoch: int) -> float:
-    """Keep the rows of the epochs before `epoch`; returns the seconds they took.
+# What goes in and what remains.
+
+
+def recipe_of(config: ExperimentConfig) -> Recipe:
+    """The training settings of a config as plain values."""
+    own = ("learning_rate", "epochs", "batch_size", "accumulation", "lr_schedule", "warmup_fraction", "weight_decay")
+    more = ("max_grad_norm", "optimizer", "group_by_length")
+    return Recipe(
+        rank=config.adapter.rank,
+        alpha=config.adapter.alpha,
+        dropout=config.adapter.dropout,
+        target_layers=config.adapter.target_layers,
+        distractor_ratio=config.data.distractor_ratio,
+        seed=config.seed,
+        **{name: getattr(config.train, name) for name in (*own, *more)},
+    )
+
+
+def complete(row: dict[str, Any]) -> dict[str, Any]:
+    """`row` with every metric present: Ray Tune aborts a whole experiment when a report lacks one it needs."""
+    return {name: float("nan") for name in METRICS} | row
+
+
+def outcome_of(error: BaseException) -> TrialStatus:
+    """The status of a trial that `error` ended."""
+    return next((status for status, kinds in OUTCOMES.items() if isinstance(error, kinds)), TrialStatus.FAILED)
+
+
+def write_trial_config(trial: Trial, config: ExperimentConfig, too_large: int | None = None) -> None:
+    """Write `config.json`, the first file of a trial."""
+    note = {TOO_LARGE: too_large} if too_large else {}
+    tree = {"trial_id": trial.trial_id, "sample": trial.sample, **note, "config": config.resolved()}
+    write_json(trial.paths.config, tree)
+
+
+def write_result(
+    trial: Trial,
+    row: dict[str, Any],
+    status: TrialStatus,
+    *,
+    reason: str = "",
+    passage_nats: dict[str, float] | None = None,
+) -> None:
+    """Write `result.json`, the last file of a trial.
+
+    Args:
+        row: what it last reported.
+    """
+    progress = {k: row[k] for k in ("epoch", "step", "tokens", "seconds", "loss") if k in row}
+    write_json(
+        trial.paths.result,
+        {
+            "trial_id": trial.trial_id,
+            "status": status,
+            "reason": reason,
+            "sample": trial.sample,
+            **progress,
+            "metrics": {k: v for k, v in row.items() if k in METRICS and v == v},
+            "passage_nats": passage_nats or {},
+        },
+    )
+
+
+def last_row(paths: TrialPaths) -> dict[str, Any]:
+    """What the trial last wrote to `metrics.jsonl`."""
+    rows = list(read_jsonl(paths.metrics)) if paths.metrics.is_file() else []
+    return rows[-1] if rows else {}
+
+
+def latest_checkpoint(paths: TrialPaths) -> Path | None:
+    """The newest whole checkpoint whose epoch is in `metrics.jsonl`; None where the trial must start anew."""
+    reported = last_row(paths).get("epoch", 0)
+    whole = [p for p in _checkpoints(paths) if (p / CHECKPOINT_STATE).is_file() and int(p.name) <= reported]
+    return max(whole, key=lambda p: int(p.name), default=None)
+
+
+def _drop_rows(paths: TrialPaths, *, after: int) -> float:
+    """Keep the rows up to the epoch that a trial goes on after; returns the seconds they took.
 
     A trial that died between its checkpoint and its report trains an epoch again, and one cut off while it wrote
     leaves half a line.
     """
     rows = list(read_jsonl(paths.metrics)) if paths.metrics.is_file() else []
-    kept = [row for row in rows if row["epoch"] < epoch]
+    kept = [row for row in rows if row["epoch"] <= after]
     write_jsonl(paths.metrics, kept)
     return float(kept[-1]["seconds"]) if kept else 0.0
 
@@ -279,19 +303,3 @@ def _drop_checkpoints(paths: TrialPaths, epoch: int) -> None:
 
 def _checkpoints(paths: TrialPaths) -> list[Path]:
     return [p for p in paths.checkpoint.glob("*") if p.name.isdigit()]
-
-
-def _row(epoch: EpochReport, started: float) -> dict[str, Any]:
-    return {
-        "epoch": epoch.epoch,
-        "step": epoch.step,
-        "loss": epoch.loss,
-        "tokens": epoch.tokens,
-        "seconds": time.monotonic() - started,
-    }
-
-
-def _check_trained(host: Host, trial_id: str, modules: Sequence[str]) -> None:
-    idle = host.untrained_modules(trial_id)
-    if idle:
-        raise TrialError(f"{len(idle)} of {len(modules)} requested modules received no training, such as {idle[0]!r}")

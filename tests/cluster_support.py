@@ -51,11 +51,11 @@ def loopback_cluster(workers: int = 2, **resources: Any) -> Iterator[LoopbackClu
     import ray
     from ray.cluster_utils import Cluster
 
-    from raykft import cluster
+    from raykft.cluster.connect import connect, disconnect
 
     before = ray.is_initialized()
     if before:
-        cluster.disconnect()
+        disconnect()
     Path("/tmp/ray").mkdir(exist_ok=True)  # `Cluster` writes a file there
     directory = tempfile.mkdtemp(prefix="rkft-", dir="/tmp")  # socket paths must stay short
     with warnings.catch_warnings():
@@ -72,7 +72,7 @@ def loopback_cluster(workers: int = 2, **resources: Any) -> Iterator[LoopbackClu
             made.cluster.shutdown()
             shutil.rmtree(directory, ignore_errors=True)
             if before:
-                cluster.connect(None)
+                connect(None)
 
 
 def fake_experiment(tmp_path: Path, address: str | None, *, seconds: float = 0.05, **resources: Any) -> dict[str, Any]:

@@ -70,10 +70,10 @@ def experiment(tmp_path: Path, tiny_model_dir: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def embedded_ray(cache: Path) -> Iterator[None]:
-    from raykft import cluster
+    from raykft.cluster.connect import connect, disconnect
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster.connect(None)
+        connect(None)
     yield
-    cluster.disconnect()
+    disconnect()

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests_support import experiment_tree, on_report, reference_model, write_config
 
 from raykft.leaderboard.board import Leaderboard
-from raykft.leaderboard.store import baseline_results
+from raykft.leaderboard.read import baseline_results
 from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json, read_jsonl
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore")]

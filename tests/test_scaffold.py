@@ -13,8 +13,8 @@ from raykft.data.domain import load_domain
 from raykft.data.lint import check_domain
 from raykft.errors import ExperimentError, ResourceError
 from raykft.evaluation.scoring import score_answer
-from raykft.fitting import Machine
-from raykft.plan import make_plan
+from raykft.planning.fitting import Machine
+from raykft.planning.plan import make_plan
 from raykft.scaffold import init
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from raykft.evaluation.retrieval import Contexts
 from raykft.paths import TrialPaths, read_json, read_jsonl
 from raykft.records import Split
 from raykft.testing.fakes import FakeHost
-from raykft.train.recipe import EpochReport
-from raykft.trial import latest_checkpoint, run_trial
+from raykft.train.recipe import EpochResult
+from raykft.trial import Trial, latest_checkpoint, run_trial
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,8 @@ def run(
     sample = {"adapter.rank": 4} | changes.pop("sample", {})
     reports: list[dict[str, Any]] = []
     paths = TrialPaths(tmp_path / "t000")
-    run_trial(
-        "t000", apply_sample(config, sample), sample, host, Scorer(host, domain), paths, reports.append, **changes
-    )
+    trial = Trial("t000", sample, paths)
+    run_trial(trial, apply_sample(config, sample), host, Scorer(host, domain), reports.append, **changes)
     return reports, paths
 
 
@@ -101,9 +101,8 @@ def test_every_report_carries_every_metric(setup: Any, tmp_path: Path) -> None:
     assert [r["epoch"] for r in reports] == [1, 2]
     for report in reports:
         assert set(METRICS) <= set(report)
-        assert math.isfinite(report["score"])
         assert math.isfinite(report["rung_score"])
-    assert reports[0]["score"] == reports[0]["rung_score"]
+    assert [math.isnan(report["score"]) for report in reports] == [True, False]  # there is no score before the end
     assert [row["epoch"] for row in read_jsonl(paths.metrics)] == [1, 2]
 
 
@@ -136,7 +135,7 @@ def test_a_scheduler_stop_raised_by_the_report_leaves_the_files_of_the_epochs_do
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        run_trial("t000", config, {}, host, Scorer(host, domain), paths, stop)
+        run_trial(Trial("t000", {}, paths), config, host, Scorer(host, domain), stop)
     assert [row["epoch"] for row in read_jsonl(paths.metrics)] == [1]
     assert host.log[-1] == ("detach", "t000")
     assert paths.adapter.is_dir()
@@ -174,7 +173,7 @@ def test_out_of_memory_keeps_the_rows_a_step_sees(
     setup: Any, tmp_path: Path, size: int, micro: int, times: int
 ) -> None:
     class Small(FakeHost):
-        def train_epoch(self, trial_id: str) -> EpochReport:
+        def train_epoch(self, trial_id: str) -> EpochResult:
             if self.attached[trial_id].batch_size == size:
                 raise OutOfMemoryError("the device ran out of memory")
             return super().train_epoch(trial_id)
@@ -193,8 +192,8 @@ def test_out_of_memory_keeps_the_rows_a_step_sees(
 
 def test_a_layer_that_was_requested_but_not_trained_fails_the_trial(setup: Any, tmp_path: Path) -> None:
     class Idle(FakeHost):
-        def untrained_modules(self, trial_id: str) -> list[str]:
-            return ["lm_head"]
+        def train_epoch(self, trial_id: str) -> EpochResult:
+            return replace(super().train_epoch(trial_id), untrained=("lm_head",))
 
     with pytest.raises(TrialError, match="1 of 1 requested modules received no training, such as 'lm_head'"):
         run(setup, Idle(), tmp_path)

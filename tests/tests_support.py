@@ -103,3 +103,14 @@ def on_report(monkeypatch: pytest.MonkeyPatch, action: Callable[[Any, Any, dict[
         action(self, trial, result)
 
     monkeypatch.setattr(DriverCallback, "on_trial_result", report)
+
+
+def kept_directory(config: Any) -> Any:
+    """The experiment's directory with its config in it, as a run leaves it."""
+    from raykft.config import dump_yaml
+    from raykft.paths import write_atomic
+    from raykft.search.experiment import prepare_directory
+
+    paths = prepare_directory(config)
+    write_atomic(paths.config, dump_yaml(config))
+    return paths

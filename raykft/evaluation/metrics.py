@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`higher_is_better` is None where neither direction is good in itself."""
+    """`higher_is_better` is None where neither direction is good in itself. Of `unit` and `doc` docs/evaluation.md and
+    the rows' units in pandas are made."""
 
     name: str
     title: str
     higher_is_better: bool | None
     unit: str
     doc: str
+
+    def row(self) -> str:
+        """Its line of the table in docs/evaluation.md."""
+        better = {True: "higher", False: "lower", None: ""}[self.higher_is_better]
+        cells = " | ".join((f"`{self.name}`", self.title.replace("|", "\\|"), self.unit, better, self.doc))
+        return f"| {cells} |"
 
 
 _ALL = (

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.evidence import Evidence, Front, front, gather
-from raykft.leaderboard.statistics import rank_groups
-from raykft.leaderboard.store import (
+from raykft.leaderboard.read import (
     BaselineRecord,
     TrialRecord,
     open_experiment,
@@ -21,8 +21,9 @@ from raykft.leaderboard.store import (
     read_findings,
     read_trials,
 )
+from raykft.leaderboard.statistics import rank_groups
 from raykft.paths import ExperimentPaths, write_atomic
-from raykft.records import Split
+from raykft.records import Split, TrialStatus
 
 BASELINE_TITLES = {
     "base": "base",
@@ -87,17 +88,19 @@ class Leaderboard:
         """What to keep in mind about a trial's figures."""
         conditions = {
             CONTAMINATED: bool(self.findings),
-            PARTIAL: trial.status in {"stopped", "interrupted"},
+            PARTIAL: trial.status in {TrialStatus.STOPPED, TrialStatus.INTERRUPTED},
             ONE_SEED: trial.rank is not None and len(trial.seeds) < 2,
             PROXY_ONLY: "probe_lp" in trial.select and "knowledge" not in trial.select,
         }
         return [badge for badge, holds in conditions.items() if holds]
 
     def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame."""
+        """The rows as a pandas DataFrame; `attrs["units"]` has the unit of every column that is a metric."""
         import pandas
 
-        return pandas.DataFrame(self.rows)
+        frame = pandas.DataFrame(self.rows)
+        frame.attrs["units"] = {c: METRICS[name].unit for c in frame if (name := _metric_of(c)) in METRICS}
+        return frame
 
     def to_json(self) -> str:
         found = self.front
@@ -194,6 +197,12 @@ def _groups(best_first: Sequence[TrialRecord], evidence: Evidence) -> dict[str, 
         return {}
     groups = rank_groups(known, evidence.units["score"])
     return {t.trial_id: group for t, group in zip(best_first, groups, strict=True)}
+
+
+def _metric_of(column: str) -> str:
+    """The metric in a column: `forgetting` of `select.forgetting.low`."""
+    split, _, rest = column.partition(".")
+    return rest.removesuffix(".low").removesuffix(".high") if split in {"select", "report"} else ""
 
 
 def _csv_cell(value: Any) -> Any:

@@ -17,8 +17,7 @@ from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, Objective
 from raykft.evaluation.forgetting import GeneralScores
 from raykft.leaderboard import pareto
 from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples, gain, score
-from raykft.leaderboard.statistics import Array, Difference, Interval, against, difference, interval, share_interval
-from raykft.leaderboard.store import (
+from raykft.leaderboard.read import (
     BaselineRecord,
     TrialRecord,
     baseline_results,
@@ -27,6 +26,7 @@ from raykft.leaderboard.store import (
     read_settings,
     trial_results,
 )
+from raykft.leaderboard.statistics import Array, Difference, Interval, against, difference, interval, share_interval
 from raykft.paths import ExperimentPaths
 from raykft.records import ProbeResult, Split
 

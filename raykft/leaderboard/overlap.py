@@ -9,7 +9,7 @@ from rich.text import Text
 
 from raykft.errors import ExperimentError
 from raykft.evaluation.overlap import HEADER, OverlapRow, overlap_table
-from raykft.leaderboard.store import baseline_results, read_probes, trial_results
+from raykft.leaderboard.read import baseline_results, read_probes, trial_results
 from raykft.paths import ExperimentPaths
 from raykft.records import Split
 

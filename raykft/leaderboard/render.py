@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
-from raykft.leaderboard.store import BaselineRecord, TrialRecord
+from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.records import Split
 
@@ -117,9 +117,9 @@ def closing_lines(board: Leaderboard) -> list[str]:
         counts[trial.status] = counts.get(trial.status, 0) + 1
     lines = ["trials: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none yet")]
     for trial in board.trials:
-        if trial.status in {"failed", "diverged", "out_of_memory"}:
+        if trial.status.failed:
             lines.append(f"{trial.trial_id} {trial.status}: {_one_line(trial.reason)}")
-    if counts.keys() & {"interrupted", "unfinished"}:
+    if not all(trial.status.finished for trial in board.trials):
         lines.append("the search is not complete: the same `raykft tune` command continues it")
     winner = board.winner
     if winner is None:

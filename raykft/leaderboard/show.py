@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from raykft.errors import ExperimentError
-from raykft.leaderboard.store import BASE_FILE, baseline_results
-from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.leaderboard.read import baseline_results
+from raykft.paths import ExperimentPaths, read_jsonl
 
 COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
 
@@ -36,10 +36,7 @@ def side_by_side(paths: ExperimentPaths, trial_id: str, questions: dict[str, str
 
 
 def _base_answers(paths: ExperimentPaths) -> dict[str, str]:
-    file = paths.baselines / BASE_FILE
-    # Once the answers were in the same file as the figures.
-    old = read_json(file).get("answers", {}) if file.is_file() else {}
-    return old | {id: result.answer for id, result in baseline_results(paths, "base").items()}
+    return {id: result.answer for id, result in baseline_results(paths, "base").items()}
 
 
 def render_answers(rows: list[dict[str, Any]]) -> RenderableType:

@@ -9,8 +9,7 @@ from raykft.evaluation.levels import SHARES_RIGHT, knowledge_shift, summarize
 from raykft.leaderboard import pareto
 from raykft.leaderboard.board import BASELINE_TITLES, ONE_SEED, Leaderboard, optimism_of
 from raykft.leaderboard.evidence import Evidence
-from raykft.leaderboard.statistics import MIN_UNITS, Difference, Interval, difference, mcnemar, spearman
-from raykft.leaderboard.store import (
+from raykft.leaderboard.read import (
     TrialRecord,
     baseline_results,
     read_probes,
@@ -18,6 +17,7 @@ from raykft.leaderboard.store import (
     rung_scores,
     trial_results,
 )
+from raykft.leaderboard.statistics import MIN_UNITS, Difference, Interval, difference, mcnemar, spearman
 from raykft.paths import ExperimentPaths
 from raykft.records import Probe, ProbeResult, Split
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,15 @@ def load_adapter(packed: PackedModel, slot: int, directory: Path) -> dict[str, A
             torch.nn.Parameter(A.to(packed.device)), torch.nn.Parameter(B.to(packed.device)), scale
         )
     return dict(config)
+
+
+def adapter_digest(directory: Path) -> str:
+    """SHA-256 of what an adapter computes: its weights, and its config but for where its base model lies."""
+    digest = hashlib.sha256()
+    with (directory / ADAPTER_WEIGHTS).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config.pop("base_model_name_or_path", None)
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    return digest.hexdigest()

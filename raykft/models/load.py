@@ -27,6 +27,11 @@ class BaseModel:
     kernel: str = "auto"  # of low-rank products (see raykft.models.kernels)
 
 
+def limit_threads(threads: int) -> None:
+    """Let torch compute with so many threads in this process."""
+    torch.set_num_threads(threads)
+
+
 def pick_device(device: str) -> torch.device:
     """`auto` takes CUDA where there is one."""
     if device == "cuda" and not torch.cuda.is_available():

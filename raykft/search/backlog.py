@@ -14,19 +14,26 @@ from raykft.search.searcher import StudySearch
 class Backlog(Searcher):  # type: ignore[misc]
     """Wraps `search`. A trial handed out again keeps its number in the study, and so its sample, id and files."""
 
-    def __init__(self, search: StudySearch, unfinished: Sequence[Unfinished]) -> None:
+    def __init__(
+        self,
+        search: StudySearch,
+        unfinished: Sequence[Unfinished],
+        on_resume: Callable[[str, Unfinished], None] = lambda _tune_id, _trial: None,
+    ) -> None:
+        """
+        Args:
+            on_resume: told of every trial handed out again, by the id Tune gives it this time.
+        """
         super().__init__(metric=search.metric, mode=search.mode)
         self._search = search
         self._unfinished = list(unfinished)
-        # Told of every trial handed out again, by the id Tune gives it this time.
-        self.on_resume: Callable[[str, Unfinished], None] | None = None
+        self._on_resume = on_resume
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._unfinished:
             unfinished = self._unfinished.pop(0)
             self._search.adopt(trial_id, unfinished.study_id)
-            if self.on_resume is not None:
-                self.on_resume(trial_id, unfinished)
+            self._on_resume(trial_id, unfinished)
         return self._search.suggest(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
+from raykft.cluster.ray_compat import failure_of
 from raykft.config import ExperimentConfig, apply_sample
-from raykft.errors import first_line
-from raykft.leaderboard.store import read_trials
-from raykft.paths import ExperimentPaths, TrialPaths, read_json
-from raykft.search.names import NUMBER, name_of, sample_of
+from raykft.errors import ResourceError, first_line
+from raykft.hosts.broker import Hosts
+from raykft.leaderboard.read import read_trials
+from raykft.paths import ExperimentPaths, read_json
+from raykft.records import TrialStatus
+from raykft.search.names import id_of, sample_of
 from raykft.search.progress import Progress
 from raykft.search.stopper import Interrupt
+from raykft.search.study import flush
 from raykft.search.trainable import HALT, is_loss
-from raykft.trial import last_row, write_result, write_trial_config
+from raykft.storage.store import discard, fetch, keep
+from raykft.trial import Trial, last_row, write_result, write_trial_config
 
 CLEAN_UP_SECONDS = 10.0
 
 
 class DriverCallback(tune.Callback):  # type: ignore[misc]
-    """Tune's events for one experiment."""
+    """Tune's events for one experiment.
+
+    Where the experiment's storage is a URL, a trial's files are brought before they are read, and what is added here
+    goes there; for a folder `fetch` and `keep` do nothing.
+    """
 
     def __init__(
         self,
         config: ExperimentConfig,
         paths: ExperimentPaths,
         broker: Any,
-        hosts: Any,
+        hosts: Hosts,
         progress: Progress,
         stopper: Interrupt,
     ) -> None:
@@ -46,7 +56,10 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         return (tune.Callback, ())
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._progress.started(self._name(trial))
+        self._progress.started(id_of(trial.config))
+        # Before the trial's own files: whoever finds them must find them in the study.
+        flush(self._paths.study)
+        self._stored(lambda: keep(self._paths.study))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -54,49 +67,59 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         if HALT in result:
             self._stopper.halt(result[HALT])
         elif "loss" in result:  # not the last word of a trial that failed
-            self._progress.reported(self._name(trial), result)
+            self._progress.reported(id_of(trial.config), result)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         # Its process died holding a lease. Tune starts it again behind all that wait, who would wait for that lease.
-        released = self._release(self._name(trial))
+        released = self._release(id_of(trial.config))
         ray.wait(released, num_returns=len(released), timeout=CLEAN_UP_SECONDS)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        name = self._name(trial)
-        files = self._paths.trial(name)
-        if not files.result.is_file():
-            self._write_stopped(trial, name, files)
-        shutil.rmtree(files.checkpoint, ignore_errors=True)
-        self._release(name)
-        self._progress.ended(name, read_json(files.result))
+        self._end(trial, self._stopped_early)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        name = self._name(trial)
-        files = self._paths.trial(name)
+        self._end(trial, lambda _ended: _why(trial))
+
+    def _end(self, tuned: Any, why: Callable[[Trial], tuple[TrialStatus, str]]) -> None:
+        """The last files of a trial, and its slot given back. Without its files nothing may be said of its end."""
+        name = id_of(tuned.config)
+        trial = Trial(name, sample_of(tuned.config), self._paths.trial(name))
+        files = trial.paths
+        if not self._stored(lambda: fetch(files.root, light=True)):
+            return
         if not files.config.is_file():  # it failed before it could write its first file
-            write_trial_config(files, name, sample_of(trial.config), self._config)
+            write_trial_config(trial, self._config)
         if not files.result.is_file():
-            status, reason = _why(trial)
-            write_result(files, name, sample_of(trial.config), last_row(files), status=status, reason=reason)
+            status, reason = why(trial)
+            write_result(trial, last_row(files), status, reason=reason)
         shutil.rmtree(files.checkpoint, ignore_errors=True)
         self._release(name)
         self._progress.ended(name, read_json(files.result))
+        self._stored(lambda: self._put(trial))
 
-    def _write_stopped(self, trial: Any, name: str, files: TrialPaths) -> None:
-        row = last_row(files)
-        at = f"after epoch {row.get('epoch', 0)} of {self._applied(trial).train.epochs}"
-        reason = f"stopped early by {self._config.search.scheduler} {at}"
-        write_result(files, name, sample_of(trial.config), row, status="stopped", reason=reason)
+    def _put(self, trial: Trial) -> None:
+        keep(trial.paths.root, light=True)
+        discard(trial.paths.checkpoint)
+        discard(self._paths.exchange / trial.trial_id)
+        keep(self._paths.study)
+
+    def _stopped_early(self, trial: Trial) -> tuple[TrialStatus, str]:
+        epochs = apply_sample(self._config, trial.sample).train.epochs
+        at = f"after epoch {last_row(trial.paths).get('epoch', 0)} of {epochs}"
+        return TrialStatus.STOPPED, f"stopped early by {self._config.search.scheduler} {at}"
 
     def _release(self, name: str) -> list[Any]:
         # The trial does both itself unless its process was killed; both are harmless when repeated.
         return [self._broker.release.remote(name), *(host.detach.remote(name) for host in self._hosts.known())]
 
-    def _applied(self, trial: Any) -> ExperimentConfig:
-        return apply_sample(self._config, sample_of(trial.config))
-
-    def _name(self, trial: Any) -> str:
-        return name_of(trial.config[NUMBER], self._config, sample_of(trial.config))
+    def _stored(self, action: Callable[[], object]) -> bool:
+        """Whether the storage took part; where it did not, no trial can go on."""
+        try:
+            action()
+        except ResourceError as error:
+            self._stopper.halt(str(error))
+            return False
+        return True
 
 
 def mark_interrupted(paths: ExperimentPaths) -> None:
@@ -105,18 +128,17 @@ def mark_interrupted(paths: ExperimentPaths) -> None:
     Tune ends an interrupted run without telling callbacks of the trials it ends. Their checkpoints stay: given the
     same directory, `raykft tune` and `raykft resume` go on from there.
     """
-    for trial in read_trials(paths):
-        if trial.status == "unfinished":
-            files = paths.trial(trial.trial_id)
-            reason = f"the run was interrupted after epoch {trial.epoch} of {trial.epochs}"
-            write_result(files, trial.trial_id, trial.sample, last_row(files), status="interrupted", reason=reason)
+    for record in read_trials(paths):
+        if record.status is TrialStatus.UNFINISHED:
+            trial = Trial(record.trial_id, record.sample, paths.trial(record.trial_id))
+            reason = f"the run was interrupted after epoch {record.epoch} of {record.epochs}"
+            write_result(trial, last_row(trial.paths), TrialStatus.INTERRUPTED, reason=reason)
 
 
-def _why(trial: Any) -> tuple[str, str]:
+def _why(tuned: Any) -> tuple[TrialStatus, str]:
     """Status and reason of a trial that Tune gave up: its process died too often, or raykft itself has a bug."""
-    error = trial.get_pickled_error() if trial.pickled_error_file else None
-    cause = getattr(error, "cause", None) or error
-    if isinstance(cause, BaseException) and is_loss(cause):
-        return "lost", f"its process died {trial.num_failures} times: {first_line(cause)}"
-    where = f"; traceback: {trial.error_file}" if trial.error_file and Path(trial.error_file).is_file() else ""
-    return "failed", f"{type(cause).__name__}: {cause}{where}"
+    failure = failure_of(tuned)
+    if failure.error is not None and is_loss(failure.error):
+        return TrialStatus.LOST, f"its process died {failure.times} times: {first_line(failure.error)}"
+    where = f"; traceback: {failure.traceback}" if Path(failure.traceback).is_file() else ""
+    return TrialStatus.FAILED, f"{type(failure.error).__name__}: {failure.error}{where}"

@@ -22,7 +22,8 @@ from ray.util.metrics import Counter, Gauge
 from raykft.config import ExperimentConfig
 from raykft.evaluation.metrics import METRICS
 from raykft.paths import ExperimentPaths, read_json
-from raykft.search.names import NUMBER, name_of, sample_of
+from raykft.records import TrialStatus
+from raykft.search.names import id_of, sample_of
 
 log = logging.getLogger(__name__)
 PROGRESS = ("epoch", "step", "tokens", "seconds", "loss")
@@ -44,10 +45,9 @@ class TrialLogger(Protocol):
 class LoggingCallback(tune.Callback):  # type: ignore[misc]
     """Tune's events for one logger, which runs in a thread of its own: a slow server does not hold up the search."""
 
-    def __init__(self, title: str, logger: TrialLogger, config: ExperimentConfig, paths: ExperimentPaths) -> None:
+    def __init__(self, title: str, logger: TrialLogger, paths: ExperimentPaths) -> None:
         self._title = title
         self._logger: TrialLogger | None = logger
-        self._config = config
         self._paths = paths
         self._started: set[str] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"log-{title}")
@@ -79,8 +79,7 @@ class LoggingCallback(tune.Callback):  # type: ignore[misc]
         self._thread.shutdown()
 
     def _start(self, trial: Any) -> str:
-        sample = sample_of(trial.config)
-        name = name_of(trial.config[NUMBER], self._config, sample)
+        name, sample = id_of(trial.config), sample_of(trial.config)
         if name not in self._started:  # one that goes on after its process died is started again
             self._started.add(name)
             self._call(lambda to: to.start(name, sample))
@@ -89,7 +88,7 @@ class LoggingCallback(tune.Callback):  # type: ignore[misc]
     def _end(self, trial: Any) -> None:
         name = self._start(trial)
         file = self._paths.trial(name).result
-        result = read_json(file) if file.is_file() else {"status": "failed", "metrics": {}}
+        result = read_json(file) if file.is_file() else {"status": TrialStatus.FAILED, "metrics": {}}
         self._call(lambda to: to.end(name, result))
 
     def _call(self, action: Callable[[TrialLogger], None]) -> None:
@@ -109,7 +108,7 @@ class TensorBoard:
     """Event files in `tensorboard/<trial>`: curves by epoch, and the sample with the final metrics under HPARAMS."""
 
     def __init__(self, paths: ExperimentPaths) -> None:
-        self._root = paths.root / "tensorboard"
+        self._root = paths.tensorboard
         self._writers: dict[str, Any] = {}
         self._samples: dict[str, dict[str, Any]] = {}
 
@@ -143,7 +142,7 @@ class MLflow:
     def __init__(self, config: ExperimentConfig, paths: ExperimentPaths) -> None:
         from mlflow import MlflowClient
 
-        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.root / 'mlflow.db'}"
+        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow}"
         self._client = MlflowClient(address)
         found = self._client.get_experiment_by_name(config.name)
         self._experiment = found.experiment_id if found else self._client.create_experiment(config.name)
@@ -165,8 +164,9 @@ class MLflow:
         run = self._runs.pop(trial_id)
         self._client.set_tag(run, "status", result["status"])
         # MLflow's own status knows nothing of stopping early.
-        ended = {"ok": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLED"}
-        self._client.set_terminated(run, ended.get(result["status"], "FAILED"))
+        status = TrialStatus(result["status"])
+        ended = "FINISHED" if status.learned else "FAILED" if status.failed else "KILLED"
+        self._client.set_terminated(run, ended)
 
     def close(self) -> None:
         for run in self._runs.values():
@@ -203,7 +203,7 @@ class WeightsAndBiases:
     def end(self, trial_id: str, result: Mapping[str, Any]) -> None:
         run = self._runs.pop(trial_id)
         run.summary["status"] = result["status"]
-        run.finish(exit_code=0 if result["status"] in {"ok", "stopped"} else 1)
+        run.finish(exit_code=0 if TrialStatus(result["status"]).learned else 1)
 
     def close(self) -> None:
         for run in self._runs.values():
@@ -258,7 +258,7 @@ def make_loggers(config: ExperimentConfig, paths: ExperimentPaths) -> list[Loggi
     callbacks = []
     for title in dict.fromkeys(config.logging):
         try:
-            callbacks.append(LoggingCallback(title, make[title](), config, paths))
+            callbacks.append(LoggingCallback(title, make[title](), paths))
         except Exception as error:
             log.warning("no logging to %s, the search goes on: %s: %s", title, type(error).__name__, error)
     return callbacks

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from raykft.config import ExperimentConfig, apply_sample
 from raykft.errors import ConfigError
 
-NUMBER = "_number"  # the Optuna trial number, handed to the trial inside its Tune config
+TRIAL_ID = "_trial_id"  # the trial's id, handed to it inside its Tune config
 SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-linear+lm_head": "allh"}
 
 
 def trial_name(number: int, config: ExperimentConfig) -> str:
-    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`."""
+    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`.
+
+    Args:
+        number: of the Optuna trial.
+        config: the trial's own, the sample applied.
+    """
     rate = f"{config.train.learning_rate:.1e}".replace("e-0", "e-").replace(".0e", "e")
     target = SHORT_TARGETS[config.adapter.target_layers]
     ratio = f"{config.data.distractor_ratio:.2g}"
     return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}"
 
 
-def name_of(number: int, experiment: ExperimentConfig, sample: dict[str, Any]) -> str:
+def name_of(experiment: ExperimentConfig, number: int, sample: dict[str, Any]) -> str:
     """The id of a trial, also of one whose sample makes no valid config."""
     try:
         return trial_name(number, apply_sample(experiment, sample))
@@ -34,6 +40,12 @@ def number_of(trial_id: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def sample_of(tune_config: dict[str, Any]) -> dict[str, Any]:
+def id_of(tune_config: Mapping[str, Any]) -> str:
+    """The trial's id in a Tune trial's config."""
+    trial_id: str = tune_config[TRIAL_ID]
+    return trial_id
+
+
+def sample_of(tune_config: Mapping[str, Any]) -> dict[str, Any]:
     """The searched values in a Tune trial's config, without raykft's own entries."""
     return {key: value for key, value in tune_config.items() if not key.startswith("_")}

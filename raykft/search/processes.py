@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import tune as ray_tune
-from ray.tune.execution.tune_controller import TuneController
-from ray.tune.utils.object_cache import _ObjectCache
+
+from raykft.cluster.ray_compat import ObjectCache, TuneController
 
 CONTROLLER = "TuneController"
 # How long a trial waits for the process that was asked for it before it takes another that has become free.
 PATIENCE_S = 60.0
 
 
-class KeepAll(_ObjectCache):  # type: ignore[misc]
+class KeepAll(ObjectCache):  # type: ignore[misc]
     """Keeps the process of every trial that ended until the search is over.
 
     Ray's own keeps as many as trials are waiting for one, and one more. A searcher that proposes a trial when another

@@ -13,13 +13,23 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from raykft.records import TrialStatus
+
 REFRESH_SECONDS = 1.0
 
 
 class Progress:
     """Counts trials and estimates the time left. Fed by the driver's callback, from one thread."""
 
-    def __init__(self, console: Console, total: int, done: int, concurrent: int, tokens: Callable[[], int]) -> None:
+    def __init__(
+        self, console: Console, total: int, done: int, concurrent: Callable[[], int], tokens: Callable[[], int]
+    ) -> None:
+        """
+        Args:
+            total: trials of the whole search, of which `done` ended in earlier runs.
+            concurrent: how many trials can train at once now.
+            tokens: how many tokens all hosts have trained since this run began.
+        """
         self._console = console
         self._total = total
         self._done_before = done
@@ -58,7 +68,7 @@ class Progress:
         self._running.pop(trial_id, None)
         self._ended[result["status"]] += 1
         self._seconds.append(result.get("seconds", 0.0))
-        score = result["metrics"].get("score") if result["status"] == "ok" else None
+        score = result["metrics"].get("score") if TrialStatus(result["status"]).ranked else None
         if score is not None and (self._best is None or score > self._best[0]):
             self._best = (score, trial_id)
         outcome = f"score {score:.2f}" if score is not None else result["reason"]
@@ -82,7 +92,7 @@ class Progress:
         mean = sum(self._seconds) / len(self._seconds)
         running = [_remaining_seconds(row) if row else mean for row in self._running.values()]
         queued = max(0, self._total - self.done - len(running))
-        left = max([(sum(running) + queued * mean) / self._concurrent, *running])
+        left = max([(sum(running) + queued * mean) / self._concurrent(), *running])
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
 
     def _panel(self) -> RenderableType:
@@ -103,10 +113,7 @@ class Progress:
         """Tokens per second over the last half minute of training, asked of the hosts."""
         window: list[tuple[float, int]] = []
         while not self._stop.wait(REFRESH_SECONDS):
-            try:
-                window.append((time.monotonic(), self._tokens()))
-            except Exception:  # a host is restarting; the next sample will tell
-                continue
+            window.append((time.monotonic(), self._tokens()))
             window = [sample for sample in window if sample[0] > window[-1][0] - 30]
             elapsed = window[-1][0] - window[0][0]
             self._rate = (window[-1][1] - window[0][1]) / elapsed if elapsed > 0 else 0.0

@@ -13,11 +13,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from raykft.errors import ExperimentError
-from raykft.leaderboard.store import FINISHED, TrialRecord, read_trials
+from raykft.leaderboard.read import TrialRecord, read_trials
 from raykft.paths import ExperimentPaths
+from raykft.records import TrialStatus
 from raykft.search.names import number_of
 from raykft.search.searcher import ORPHAN, STOPPED_AFTER, StudySearch
-from raykft.trial import last_row, latest_checkpoint, write_result
+from raykft.trial import Trial, last_row, latest_checkpoint, write_result
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Remains:
             yield f"{trial.trial_id}  " + (f"resumed after epoch {trial.epoch}" if trial.epoch else "rerun")
 
 
-def reconcile(paths: ExperimentPaths, search: StudySearch) -> Remains:
-    """Make the study agree with the files. Doing it twice is doing it once.
+def reconcile(paths: ExperimentPaths, search: StudySearch, found: Sequence[TrialRecord]) -> Remains:
+    """Make the study agree with the files, which tell of the trials `found`. Doing it twice is doing it once.
 
     Raises:
         ExperimentError: the study does not know of a trial; a new one would get its number and overwrite its files.
     """
-    records = {n: r for r in read_trials(paths) if (n := number_of(r.trial_id)) is not None}
+    records = _by_number(found)
     asked = {trial.number: trial for trial in search.study.get_trials(deepcopy=False)}
     if unknown := sorted(records[n].trial_id for n in records.keys() - asked.keys()):
         raise ExperimentError(
@@ -60,19 +61,26 @@ def reconcile(paths: ExperimentPaths, search: StudySearch) -> Remains:
     for number in asked.keys() - records.keys():
         if asked[number].state == TrialState.RUNNING:
             _ask_again(search.study, asked[number])
-    unfinished = []
+    unfinished, settled = [], False
     for number, record in sorted(records.items()):
         running = asked[number].state == TrialState.RUNNING
-        if record.status not in FINISHED and running:
+        if not record.status.finished and running:
             unfinished.append(_reopen(paths, record, asked[number]))
-        elif record.status not in FINISHED:
+        elif not record.status.finished:
             _settle(paths, record, asked[number])
+            settled = True
         elif running:
             _tell(search, asked[number], paths, record)
-    ended = sorted((r for r in read_trials(paths) if r.status in FINISHED), key=lambda r: r.trial_id)
+    if settled:
+        records = _by_number(read_trials(paths))
+    ended = sorted((r for r in records.values() if r.status.finished), key=lambda r: r.trial_id)
     for record in ended:
         shutil.rmtree(paths.trial(record.trial_id).checkpoint, ignore_errors=True)
     return Remains(ended, unfinished)
+
+
+def _by_number(records: Sequence[TrialRecord]) -> dict[int, TrialRecord]:
+    return {n: r for r in records if (n := number_of(r.trial_id)) is not None}
 
 
 def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -85,11 +93,13 @@ def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def _tell(search: StudySearch, trial: FrozenTrial, paths: ExperimentPaths, record: TrialRecord) -> None:
     """The driver died after the trial's last file and before the study heard of it."""
-    stopped = record.status == "stopped"
+    stopped = record.status is TrialStatus.STOPPED
     row = last_row(paths.trial(record.trial_id)) if stopped else record.select
     ended = {"final": not stopped, "status": record.status, "training_iteration": record.epoch}
     search.adopt(record.trial_id, trial._trial_id)
-    search.on_trial_complete(record.trial_id, row | ended, error=record.status in {"failed", "lost"})
+    search.on_trial_complete(
+        record.trial_id, row | ended, error=record.status in {TrialStatus.FAILED, TrialStatus.LOST}
+    )
 
 
 def _reopen(paths: ExperimentPaths, record: TrialRecord, trial: FrozenTrial) -> Unfinished:
@@ -101,8 +111,8 @@ def _reopen(paths: ExperimentPaths, record: TrialRecord, trial: FrozenTrial) -> 
 
 def _settle(paths: ExperimentPaths, record: TrialRecord, trial: FrozenTrial) -> None:
     """The study was told of the end, the files were not: the driver died in between."""
-    files = paths.trial(record.trial_id)
+    row = last_row(paths.trial(record.trial_id))
     stopped = trial.state == TrialState.PRUNED or STOPPED_AFTER in trial.user_attrs
     early, unknown = f"stopped early after epoch {record.epoch} of {record.epochs}", "the run ended before it said why"
-    status, reason = ("stopped", early) if stopped else ("failed", unknown)
-    write_result(files, record.trial_id, record.sample, last_row(files), status=status, reason=reason)
+    status, reason = (TrialStatus.STOPPED, early) if stopped else (TrialStatus.FAILED, unknown)
+    write_result(Trial(record.trial_id, record.sample, paths.trial(record.trial_id)), row, status, reason=reason)

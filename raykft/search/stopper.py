@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray import tune
@@ -25,3 +29,22 @@ class Interrupt(tune.Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         return self.interrupted
+
+
+@contextmanager
+def interruptible(action: Callable[[], None]) -> Iterator[None]:
+    """Run `action` at the first Ctrl-C; a second one raises KeyboardInterrupt as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(_number: int, _frame: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        action()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

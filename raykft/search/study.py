@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy import event
 
-from raykft.storage import StoredPath
+from raykft.storage.store import StoredPath
 
 # A write-ahead log needs memory that all readers of the file share, which file systems of a network do not give.
 SHARED_MEMORY = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "apfs", "hfs", "ntfs"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,14 +16,22 @@ from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample, validate
 from raykft.errors import LostError, ResourceError, first_line
-from raykft.evaluation.actor import ActorProxy
 from raykft.evaluation.evaluator import FullScores
-from raykft.leaderboard.store import FINISHED
+from raykft.hosts.remote import RemoteHost
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_atomic
-from raykft.records import Split
-from raykft.search.names import NUMBER, name_of, sample_of
-from raykft.storage import discard_others, fetch, keep
-from raykft.trial import complete, last_row, latest_checkpoint, outcome_of, run_trial, write_result, write_trial_config
+from raykft.records import Split, TrialStatus
+from raykft.search.names import id_of, sample_of
+from raykft.storage.store import discard_others, fetch, keep
+from raykft.trial import (
+    Trial,
+    complete,
+    last_row,
+    latest_checkpoint,
+    outcome_of,
+    run_trial,
+    write_result,
+    write_trial_config,
+)
 
 # What early stopping compares for a trial without a usable score: below anything a trained one can report.
 WORST_RUNG = -1.0
@@ -33,13 +40,6 @@ MAX_LOSSES = 3
 HALT = "halt"  # in a report: why no trial at all can go on
 DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.WorkerCrashedError, LostError)
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
-
-
-@dataclass(frozen=True)
-class _Trial:
-    trial_id: str
-    sample: dict[str, Any]
-    paths: TrialPaths
 
 
 class Trainable:
@@ -53,9 +53,8 @@ class Trainable:
         self.hosts = hosts
 
     def __call__(self, tune_config: dict[str, Any]) -> None:
-        experiment, sample = validate(self.config, "the experiment"), sample_of(tune_config)
-        trial_id = name_of(tune_config[NUMBER], experiment, sample)
-        trial = _Trial(trial_id, sample, ExperimentPaths(self.directory).trial(trial_id))
+        trial_id, experiment = id_of(tune_config), validate(self.config, "the experiment")
+        trial = Trial(trial_id, sample_of(tune_config), ExperimentPaths(self.directory).trial(trial_id))
         try:
             fetch(trial.paths.root, light=True)
             if result := _result(trial.paths):  # its process died after the last file and before the last report
@@ -69,7 +68,7 @@ class Trainable:
         finally:
             ray.get(self.broker.release.remote(trial_id))
 
-    def _run(self, trial: _Trial, experiment: ExperimentConfig) -> None:
+    def _run(self, trial: Trial, experiment: ExperimentConfig) -> None:
         config = apply_sample(experiment, trial.sample)
         losses, before = 0, None
         while True:
@@ -89,35 +88,35 @@ class Trainable:
             else:
                 return
 
-    def _attempt(self, trial: _Trial, config: ExperimentConfig, checkpoint: Path | None) -> None:
+    def _attempt(self, trial: Trial, config: ExperimentConfig, checkpoint: Path | None) -> None:
         name = ray.get(self.broker.acquire.remote(trial.trial_id))
-        host, scorer = ActorProxy(self.hosts[name]), HostScorer(self.evaluator, name)
+        host, scorer = RemoteHost(self.hosts[name]), HostScorer(self.evaluator, name)
 
-        def report(row: dict[str, Any]) -> None:
+        def tell(row: dict[str, Any]) -> None:
             keep(trial.paths.root, light=True)
             discard_others(trial.paths.checkpoint / str(row["epoch"]))
             tune.report(row)
 
-        run_trial(trial.trial_id, config, trial.sample, host, scorer, trial.paths, report, checkpoint)
+        run_trial(trial, config, host, scorer, tell, checkpoint)
 
 
 class HostScorer:
     """The evaluator actor bound to the host that holds this trial's adapter."""
 
     def __init__(self, evaluator: Any, host: str) -> None:
-        self._evaluator = ActorProxy(evaluator)
+        self._evaluator = evaluator
         self._host = host
 
     def fix(self, trial_id: str) -> bool:
-        apart: bool = self._evaluator.fix(self._host, trial_id)
-        return apart
+        elsewhere: bool = ray.get(self._evaluator.fix.remote(self._host, trial_id))
+        return elsewhere
 
     def rung(self, trial_id: str) -> dict[str, float]:
-        scores: dict[str, float] = self._evaluator.rung(self._host, trial_id)
+        scores: dict[str, float] = ray.get(self._evaluator.rung.remote(self._host, trial_id))
         return scores
 
     def full(self, trial_id: str, split: Split) -> FullScores:
-        scores: FullScores = self._evaluator.full(self._host, trial_id, split)
+        scores: FullScores = ray.get(self._evaluator.full.remote(self._host, trial_id, split))
         return scores
 
 
@@ -156,17 +155,17 @@ def _halt(reason: str) -> NoReturn:
         tune.report(complete({"epoch": 0, "rung_score": WORST_RUNG, "final": False, HALT: reason}))
 
 
-def _end(trial: _Trial, experiment: ExperimentConfig, error: Exception) -> None:
+def _end(trial: Trial, experiment: ExperimentConfig, error: Exception) -> None:
     """Keep what became of a trial without a score; a bug leaves its traceback."""
     status = outcome_of(error)
     cause = _chain(error)[-1]
     reason = str(cause)
-    if status == "failed":
+    if status is TrialStatus.FAILED:
         write_atomic(trial.paths.traceback, "".join(traceback.format_exception(error)))
         reason = f"{type(cause).__name__}: {first_line(cause)}; traceback: {trial.paths.traceback}"
     if not trial.paths.config.is_file():
-        write_trial_config(trial.paths, trial.trial_id, trial.sample, experiment)
-    write_result(trial.paths, trial.trial_id, trial.sample, last_row(trial.paths), status=status, reason=reason)
+        write_trial_config(trial, experiment)
+    write_result(trial, last_row(trial.paths), status, reason=reason)
     try:
         keep(trial.paths.root, light=True)
     except ResourceError as failure:
@@ -177,11 +176,11 @@ def _end(trial: _Trial, experiment: ExperimentConfig, error: Exception) -> None:
 def _result(paths: TrialPaths) -> dict[str, Any] | None:
     """What the trial ended with, if it has. A copy of a storage may still hold the result of a run before this one."""
     result: dict[str, Any] = read_json(paths.result) if paths.result.is_file() else {}
-    return result if result.get("status") in FINISHED else None
+    return result if result and TrialStatus(result["status"]).finished else None
 
 
 def _report_end(result: dict[str, Any]) -> None:
-    if result["status"] == "ok":
+    if result["status"] == TrialStatus.OK:
         row = {"epoch": result["epoch"], "epochs": result["epoch"], **result["metrics"]}
     else:
         # Beyond every rung, so that early stopping has nothing to decide.

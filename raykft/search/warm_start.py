@@ -6,27 +6,28 @@ from pathlib import Path
 from typing import Any
 
 from raykft.config import ExperimentConfig, load_resolved
-from raykft.data.domain import Domain, manifest
 from raykft.errors import ExperimentError
 from raykft.evaluation.evaluator import FACTS_NEEDED
-from raykft.leaderboard.store import TrialRecord, open_experiment, read_trials
+from raykft.leaderboard.read import TrialRecord, open_experiment, read_trials
 from raykft.paths import read_json
+from raykft.search.experiment import Experiment
 
 DATA_FILES = ("facts", "train", "probes", "distractors", "general", "passages")
 
 
-def earlier_trials(config: ExperimentConfig, domain: Domain) -> list[TrialRecord]:
+def earlier_trials(experiment: Experiment) -> list[TrialRecord]:
     """The fully trained trials of `search.warm_start`, in the order they were named; none without that setting.
 
     Raises:
         ExperimentError: it holds no experiment, none of its trials has a score, or its scores cannot be compared.
     """
+    config = experiment.config
     if config.search.warm_start is None:
         return []
     paths = open_experiment(Path(config.search.warm_start).expanduser())
     before = load_resolved(paths.config)
     hashes = read_json(paths.data_manifest)["sha256"] if paths.data_manifest.is_file() else {}
-    then, now = _meaning(before, hashes), _meaning(config, manifest(config, domain)["sha256"])
+    then, now = _meaning(before, hashes), _meaning(config, experiment.manifest["sha256"])
     if different := sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key)):
         raise ExperimentError(
             f"search.warm_start: scores of {paths.root} cannot be compared with this experiment's; they differ in: "

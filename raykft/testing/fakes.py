@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from raykft.errors import DivergedError, LostError
-from raykft.paths import ADAPTER_CONFIG
+from raykft.models.shape import assumed_shape
+from raykft.paths import ADAPTER_CONFIG, CHECKPOINT_STATE
 from raykft.records import Pick, Question, Reply
-from raykft.train.recipe import EpochReport, Recipe
+from raykft.train.admission import HostCapacity, HostCounters, Line
+from raykft.train.recipe import EpochResult, Recipe
+
+EPOCH_TOKENS = 100
 
 
 class FakeHost:
-    """Implements `raykft.trial.Host`.
+    """Implements `raykft.hosts.protocol.Host`.
 
     Args:
         answer: the text for a trial's id (None: the base model) and a question.
@@ -33,42 +39,76 @@ class FakeHost:
         self._right = right_probability
         self._diverge_at = diverge_at
         self._drift = drift
+        self._tokens = 0
+        self._adapters: dict[str, dict[str, str]] = {}  # of every trial held: what its file says
+        self._read_from: dict[str, Path] = {}
         self.attached: dict[str, Recipe] = {}
         self.epochs: dict[str, int] = {}
         self.log: list[tuple[str, str]] = []
 
+    def info(self) -> dict[str, Any]:
+        return {
+            "model_digest": "fake",
+            "device": "cpu",
+            "dtype": "float32",
+            "residency": "dequantized",
+            "kernel": {},
+            "threads": 1,
+            "has_chat_template": True,
+            "context_tokens": 1 << 20,
+            "shortened_rows": 0,
+        }
+
+    def capacity(self) -> HostCapacity:
+        """A made-up machine of 8 GiB whose steps need some hundred tokens."""
+        return HostCapacity(Line(0.1, 1e-3, 0.0), 20.0, assumed_shape(1e8), 8 << 30, 8 << 30, False)
+
+    def counters(self) -> HostCounters:
+        return HostCounters(self._tokens, None)
+
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         self.log.append(("attach", trial_id))
+        self._read_from.pop(trial_id, None)
+        self._adapters[trial_id] = {"fake": trial_id, "digest": uuid.uuid4().hex}
         self.attached[trial_id] = recipe
-        self.epochs[trial_id] = json.loads((checkpoint / "state.json").read_text())["epoch"] if checkpoint else 0
+        self.epochs[trial_id] = json.loads((checkpoint / CHECKPOINT_STATE).read_text())["epoch"] if checkpoint else 0
         return ["layers.0.q_proj"]
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         self.log.append(("attach_adapter", str(directory)))
+        self._read_from[trial_id] = directory
+        self._adapters[trial_id] = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
 
-    def train_epoch(self, trial_id: str) -> EpochReport:
+    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
+        source = self._read_from.get(trial_id)
+        if source is None:
+            source = directory
+            self.save_adapter(trial_id, source)
+        return source, self._held(trial_id)["digest"]
+
+    def train_epoch(self, trial_id: str) -> EpochResult:
         if trial_id not in self.attached:
             raise LostError(f"trial {trial_id!r} has no slot on this host")
         self.epochs[trial_id] += 1
         epoch = self.epochs[trial_id]
         if self._diverge_at in trial_id and epoch == 2:
             raise DivergedError("the training loss became nan at step 20")
-        return EpochReport(epoch, 10 * epoch, 1 / epoch, 100 * epoch, 0.01)
-
-    def untrained_modules(self, trial_id: str) -> list[str]:
-        return []
+        self._tokens += EPOCH_TOKENS
+        return EpochResult(epoch, 10 * epoch, 1 / epoch, EPOCH_TOKENS * epoch, 0.01)
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / ADAPTER_CONFIG).write_text(json.dumps({"fake": trial_id}), encoding="utf-8")
+        (directory / ADAPTER_CONFIG).write_text(json.dumps(self._held(trial_id)), encoding="utf-8")
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "state.json").write_text(json.dumps({"epoch": self.epochs[trial_id]}), encoding="utf-8")
+        (directory / CHECKPOINT_STATE).write_text(json.dumps({"epoch": self.epochs[trial_id]}), encoding="utf-8")
 
     def detach(self, trial_id: str) -> None:
         self.log.append(("detach", trial_id))
         self.attached.pop(trial_id, None)
+        self._adapters.pop(trial_id, None)
+        self._read_from.pop(trial_id, None)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         return [Reply(self._answer(trial_id, q.text), True) for q in questions]
@@ -82,3 +122,8 @@ class FakeHost:
     def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         counts = [len(answer.split()) + 1 for _, answer in exchanges]
         return [(self._drift * count if trial_id else 0.0, count) for count in counts]
+
+    def _held(self, trial_id: str) -> dict[str, str]:
+        if trial_id not in self._adapters:
+            raise LostError(f"trial {trial_id!r} has no adapter on this host")
+        return self._adapters[trial_id]

@@ -48,6 +48,19 @@ class HostCapacity:
     matrix_units: bool
 
 
+@dataclass(frozen=True)
+class HostCounters:
+    """What has happened on a host since it came up.
+
+    Attributes:
+        tokens: trained by all trials.
+        step_limit: the most tokens of a training step since one ran out of memory; None where none has.
+    """
+
+    tokens: int
+    step_limit: int | None
+
+
 def slots_to_knee(knee_tokens: float, tokens_per_slot: float) -> int:
     """Trials whose micro-batches of so many tokens together reach the knee, from 1 to `MAX_SLOTS`."""
     return max(1, math.ceil(min(MAX_SLOTS, knee_tokens / tokens_per_slot)))

@@ -15,19 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+import torch
+
 from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows
 from raykft.data.mixture import mix
 from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
-from raykft.models.adapter_files import load_adapter, save_adapter
-from raykft.models.load import BaseModel
+from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
+from raykft.models.load import BaseModel, compute_dtype
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply, TrainRow
-from raykft.train.admission import Line, StepLimit
+from raykft.train.admission import HostCapacity, HostCounters, StepLimit
 from raykft.train.inference import Inference, InferenceQueue, typed_error
 from raykft.train.loop import packed_step
-from raykft.train.measure import line_through, time_steps
-from raykft.train.parallel import ALONE, Ranks
-from raykft.train.recipe import EpochReport, Recipe
+from raykft.train.measure import line_through, shape_of_model, time_steps
+from raykft.train.parallel import ALONE, Replicas
+from raykft.train.recipe import EpochResult, Recipe
 from raykft.train.slot import Slot
 
 T = TypeVar("T")
@@ -38,7 +41,7 @@ class _Goal:
     """A trial's standing request to train up to `step`; the future resolves there."""
 
     step: int
-    future: Future[EpochReport]
+    future: Future[EpochResult]
     started: float
 
 
@@ -55,20 +58,28 @@ class HostEngine:
         plain_prompt: str = PLAIN_PROMPT,
         max_length: int,
         batch_size: int,
-        ranks: Ranks = ALONE,
+        replicas: Replicas = ALONE,
+        sharing: int = 1,
         on_broken: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_broken` is called, last of all, where the worker meets an error that it cannot give to one trial."""
+        """
+        Args:
+            batch_size: prompts that are read and decoded together.
+            sharing: hosts among which this machine's main memory is divided.
+            on_broken: called, last of all, where the worker meets an error that it cannot give to one trial.
+        """
         self.packed = PackedModel(base)
-        self.ranks = ranks
+        self.replicas = replicas
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
         self.domain_rows = len(train_rows)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
         self.rows: list[EncodedRow] = encoded
         self.batch_size = batch_size
-        self.tokens_trained = 0
+        self._tokens_trained = 0
+        self._sharing = sharing
         self._slots: dict[str, Slot] = {}
         self._adapters: dict[str, int] = {}
+        self._read_from: dict[str, Path] = {}  # directories of finished adapters, by trial
         self._goals: dict[str, _Goal] = {}
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._limit = StepLimit()
@@ -80,7 +91,42 @@ class HostEngine:
         self._worker = threading.Thread(target=self._work, name="raykft-engine", daemon=True)
         self._worker.start()
 
-    # What trials call; every method blocks until the worker has done it.
+    # A `raykft.hosts.protocol.Host`; every method blocks until the worker has done it.
+
+    def info(self) -> dict[str, Any]:
+        """Facts about the loaded model, for environment.json and cache keys."""
+        base, cuda = self.packed.base, self.packed.device.type == "cuda"
+        return {
+            "model_digest": base.source.digest,
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            "dtype": str(base.model.dtype).removeprefix("torch."),
+            "residency": base.residency,
+            "kernel": self.packed.kernels.report(),
+            "threads": torch.get_num_threads(),
+            "has_chat_template": self.prompts.has_template,
+            "context_tokens": base.model.config.get_text_config().max_position_embeddings,
+            "shortened_rows": self.shortened_rows,
+        }
+
+    def capacity(self) -> HostCapacity:
+        """What training steps cost here and what memory there is.
+
+        Raises:
+            OutOfMemoryError: there is no memory for steps of two sizes.
+        """
+        device, whole = self.packed.device, psutil.virtual_memory().total
+        cuda = device.type == "cuda"
+        return HostCapacity(
+            line=line_through(self._call(lambda: time_steps(self.packed))),
+            row_tokens=sum(len(row.ids) for row in self.rows) / len(self.rows),
+            shape=shape_of_model(self.packed.base),
+            memory_bytes=torch.cuda.get_device_properties(device).total_memory if cuda else whole // self._sharing,
+            machine_bytes=whole,
+            matrix_units=compute_dtype(torch.device("cpu")) is torch.bfloat16,
+        )
+
+    def counters(self) -> HostCounters:
+        return HostCounters(self._tokens_trained, self._limit.tokens)
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         """Give `trial_id` a slot (a stale one of the same id is replaced); returns the adapted module names."""
@@ -90,7 +136,14 @@ class HostEngine:
         """Give a finished adapter a slot to be evaluated in."""
         self._call(lambda: self._attach_adapter(trial_id, directory))
 
-    def train_epoch(self, trial_id: str) -> EpochReport:
+    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
+        source = self._read_from.get(trial_id)
+        if source is None:
+            source = directory
+            self.save_adapter(trial_id, source)
+        return source, adapter_digest(source)
+
+    def train_epoch(self, trial_id: str) -> EpochResult:
         """Train one epoch.
 
         Raises:
@@ -98,15 +151,6 @@ class HostEngine:
             OutOfMemoryError: the device is too small for this trial.
         """
         return self._submit_goal(trial_id).result()
-
-    def stop_epoch(self, trial_id: str) -> None:
-        """Let a trial of several ranks end its running epoch with an error, on all of them at the same step."""
-        with self._wake:
-            if trial_id in self._slots:
-                self._slots[trial_id].stopping = True
-
-    def untrained_modules(self, trial_id: str) -> list[str]:
-        return self._call(lambda: self._slot(trial_id).untrained_modules())
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         self._call(lambda: self._save_adapter(trial_id, directory))
@@ -134,25 +178,13 @@ class HostEngine:
         """Summed KL(base || adapter) in nats and number of tokens, for questions with the base model's answers."""
         return self._infer(lambda queue: queue.drift(self._number(trial_id), exchanges))
 
-    @property
-    def step_limit(self) -> int | None:
-        """The most tokens of a step since one ran out of memory; None where none has."""
-        return self._limit.tokens
+    def __enter__(self) -> HostEngine:
+        return self
 
-    def step_times(self) -> Line:
-        """Measure what steps cost here, before any trial is attached; takes some seconds.
+    def __exit__(self, *details: object) -> None:
+        self._close()
 
-        Raises:
-            OutOfMemoryError: there is no memory for steps of two sizes.
-        """
-        return line_through(self._call(lambda: time_steps(self.packed)))
-
-    @property
-    def row_tokens(self) -> float:
-        """The mean length of a training row."""
-        return sum(len(row.ids) for row in self.rows) / len(self.rows)
-
-    def close(self) -> None:
+    def _close(self) -> None:
         with self._wake:
             self._closed = self._closed or RaykftError("this host has been closed")
             self._wake.notify()
@@ -176,7 +208,7 @@ class HostEngine:
         results: list[Any] = item.future.result()
         return results
 
-    def _submit_goal(self, trial_id: str) -> Future[EpochReport]:
+    def _submit_goal(self, trial_id: str) -> Future[EpochResult]:
         with self._wake:
             self._check_open()
             slot = self._slot(trial_id)
@@ -242,21 +274,24 @@ class HostEngine:
             for slot in slots.values():
                 slot.restart_step()
         # Of a step that failed some may have come to their end: those that stepped before the one that could not.
-        self.tokens_trained += sum(slot.tokens for slot in slots.values()) - before
+        self._tokens_trained += sum(slot.tokens for slot in slots.values()) - before
         for trial_id, slot in slots.items():
             goal = goals[trial_id]
             if slot.failure:
                 self._resolve(trial_id, error=DivergedError(slot.failure))
             elif slot.step >= goal.step:
                 seconds, loss = time.monotonic() - goal.started, sum(slot.losses) / len(slot.losses)
-                self._resolve(trial_id, EpochReport(slot.epoch, slot.step, loss, slot.tokens, seconds))
+                untrained = tuple(slot.untrained_modules()) if slot.finished else ()
+                self._resolve(trial_id, EpochResult(slot.epoch, slot.step, loss, slot.tokens, seconds, untrained))
 
     def _failed(self, error: Exception, sizes: dict[str, int]) -> None:
         """A step of micro-batches of `sizes` tokens failed. Where memory ran out, its trials go on in fewer."""
         if isinstance(error, OutOfMemoryError) and len(sizes) > 1:
             self._limit.halve(sum(sizes.values()))
             return
-        again = isinstance(error, OutOfMemoryError) and self.ranks.size == 1  # ranks fail together, or lose each other
+        again = (
+            isinstance(error, OutOfMemoryError) and self.replicas.size == 1
+        )  # replicas fail together, or lose each other
         for trial_id in sizes:
             step = self._slots[trial_id].step
             if again and self._tried_alone.get(trial_id) != step:
@@ -264,7 +299,7 @@ class HostEngine:
             else:  # a bug must reach every trial that waits, or they would wait for ever
                 self._resolve(trial_id, error=error)
 
-    def _resolve(self, trial_id: str, report: EpochReport | None = None, error: Exception | None = None) -> None:
+    def _resolve(self, trial_id: str, report: EpochResult | None = None, error: Exception | None = None) -> None:
         with self._wake:
             goal = self._goals.pop(trial_id, None)
         if goal is None:
@@ -287,7 +322,7 @@ class HostEngine:
         self._detach(trial_id)
         indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
         number = self._free_number()
-        slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices], self.ranks)
+        slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices], self.replicas)
         if checkpoint is not None:
             slot.restore(checkpoint)
         self._slots[trial_id], self._adapters[trial_id] = slot, number
@@ -297,7 +332,7 @@ class HostEngine:
         self._detach(trial_id)
         number = self._free_number()
         load_adapter(self.packed, number, directory)
-        self._adapters[trial_id] = number
+        self._adapters[trial_id], self._read_from[trial_id] = number, directory
 
     def _free_number(self) -> int:
         taken = set(self._adapters.values())
@@ -307,6 +342,7 @@ class HostEngine:
         self._resolve(trial_id, error=TrialError(f"trial {trial_id} was detached while it trained"))
         self._slots.pop(trial_id, None)
         self._tried_alone.pop(trial_id, None)
+        self._read_from.pop(trial_id, None)
         number = self._adapters.pop(trial_id, None)
         if number is not None:
             self.packed.remove_adapter(number)
@@ -332,6 +368,16 @@ class HostEngine:
         if trial_id not in self._adapters:
             raise LostError(f"trial {trial_id!r} has no adapter on this host")
         return self._adapters[trial_id]
+
+
+class ReplicaEngine(HostEngine):
+    """The engine of one of several processes that train every adapter together."""
+
+    def stop_epoch(self, trial_id: str) -> None:
+        """Let a trial end its running epoch with an error, on all replicas at the same step."""
+        with self._wake:
+            if trial_id in self._slots:
+                self._slots[trial_id].stopping = True
 
 
 def _fulfil(future: Future[Any], function: Callable[[], Any]) -> None:

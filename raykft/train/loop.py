@@ -17,15 +17,15 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
     The loss of a slot is its summed negative log-likelihood over the supervised tokens of its optimizer step
     divided by their number (the `num_items_in_batch` convention), so neither padding, nor accumulation, nor a
     neighbour changes it. A slot whose loss or gradient is not finite is marked failed; the others are untouched.
-    Where several ranks train the slots, the sums run over all of them (`raykft.train.parallel`).
+    Where several replicas train the slots, the sums run over all of them (`raykft.train.parallel`).
 
     Returns:
         Mean loss per supervised token of every slot, in nats.
     """
-    ranks, stop = slots[0].ranks, any(slot.stopping for slot in slots)
-    summed = ranks.together(lambda: _backward(packed, slots), 2 * len(slots), stop=stop)
+    replicas, stop = slots[0].replicas, any(slot.stopping for slot in slots)
+    summed = replicas.together(lambda: _backward(packed, slots), 2 * len(slots), stop=stop)
     losses = [value / count for value, count in zip(summed[: len(slots)], summed[len(slots) :], strict=True)]
-    ranks.together(lambda: _finish(slots, losses), 0)
+    replicas.together(lambda: _finish(slots, losses), 0)
     return {slot.number: loss for slot, loss in zip(slots, losses, strict=True)}
 
 

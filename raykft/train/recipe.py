@@ -28,11 +28,15 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochReport:
-    """Where a trial stands after an epoch. `loss` is the epoch's mean in nats per supervised token."""
+class EpochResult:
+    """Where a trial stands after an epoch. `loss` is the epoch's mean in nats per supervised token.
+
+    `untrained` are adapted modules that never received a gradient; looked for after the last epoch only.
+    """
 
     epoch: int
     step: int
     loss: float
     tokens: int
     seconds: float
+    untrained: tuple[str, ...] = ()

@@ -15,23 +15,21 @@ from safetensors.torch import load_file, save_file
 from raykft.data.encode import EncodedRow
 from raykft.errors import ModelError
 from raykft.models.packed import Block, PackedModel
-from raykft.paths import write_json
+from raykft.paths import CHECKPOINT_STATE, CHECKPOINT_TENSORS, write_json
 from raykft.train.optimizer import FlatParameters, make_optimizer
-from raykft.train.parallel import ALONE, Ranks
+from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
-
-STATE_TENSORS, STATE_FIELDS = "state.safetensors", "state.json"
 
 
 class Slot:
     """Everything of one trial that changes while it trains. Depends on nothing but its recipe and rows."""
 
     def __init__(
-        self, packed: PackedModel, number: int, recipe: Recipe, rows: Sequence[EncodedRow], ranks: Ranks = ALONE
+        self, packed: PackedModel, number: int, recipe: Recipe, rows: Sequence[EncodedRow], replicas: Replicas = ALONE
     ) -> None:
         self.packed = packed
-        self.ranks = ranks
+        self.replicas = replicas
         self.stopping = False  # asked to end the running epoch
         self.number = number
         self.recipe = recipe
@@ -83,8 +81,8 @@ class Slot:
         """The rows of the next micro-batch, and whether they count."""
         if not self._window:
             self._open_window()
-        own = self.ranks.share(self._window[0])
-        # A rank without a row computes along on one that counts for nothing: all do the same work in the same order.
+        own = self.replicas.share(self._window[0])
+        # A replica without a row computes along on one that counts for nothing: all do the same work in the same order.
         return [self.rows[i] for i in own or self._window[0][:1]], bool(own)
 
     def next_block(self) -> tuple[Block, torch.Tensor, torch.Tensor]:
@@ -121,8 +119,8 @@ class Slot:
             self._epoch = epoch
         self._window = list(self._windows[position])
         self._window_tokens = sum(self.rows[i].answer_tokens for batch in self._window for i in batch)
-        if self.ranks.size > 1:
-            self.dropout_rng.manual_seed(self.ranks.seed(self.recipe.seed, self.step))
+        if self.replicas.size > 1:
+            self.dropout_rng.manual_seed(self.replicas.seed(self.recipe.seed, self.step))
         self._window_losses = []
         self._before = (self.tokens, self.dropout_rng.get_state())
 
@@ -137,7 +135,7 @@ class Slot:
         self._window_losses.append(loss)
         if self._window:
             return
-        self.ranks.sum(self.parameters.grad)
+        self.replicas.sum(self.parameters.grad)
         norm = self.parameters.clip(self.recipe.max_grad_norm)
         if not math.isfinite(norm):
             self.failure = f"the gradient norm became {norm} at step {self.step + 1}"
@@ -189,10 +187,10 @@ class Slot:
                 tensors[f"optimizer.{key}"] = value
             else:
                 fields["scalars"][key] = value
-        scratch = directory / f".{STATE_TENSORS}"
+        scratch = directory / f".{CHECKPOINT_TENSORS}"
         save_file({k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}, scratch)
-        scratch.replace(directory / STATE_TENSORS)
-        write_json(directory / STATE_FIELDS, fields)
+        scratch.replace(directory / CHECKPOINT_TENSORS)
+        write_json(directory / CHECKPOINT_STATE, fields)
 
     def restore(self, directory: Path) -> None:
         """Continue exactly where `save` was called.
@@ -200,10 +198,10 @@ class Slot:
         Raises:
             ModelError: the checkpoint belongs to another recipe.
         """
-        fields = json.loads((directory / STATE_FIELDS).read_text(encoding="utf-8"))
+        fields = json.loads((directory / CHECKPOINT_STATE).read_text(encoding="utf-8"))
         if fields["recipe"] != asdict(self.recipe):
             raise ModelError(f"the checkpoint in {directory} was written by another recipe and cannot be continued")
-        tensors = load_file(directory / STATE_TENSORS)
+        tensors = load_file(directory / CHECKPOINT_TENSORS)
         device = self.packed.device
         self.parameters.flat.data.copy_(tensors.pop("parameters"))
         self.dropout_rng.set_state(tensors.pop("dropout_rng"))

@@ -261,7 +261,7 @@ class TestCommands:
         def start(*_arguments: Any, **_options: Any) -> None:
             raise RuntimeError("started")
 
-        monkeypatch.setattr(driver, "_run", start)
+        monkeypatch.setattr(driver, "connected", start)
         config = load_config(planted)
         with pytest.raises(DataError, match="repeats training row 'planted'"):
             driver.tune(config)

@@ -15,8 +15,8 @@ from raykft.evaluation.forgetting import GeneralScores, forgetting_metrics, loss
 from raykft.evaluation.levels import summarize
 from raykft.evaluation.objective import gain, objective
 from raykft.paths import ExperimentPaths, append_jsonl, write_atomic, write_json, write_jsonl
-from raykft.records import KeyFact, Passage, Probe, ProbeResult, Split
-from raykft.trial import write_result
+from raykft.records import KeyFact, Passage, Probe, ProbeResult, Split, TrialStatus
+from raykft.trial import Trial, write_result
 
 SPLITS: tuple[Split, ...] = ("select", "report")
 # Trial → how often it answers domain probes right, general probes right, and its rung score after two epochs.
@@ -165,7 +165,7 @@ class FakeExperiment:
         by_split = {s: [results[p.id].as_dict() for p in self.of(s)] for s in SPLITS}
         write_jsonl(files.probe_results, by_split["select"])
         row = {"epoch": 2, "tokens": 1000, "seconds": 94.0} | self.metrics(results, nats, "select")
-        write_result(files, name, sample, row, status="ok", passage_nats=nats)
+        write_result(Trial(name, sample, files), row, TrialStatus.OK, passage_nats=nats)
         if reported:
             write_jsonl(files.root / "report_results.jsonl", by_split["report"])
             report = {"metrics": self.metrics(results, nats, "report"), "passage_nats": nats}
@@ -176,4 +176,4 @@ class FakeExperiment:
         write_json(files.config, {"sample": {"adapter.rank": 16}, "config": self.config.resolved()})
         # A trial stopped after an epoch has learned and forgotten next to nothing.
         row = {"epoch": 1, "tokens": 100, "seconds": 9.0, "probe_lp": 0.3, "gain": 0.01, "forgetting": 0.0}
-        write_result(files, name, {"adapter.rank": 16}, row, status="stopped", reason="stopped early by asha")
+        write_result(Trial(name, {"adapter.rank": 16}, files), row, TrialStatus.STOPPED, reason="stopped early by asha")

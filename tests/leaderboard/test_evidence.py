@@ -15,8 +15,8 @@ from rich.console import Console
 
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.evidence import COMPARED, front, gather
+from raykft.leaderboard.read import read_baselines, read_trials
 from raykft.leaderboard.render import markdown_board, print_board
-from raykft.leaderboard.store import read_baselines, read_trials
 from raykft.leaderboard.verdicts import hint_changes, short, verdicts
 from raykft.paths import ExperimentPaths, read_json, write_json
 

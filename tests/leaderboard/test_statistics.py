@@ -14,6 +14,7 @@ from raykft.leaderboard import pareto
 from raykft.leaderboard.board import optimism_of
 from raykft.leaderboard.bootstrap import Resamples
 from raykft.leaderboard.evidence import _with_signed
+from raykft.leaderboard.read import TrialRecord, ranked
 from raykft.leaderboard.statistics import (
     MIN_UNITS,
     _quantile,
@@ -30,8 +31,7 @@ from raykft.leaderboard.statistics import (
     student_tails,
     wilson,
 )
-from raykft.leaderboard.store import TrialRecord, ranked
-from raykft.records import KeyFact, Probe, ProbeResult
+from raykft.records import KeyFact, Probe, ProbeResult, TrialStatus
 
 
 def normal(mean: float, spread: float, seed: int, draws: int = 4000) -> Any:
@@ -210,7 +210,8 @@ def test_the_winner_of_equal_trials_looks_better_than_it_is_by_nine_points() -> 
         # Both splits are centred on their own difficulty: what is left is luck.
         shares -= chances.mean(axis=1)
         trials = [
-            TrialRecord(f"t{n}", "ok", select={"score": s}, report={"score": r}) for n, (s, r) in enumerate(shares)
+            TrialRecord(f"t{n}", TrialStatus.OK, select={"score": s}, report={"score": r})
+            for n, (s, r) in enumerate(shares)
         ]
         gaps.append(optimism_of(ranked(trials)[0]))
     assert 0.075 <= float(np.mean([gap for gap in gaps if gap is not None])) <= 0.10

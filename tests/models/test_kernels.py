@@ -16,13 +16,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from raykft.errors import ResourceError
+from raykft.hosts.actor import HostConfig, TrainingHost
 from raykft.models import kernels
 from raykft.models.kernels import KERNELS, Grouped, always, choose_kernels, fastest, layout_of, measure_kernels
 from raykft.models.load import load_base
 from raykft.models.lowrank import LOOP, FrozenWeight, Kernel, LoraPair, Part, adapted_product, add_lowrank
 from raykft.models.packed import Block, PackedModel
 from raykft.models.source import resolve_model
-from raykft.train.host import HostSettings, TrainingHost
 
 pytestmark = pytest.mark.torch
 D, E = 16, 24  # multiples of eight, as `grouped` needs them
@@ -402,7 +402,7 @@ def test_a_host_reports_its_kernel(
     tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, used: str
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # what the host sets for its process
-    settings = HostSettings(
+    settings = HostConfig(
         base_model=str(tiny_model_dir),
         quantization="nf4",
         residency="auto",
@@ -417,7 +417,7 @@ def test_a_host_reports_its_kernel(
     )
     host = TrainingHost(settings, (), ())
     assert host.info()["kernel"] == {"by_slots": {"1": used}, "measured_ms": {}}
-    host._engine.close()
+    host._engine.__exit__()
 
 
 @pytest.fixture

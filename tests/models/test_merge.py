@@ -19,7 +19,8 @@ from raykft.models.packed import Block, PackedModel
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
 from raykft.paths import ExperimentPaths, write_atomic
-from raykft.trial import write_result, write_trial_config
+from raykft.records import TrialStatus
+from raykft.trial import Trial, write_result, write_trial_config
 
 pytestmark = pytest.mark.torch
 TRIAL = "t000-r4-lr2e-4-e2-all-d0"
@@ -34,7 +35,7 @@ def write_experiment(tmp_path: Path, model: Path, preset: str = "all-linear", qu
     paths = ExperimentPaths(tmp_path / "experiment")
     write_atomic(paths.config, dump_yaml(config))
     files = paths.trial(TRIAL)
-    write_trial_config(files, TRIAL, {"adapter.rank": 4}, config)
+    write_trial_config(Trial(TRIAL, {"adapter.rank": 4}, files), config)
     torch.set_num_threads(1)
     base = load_rounded(resolve_model(str(model)), quantization)
     packed = PackedModel(base)
@@ -44,7 +45,7 @@ def write_experiment(tmp_path: Path, model: Path, preset: str = "all-linear", qu
         pair.B.data.normal_(0, 0.3, generator=generator)
     save_adapter(files.adapter, packed.adapter(0), base_name=base.source.location, alpha=8.0, dropout=0.0)
     row = {"epoch": 2, "score": 0.5, "level_2": 0.25}
-    write_result(files, TRIAL, {"adapter.rank": 4}, row, status="ok")
+    write_result(Trial(TRIAL, {"adapter.rank": 4}, files), row, TrialStatus.OK)
     return paths.root
 
 

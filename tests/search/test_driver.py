@@ -16,13 +16,13 @@ from tests_support import on_report, write_config
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import ConfigError, DataError, ExperimentError, ModelError
 from raykft.leaderboard.board import Leaderboard
-from raykft.leaderboard.store import read_trials
+from raykft.leaderboard.read import read_trials
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
 from raykft.records import Probe
-from raykft.search.adapter import evaluate
 from raykft.search.confirm import confirm
 from raykft.search.driver import tune
-from raykft.search.lock import locked
+from raykft.search.evaluate import evaluate
+from raykft.storage.lock import locked
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
 

@@ -20,14 +20,14 @@ from tests_support import experiment_tree, on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import OutOfMemoryError, ResourceError
+from raykft.hosts import crew, remote
 from raykft.leaderboard.board import Leaderboard
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
-from raykft.search import crew
 from raykft.search.driver import tune
 from raykft.search.searcher import ORPHAN
 from raykft.testing.fake_cluster import FakeTrainingHost, fake_hosts
 from raykft.train.inference import typed_error
-from raykft.train.recipe import EpochReport, Recipe
+from raykft.train.recipe import EpochResult, Recipe
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
 EPOCHS = 4
@@ -120,7 +120,7 @@ def test_a_host_that_dies_takes_no_trial_with_it(fakes: None, tmp_path: Path, mo
 def test_the_evaluator_and_the_broker_start_again(
     fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actor: str
 ) -> None:
-    monkeypatch.setattr(crew, "INLINE_BYTES", 100)  # as with much data: what they were given lies in the object store
+    monkeypatch.setattr(remote, "INLINE_BYTES", 100)  # as with much data: what they were given lies in the object store
     crews = keep_crews(monkeypatch)
     done = once(monkeypatch, 2, lambda callback: crash(getattr(crews[0], actor)))
     board = run(tmp_path, tree_of(tmp_path, actor, 4))
@@ -156,7 +156,7 @@ class SmallMemory(FakeTrainingHost):
         self.batches = getattr(self, "batches", {}) | {trial_id: recipe.batch_size}
         return super().attach(trial_id, recipe, checkpoint)
 
-    def train_epoch(self, trial_id: str) -> EpochReport:
+    def train_epoch(self, trial_id: str) -> EpochResult:
         report = super().train_epoch(trial_id)
         if report.epoch == 2 and self.batches[trial_id] > self.ROOM:
             raise OutOfMemoryError("the device ran out of memory")

@@ -16,9 +16,9 @@ from tests_support import experiment_tree, write_config
 
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import ConfigError
-from raykft.extras import check_extras
 from raykft.paths import ExperimentPaths, write_json
 from raykft.search import loggers
+from raykft.search.extras import check_extras
 from raykft.search.loggers import LoggingCallback, Prometheus, finite, make_loggers
 
 pytestmark = pytest.mark.ray

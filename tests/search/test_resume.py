@@ -22,14 +22,14 @@ import pytest
 from cluster_support import fake_experiment, loopback_cluster
 from optuna.trial import TrialState
 from rich.console import Console
-from tests_support import experiment_tree, on_report, write_config
+from tests_support import experiment_tree, kept_directory, on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import ConfigError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
-from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.paths import LOCK, ExperimentPaths, read_json, read_jsonl
 from raykft.search.driver import resume, tune
-from raykft.search.lock import LOCK_FILE, SILENCE_SECONDS, locked
+from raykft.storage.lock import SILENCE_SECONDS, locked
 from raykft.testing.fake_cluster import fake_hosts
 from raykft.trial import latest_checkpoint
 
@@ -239,9 +239,8 @@ def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.yaml", tree_of(tmp_path, "refused", 4)))
     with pytest.raises(ExperimentError, match="holds no experiment"):
         resume(tmp_path)
-    from raykft.search.driver import open_directory
 
-    paths = open_directory(config)
+    paths = kept_directory(config)
     with pytest.raises(ConfigError, match="--trials 3 is less than the 4 of"):
         resume(paths.root, trials=3)
     paths.root.rename(tmp_path / "renamed")
@@ -250,7 +249,7 @@ def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_held_by_one_process_and_not_by_a_dead_one(tmp_path: Path) -> None:
-    script = "import sys, time; from pathlib import Path; from raykft.search.lock import locked\n"
+    script = "import sys, time; from pathlib import Path; from raykft.storage.lock import locked\n"
     script += f"with locked(Path({str(tmp_path)!r})):\n    print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert holder.stdout is not None
@@ -266,13 +265,13 @@ def test_a_lock_is_held_by_one_process_and_not_by_a_dead_one(tmp_path: Path) -> 
         holder.wait()
         holder.stdout.close()
     with locked(tmp_path):
-        assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getpid()
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
     with locked(tmp_path):
         pass
 
 
 def test_a_holder_on_another_machine_counts_while_it_gives_signs_of_life(tmp_path: Path) -> None:
-    lock = tmp_path / LOCK_FILE
+    lock = tmp_path / LOCK
     other = json.dumps({"host": "elsewhere", "pid": 7, "since": "2030-01-01 00:00:00"})
     lock.write_text(other)
     with pytest.raises(ExperimentError, match="pid 7 on elsewhere, since 2030"), locked(tmp_path):

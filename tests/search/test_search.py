@@ -9,12 +9,11 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
-from tests_support import experiment_tree, write_config
+from tests_support import experiment_tree, kept_directory, write_config
 
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.errors import ConfigError, ExperimentError
-from raykft.search.driver import open_directory
-from raykft.search.names import NUMBER, sample_of, trial_name
+from raykft.search.names import TRIAL_ID, number_of, sample_of, trial_name
 from raykft.search.scheduler import make_scheduler
 from raykft.search.searcher import StudySearch, make_searcher
 from raykft.search.space import make_space, max_epochs
@@ -39,7 +38,7 @@ def config(tmp_path: Path) -> ExperimentConfig:
 
 @pytest.fixture
 def search(config: ExperimentConfig, tmp_path: Path) -> StudySearch:
-    return make_searcher(config, open_storage(tmp_path / "optuna.db"), first=True)
+    return make_searcher(config, make_space(config), open_storage(tmp_path / "optuna.db"), first=True)
 
 
 def study(path: Path) -> optuna.Study:
@@ -53,7 +52,7 @@ def test_every_suggestion_is_a_valid_config_and_names_are_readable(
     for n in range(12):
         suggestion = search.suggest(f"id{n}")
         assert suggestion is not None
-        assert suggestion[NUMBER] == n
+        assert number_of(suggestion[TRIAL_ID]) == n
         sample = sample_of(suggestion)
         assert set(sample) == set(SPACE)
         names.add(trial_name(n, apply_sample(config, sample)))
@@ -66,7 +65,7 @@ def test_every_suggestion_is_a_valid_config_and_names_are_readable(
 def test_how_trials_end_is_told_to_optuna(search: StudySearch, tmp_path: Path) -> None:
     for name in ("full", "stopped", "nan", "error", "silent"):
         search.suggest(name)
-    row = {"training_iteration": 1, "final": False, "score": 0.3}
+    row = {"training_iteration": 1, "final": False, "rung_score": 0.3}
     for name in ("full", "stopped"):
         search.on_trial_result(name, row)
     search.on_trial_complete("full", row | {"training_iteration": 2, "score": 0.8, "final": True})
@@ -84,7 +83,7 @@ def test_how_trials_end_is_told_to_optuna(search: StudySearch, tmp_path: Path) -
 def test_an_end_that_was_told_before_a_crash_is_not_told_again(search: StudySearch, tmp_path: Path) -> None:
     search.suggest("a")
     study(tmp_path).tell(0, 0.5)
-    search.on_trial_result("a", {"score": 0.9, "training_iteration": 1, "final": False})
+    search.on_trial_result("a", {"rung_score": 0.9, "training_iteration": 1, "final": False})
     search.on_trial_complete("a", {"score": 0.9, "training_iteration": 2, "final": True})
     assert study(tmp_path).best_value == 0.5
 
@@ -92,8 +91,8 @@ def test_an_end_that_was_told_before_a_crash_is_not_told_again(search: StudySear
 def test_a_continued_study_goes_on_numbering(search: StudySearch, config: ExperimentConfig, tmp_path: Path) -> None:
     search.suggest("a")
     search.on_trial_complete("a", {"score": 1.0, "training_iteration": 1, "final": True})
-    again = make_searcher(config, open_storage(tmp_path / "optuna.db"), first=False)
-    assert (again.suggest("b") or {})[NUMBER] == 1
+    again = make_searcher(config, make_space(config), open_storage(tmp_path / "optuna.db"), first=False)
+    assert number_of((again.suggest("b") or {})[TRIAL_ID]) == 1
 
 
 def test_the_searcher_survives_its_snapshot(search: StudySearch, tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_the_searcher_survives_its_snapshot(search: StudySearch, tmp_path: Path)
 def test_points_are_tried_first(config: ExperimentConfig, tmp_path: Path) -> None:
     point = {"adapter.rank": 16, "train.epochs": 9}
     pointed = config.model_copy(update={"search": config.search.model_copy(update={"points": [point]})})
-    first = make_searcher(pointed, open_storage(tmp_path / "p.db"), first=True).suggest("a") or {}
+    first = make_searcher(pointed, make_space(pointed), open_storage(tmp_path / "p.db"), first=True).suggest("a") or {}
     assert {k: first[k] for k in point} == point
 
 
@@ -125,26 +124,26 @@ class TestDirectory:
     """What an experiment directory may hold."""
 
     def test_the_same_experiment_is_continued(self, config: ExperimentConfig) -> None:
-        open_directory(config)
+        kept_directory(config)
         more = config.model_copy(update={"search": config.search.model_copy(update={"trials": 99})})
-        assert open_directory(more).root == config.directory
+        assert kept_directory(more).root == config.directory
 
     def test_another_experiment_is_refused_with_the_difference(self, config: ExperimentConfig) -> None:
-        open_directory(config)
+        kept_directory(config)
         train = config.train.model_copy(update={"batch_size": 16})
         with pytest.raises(ExperimentError, match=r"differs in: train.batch_size.*Choose another `name`"):
-            open_directory(config.model_copy(update={"train": train}))
+            kept_directory(config.model_copy(update={"train": train}))
 
     def test_foreign_files_are_left_alone(self, config: ExperimentConfig) -> None:
         config.directory.mkdir(parents=True)
         (config.directory / "thesis.docx").write_text("precious")
         with pytest.raises(ExperimentError, match="not empty and holds no experiment"):
-            open_directory(config)
+            kept_directory(config)
 
     def test_a_place_that_cannot_be_written(self, config: ExperimentConfig, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(Exception, match="cannot write to") as error:
-            open_directory(config.model_copy(update={"storage_path": str(tmp_path / "file")}))
+            kept_directory(config.model_copy(update={"storage_path": str(tmp_path / "file")}))
         assert "storage_path" in str(error.value)
 
 
@@ -156,7 +155,7 @@ def test_progress_estimates_from_running_and_queued_trials() -> None:
     from raykft.search.progress import Progress
 
     out = StringIO()
-    progress = Progress(Console(file=out, width=200), 5, 1, 2, lambda: 0)
+    progress = Progress(Console(file=out, width=200), 5, 1, lambda: 2, lambda: 0)
     row: dict[str, Any] = {"epoch": 2, "epochs": 6, "seconds": 20.0, "loss": 1.0, "rung_score": 0.1}
     progress.started("a")
     progress.started("b")

@@ -17,13 +17,13 @@ from optuna.trial import TrialState
 from ray.tune.schedulers import TrialScheduler
 from tests_support import experiment_tree, write_config
 
-from raykft import extras
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import load_domain, manifest
 from raykft.errors import ConfigError, ExperimentError, ResourceError
-from raykft.extras import check_extras
 from raykft.paths import ExperimentPaths, write_atomic, write_json
-from raykft.search.names import NUMBER, sample_of
+from raykft.search import extras
+from raykft.search.extras import check_extras
+from raykft.search.names import TRIAL_ID, number_of, sample_of
 from raykft.search.scheduler import make_scheduler, remember
 from raykft.search.searcher import StudySearch, make_searcher
 from raykft.search.space import make_space, max_epochs
@@ -52,7 +52,7 @@ def configure(tmp_path: Path, search: dict[str, Any], **sections: Any) -> Experi
 
 
 def searcher(config: ExperimentConfig, tmp_path: Path, **options: Any) -> StudySearch:
-    return make_searcher(config, open_storage(tmp_path / "optuna.db"), **{"first": True} | options)
+    return make_searcher(config, make_space(config), open_storage(tmp_path / "optuna.db"), **{"first": True} | options)
 
 
 def study(tmp_path: Path) -> optuna.Study:
@@ -460,7 +460,7 @@ class TestWarmStart:
         assert [t.values for t in told if t.state == TrialState.COMPLETE] == [[0.4], [0.7]]
         assert [t.user_attrs["warm_start"] for t in told[:2]] == ["t000", "t002"]
         suggestion = search.suggest("a") or {}
-        assert suggestion[NUMBER] == 2
+        assert number_of(suggestion[TRIAL_ID]) == 2
         assert suggestion["adapter.rank"] == 16
 
     @pytest.mark.parametrize(

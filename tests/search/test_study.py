@@ -10,7 +10,7 @@ import pytest
 
 from raykft.search import study
 from raykft.search.study import flush, open_storage, opened
-from raykft.storage import StoredPath
+from raykft.storage.store import StoredPath
 
 
 def journal_mode(path: Path) -> str:

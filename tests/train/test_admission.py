@@ -18,34 +18,18 @@ from raykft.models.load import load_base
 from raykft.models.packed import PackedModel
 from raykft.models.source import resolve_model
 from raykft.records import Pick, Question, TrainRow
+from raykft.testing.contracts import RECIPE as SMALL
 from raykft.train import engine as engine_module
 from raykft.train import inference, measure
 from raykft.train.admission import KNEE, MAX_SLOTS, Line, StepLimit, slots_to_knee
 from raykft.train.engine import HostEngine
 from raykft.train.loop import packed_step
 from raykft.train.measure import StepTime, line_through, shape_of_model
-from raykft.train.recipe import EpochReport, Recipe
+from raykft.train.recipe import EpochResult
 from raykft.train.slot import Slot
 
 pytestmark = pytest.mark.torch
-RECIPE = Recipe(
-    rank=4,
-    alpha=8.0,
-    dropout=0.2,
-    target_layers="all-linear",
-    learning_rate=1e-2,
-    epochs=2,
-    batch_size=2,
-    accumulation=2,
-    lr_schedule="cosine",
-    warmup_fraction=0.1,
-    weight_decay=0.01,
-    max_grad_norm=0.3,
-    optimizer="adamw",
-    group_by_length=True,
-    distractor_ratio=0.0,
-    seed=0,
-)
+RECIPE = replace(SMALL, dropout=0.2, epochs=2, batch_size=2, accumulation=2)
 RECIPES = {"a": RECIPE, "b": replace(RECIPE, rank=2, seed=1, batch_size=3), "c": replace(RECIPE, seed=2, epochs=3)}
 
 
@@ -57,8 +41,8 @@ def engine(tiny_model_dir: Path) -> Iterator[HostEngine]:
     )
     rows = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(9)]
     engine = HostEngine(base, train_rows=rows, distractors=(), system_prompt=None, max_length=128, batch_size=8)
-    yield engine
-    engine.close()
+    with engine:
+        yield engine
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +51,7 @@ def unlimited(engine: HostEngine) -> None:
     engine._inference._batch_size = 8
 
 
-def train(engine: HostEngine, name: str, directory: Path) -> tuple[list[EpochReport], bytes]:
+def train(engine: HostEngine, name: str, directory: Path) -> tuple[list[EpochResult], bytes]:
     engine.attach(name, RECIPES[name])
     reports = [engine.train_epoch(name) for _ in range(RECIPES[name].epochs)]
     engine.save_adapter(name, directory / name)
@@ -115,7 +99,7 @@ def test_trials_that_do_not_fit_together_take_turns_and_stay_the_same(
     monkeypatch.setattr(engine_module, "packed_step", memory)
     assert train_together(engine, tmp_path) == alone
     assert memory.failed
-    assert engine.step_limit == memory.failed[-1] // 2
+    assert engine.counters().step_limit == memory.failed[-1] // 2
     assert max(memory.taken) <= largest
 
 
@@ -150,7 +134,7 @@ def test_a_trial_too_large_by_itself_is_told(engine: HostEngine, monkeypatch: py
     with pytest.raises(OutOfMemoryError, match="ran out of memory: CUDA"):
         engine.train_epoch("a")
     engine.detach("a")
-    assert engine.step_limit is None
+    assert engine.counters().step_limit is None
 
 
 def test_a_trial_alone_in_its_step_gets_a_second_try(
@@ -233,8 +217,9 @@ def test_only_the_trial_whose_rows_do_not_fit_fails(engine: HostEngine, monkeypa
 
 
 def test_a_host_measures_itself(engine: HostEngine) -> None:
-    assert engine.step_times().token_s > 0
-    assert engine.row_tokens == sum(len(row.ids) for row in engine.rows) / len(engine.rows)
+    capacity = engine.capacity()
+    assert capacity.line.token_s > 0
+    assert capacity.row_tokens == sum(len(row.ids) for row in engine.rows) / len(engine.rows)
     assert shape_of_model(engine.packed.base).layers == engine.packed.base.model.config.num_hidden_layers
     assert not engine._adapters
     with pytest.raises(ModelError, match="slot 0 has no adapter"):
@@ -253,7 +238,7 @@ def test_measuring_goes_as_far_as_memory_does(engine: HostEngine, monkeypatch: p
     monkeypatch.setattr(measure, "packed_step", step)
     if fits < 2:
         with pytest.raises(OutOfMemoryError):
-            engine.step_times()
+            engine.capacity()
     else:
         assert len(measure.time_steps(engine.packed)) == fits
     with pytest.raises(ModelError, match="slot 0 has no adapter"):
@@ -293,7 +278,7 @@ def test_a_host_that_cannot_go_on_leaves_nobody_waiting(tiny_model_dir: Path, mo
     for ask in (lambda: engine.train_epoch("b"), lambda: engine.answer(None, [Question("Hm?", 4)])):
         with pytest.raises(LostError, match="this host broke down: .*illegal memory access"):
             ask()
-    engine.close()
+    engine.__exit__()
 
 
 def test_the_knee_is_where_steps_reach_their_share_of_the_fastest_rate() -> None:

@@ -1,6 +1,6 @@
 """Two processes that train one adapter together equal one that trains it alone, and end alike whatever happens to one.
 
-This file is also the program of a rank: `python test_parallel.py RANK MODEL DIRECTORY`.
+This file is also the program of a replica: `python test_parallel.py RANK MODEL DIRECTORY`.
 """
 
 from __future__ import annotations
@@ -21,33 +21,17 @@ from raykft.data.encode import EncodedRow
 from raykft.models.load import load_base
 from raykft.models.packed import PackedModel
 from raykft.models.source import resolve_model
+from raykft.testing.contracts import RECIPE as SMALL
 from raykft.train.loop import packed_step
-from raykft.train.parallel import ALONE, Ranks
+from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
 from raykft.train.slot import Slot
 
 pytestmark = pytest.mark.torch
 SIZE = 2
 DEATH = 7  # exit code
-RECIPE = Recipe(
-    rank=4,
-    alpha=8.0,
-    dropout=0.0,
-    target_layers="all-linear+lm_head",
-    learning_rate=3e-3,
-    epochs=2,
-    batch_size=4,
-    accumulation=2,
-    lr_schedule="cosine",
-    warmup_fraction=0.1,
-    weight_decay=0.01,
-    max_grad_norm=0.3,
-    optimizer="adamw",
-    group_by_length=True,
-    distractor_ratio=0.0,
-    seed=0,
-)
-# 13 rows: the last micro-batch of an epoch has one row, and the second rank none of it.
+RECIPE = replace(SMALL, target_layers="all-linear+lm_head", learning_rate=3e-3, epochs=2, batch_size=4, accumulation=2)
+# 13 rows: the last micro-batch of an epoch has one row, and the second replica none of it.
 RECIPES = {
     "whole": RECIPE,
     "single rows": replace(RECIPE, batch_size=1, accumulation=1, epochs=1),
@@ -70,8 +54,10 @@ def load(model: str) -> PackedModel:
     return PackedModel(load_base(source, quantization="nf4", residency="auto", device=torch.device("cpu")))
 
 
-def train(packed: PackedModel, recipe: Recipe, ranks: Ranks, until: int | None = None) -> tuple[Slot, list[float]]:
-    slot, losses = Slot(packed, 0, recipe, rows(), ranks), []
+def train(
+    packed: PackedModel, recipe: Recipe, replicas: Replicas, until: int | None = None
+) -> tuple[Slot, list[float]]:
+    slot, losses = Slot(packed, 0, recipe, rows(), replicas), []
     while not slot.finished and slot.step != until and not slot.failure:
         losses.append(packed_step(packed, [slot])[0])
     packed.remove_adapter(0)
@@ -79,20 +65,20 @@ def train(packed: PackedModel, recipe: Recipe, ranks: Ranks, until: int | None =
 
 
 def figures(slot: Slot, losses: list[float]) -> dict[str, Any]:
-    """What a rank ended with; weights as the exact numbers they are."""
+    """What a replica ended with; weights as the exact numbers they are."""
     return {"weights": slot.parameters.flat.tolist(), "losses": losses, "tokens": slot.tokens, "step": slot.step}
 
 
-# The program of a rank.
+# The program of a replica.
 
 
-def resumed(packed: PackedModel, ranks: Ranks, directory: Path) -> dict[str, Any]:
-    """The first rank's checkpoint after two steps, continued by both in new slots."""
-    first, _ = train(packed, RECIPES["dropout"], ranks, until=2)
-    if ranks.rank == 0:
+def resumed(packed: PackedModel, replicas: Replicas, directory: Path) -> dict[str, Any]:
+    """The first replica's checkpoint after two steps, continued by both in new slots."""
+    first, _ = train(packed, RECIPES["dropout"], replicas, until=2)
+    if replicas.index == 0:
         first.save(directory / "checkpoint")
     torch.distributed.barrier()
-    slot = Slot(packed, 0, RECIPES["dropout"], rows(), ranks)
+    slot = Slot(packed, 0, RECIPES["dropout"], rows(), replicas)
     slot.restore(directory / "checkpoint")
     while not slot.finished:
         packed_step(packed, [slot])
@@ -100,11 +86,11 @@ def resumed(packed: PackedModel, ranks: Ranks, directory: Path) -> dict[str, Any
     return figures(slot, [])
 
 
-def ended(packed: PackedModel, ranks: Ranks, disturb: Callable[[Slot], None]) -> str:
-    """How the second step ends after `disturb` has happened to the second rank."""
-    slot = Slot(packed, 0, RECIPE, rows(), ranks)
+def ended(packed: PackedModel, replicas: Replicas, disturb: Callable[[Slot], None]) -> str:
+    """How the second step ends after `disturb` has happened to the second replica."""
+    slot = Slot(packed, 0, RECIPE, rows(), replicas)
     packed_step(packed, [slot])
-    if ranks.rank == 1:
+    if replicas.index == 1:
         disturb(slot)
     try:
         packed_step(packed, [slot])
@@ -147,15 +133,15 @@ DISTURBANCES = {"nan": spoil, "stop": stop, "memory": fill_memory, "late": fill_
 
 def run_rank(rank: int, model: str, directory: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=SIZE)
-    packed, ranks = load(model), Ranks(rank, SIZE)
-    told: dict[str, Any] = {name: figures(*train(packed, recipe, ranks)) for name, recipe in RECIPES.items()}
-    told["resumed"] = resumed(packed, ranks, directory)
-    told |= {name: ended(packed, ranks, disturb) for name, disturb in DISTURBANCES.items()}
-    told["again"] = figures(*train(packed, RECIPE, ranks))  # after all these endings
+    packed, replicas = load(model), Replicas(rank, SIZE)
+    told: dict[str, Any] = {name: figures(*train(packed, recipe, replicas)) for name, recipe in RECIPES.items()}
+    told["resumed"] = resumed(packed, replicas, directory)
+    told |= {name: ended(packed, replicas, disturb) for name, disturb in DISTURBANCES.items()}
+    told["again"] = figures(*train(packed, RECIPE, replicas))  # after all these endings
     (directory / f"rank{rank}.json").write_text(json.dumps(told))
     torch.distributed.barrier()
-    gone = ended(packed, ranks, lambda slot: os._exit(DEATH))
-    (directory / "gone.json").write_text(json.dumps({"ended": gone, "broken": ranks.broken}))
+    gone = ended(packed, replicas, lambda slot: os._exit(DEATH))
+    (directory / "gone.json").write_text(json.dumps({"ended": gone, "broken": replicas.broken}))
 
 
 # The tests.
@@ -163,8 +149,8 @@ def run_rank(rank: int, model: str, directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def directory(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two ranks have written after all scenarios; one pair of processes for all tests, as each loads torch."""
-    directory = tmp_path_factory.mktemp("ranks")
+    """What two replicas have written after all scenarios; one pair of processes for all tests, as each loads torch."""
+    directory = tmp_path_factory.mktemp("replicas")
     processes = [
         subprocess.Popen(
             [sys.executable, __file__, str(rank), str(tiny_model_dir), str(directory)],
@@ -212,7 +198,7 @@ def test_two_ranks_equal_one_process(told: list[dict[str, Any]], packed: PackedM
 
 def test_dropout_differs_between_ranks_and_resuming_equals_going_on(told: list[dict[str, Any]]) -> None:
     assert told[0]["dropout"]["losses"] != told[0]["whole"]["losses"]
-    assert Ranks(0, 2).seed(0, 5) != Ranks(1, 2).seed(0, 5) != Ranks(1, 2).seed(0, 6)
+    assert Replicas(0, 2).seed(0, 5) != Replicas(1, 2).seed(0, 5) != Replicas(1, 2).seed(0, 6)
     for rank in told:
         assert rank["resumed"]["weights"] == told[0]["dropout"]["weights"]
         assert rank["resumed"]["tokens"] == told[0]["dropout"]["tokens"]
@@ -226,18 +212,18 @@ def test_dropout_differs_between_ranks_and_resuming_equals_going_on(told: list[d
         (
             "memory",
             [
-                "OutOfMemoryError: the device of another rank of this trial ran out of memory",
+                "OutOfMemoryError: the device of another replica of this trial ran out of memory",
                 "OutOfMemoryError: the device ran out of memory: CUDA out of memory",
             ],
         ),
         (
             "late",
             [
-                "OutOfMemoryError: the device of another rank of this trial ran out of memory",
+                "OutOfMemoryError: the device of another replica of this trial ran out of memory",
                 "OutOfMemoryError: the device ran out of memory: CUDA out of memory",
             ],
         ),
-        ("bug", ["TrialError: another rank of this trial failed", "KeyError: 'a bug'"]),
+        ("bug", ["TrialError: another replica of this trial failed", "KeyError: 'a bug'"]),
     ],
 )
 def test_what_happens_to_one_rank_ends_the_step_of_all(
@@ -252,7 +238,7 @@ def test_ranks_train_on_as_before_after_failures(told: list[dict[str, Any]]) -> 
 
 def test_a_rank_that_dies_is_a_loss_and_not_waited_for(directory: Path) -> None:
     gone = json.loads((directory / "gone.json").read_text())
-    assert gone["ended"].startswith("LostError: the ranks of this trial lost each other")
+    assert gone["ended"].startswith("LostError: the replicas of this trial lost each other")
     assert gone["broken"]
 
 

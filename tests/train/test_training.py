@@ -18,32 +18,14 @@ from raykft.models.load import load_base
 from raykft.models.packed import PackedModel
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
+from raykft.testing.contracts import RECIPE
 from raykft.train.engine import HostEngine
 from raykft.train.loop import packed_step
 from raykft.train.optimizer import make_optimizer
-from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 from raykft.train.slot import Slot
 
 pytestmark = pytest.mark.torch
-RECIPE = Recipe(
-    rank=4,
-    alpha=8.0,
-    dropout=0.0,
-    target_layers="all-linear",
-    learning_rate=1e-2,
-    epochs=3,
-    batch_size=3,
-    accumulation=1,
-    lr_schedule="cosine",
-    warmup_fraction=0.1,
-    weight_decay=0.01,
-    max_grad_norm=0.3,
-    optimizer="adamw",
-    group_by_length=True,
-    distractor_ratio=0.0,
-    seed=0,
-)
 MIXED = [
     RECIPE,
     replace(RECIPE, rank=2, learning_rate=3e-2, target_layers="attention", seed=1, batch_size=2),
@@ -249,8 +231,8 @@ class TestEngine:
         noise = [TrainRow(id=f"d{n}", instruction=f"Say {n}.", output="Hm.", kind="distractor") for n in range(6)]
         base = load_base(packed.base.source, quantization="nf4", residency="auto", device=packed.device)
         engine = HostEngine(base, train_rows=made, distractors=noise, system_prompt=None, max_length=128, batch_size=8)
-        yield engine
-        engine.close()
+        with engine:
+            yield engine
 
     def test_two_trials_at_once_equal_each_alone(self, engine: HostEngine, tmp_path: Path) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -299,7 +281,7 @@ class TestEngine:
         with pytest.raises(TrialError, match="'nobody' has no adapter"):
             engine.answer("nobody", [Question("Hm?", 2)])
         assert len(engine.answer(None, [Question("Hm?", 2)] * 3)) == 3
-        engine.close()
+        engine.__exit__()
         with pytest.raises(Exception, match="closed"):
             engine.attach("a", RECIPE)
 

@@ -1,0 +1,5 @@
+"""`python -m raykft`."""
+
+from raykft.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Ray: connections, places for hosts, jobs. What is private to Ray is in `ray_compat` alone."""

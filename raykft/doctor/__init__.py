@@ -1,0 +1,1 @@
+"""`raykft doctor`: what is wrong with this machine or cluster, and how fast it trains."""

@@ -1,0 +1,157 @@
+"""The training host as a Ray actor: an engine in a process of its own, whose files may belong to a storage."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from raykft.errors import RaykftError
+from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.storage.store import fetch, keep, release
+from raykft.train.admission import HostCapacity, HostCounters
+from raykft.train.recipe import EpochResult, Recipe
+
+if TYPE_CHECKING:
+    from raykft.train.engine import ReplicaEngine
+
+FAREWELL_S = 2.0  # for errors on their way to trials
+
+
+@dataclass(frozen=True)
+class HostConfig:
+    """What a host needs to know; plain values, so that it pickles and imports nothing heavy."""
+
+    base_model: str
+    quantization: str
+    residency: str
+    device: str
+    system_prompt: str | None
+    plain_prompt: str
+    max_length: int
+    batch_size: int
+    threads: int
+    hosts_on_node: int
+    kernel: str = "auto"
+    replica: int = 0
+    replicas: int = 1  # processes that train every adapter together
+
+
+class TrainingHost:
+    """The actor class (the crew applies `ray.remote`), a `raykft.hosts.protocol.Host`. Imports nothing heavy before
+    its process does."""
+
+    def __init__(self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
+        self._failure: RaykftError | None = None
+        try:
+            self._start(config, train_rows, distractors)
+        except RaykftError as error:
+            # Raised from `info`: an error in an actor's constructor reaches the driver as text only.
+            self._failure = error
+
+    def _start(self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
+        started = time.monotonic()
+        # Before torch starts its pool: a second thread per host makes two hosts on two cores slower, not faster.
+        os.environ["OMP_NUM_THREADS"] = str(config.threads)
+        from raykft.models.load import check_memory, limit_threads, load_base, pick_device
+        from raykft.models.source import resolve_model, weights_bytes
+        from raykft.train.engine import HostEngine, ReplicaEngine
+        from raykft.train.parallel import Replicas
+
+        limit_threads(config.threads)
+        device = pick_device(config.device)
+        source = resolve_model(config.base_model)
+        if device.type == "cpu":
+            check_memory(weights_bytes(source), config.hosts_on_node)
+        base = load_base(
+            source, quantization=config.quantization, residency=config.residency, device=device, kernel=config.kernel
+        )
+        kind = ReplicaEngine if config.replicas > 1 else HostEngine
+        self._engine = kind(
+            base,
+            train_rows=train_rows,
+            distractors=distractors,
+            system_prompt=config.system_prompt,
+            plain_prompt=config.plain_prompt,
+            max_length=config.max_length,
+            batch_size=config.batch_size,
+            replicas=Replicas(config.replica, config.replicas),
+            sharing=config.hosts_on_node,
+            on_broken=_leave,
+        )
+        self._info = self._engine.info() | {"load_seconds": time.monotonic() - started}
+
+    def info(self) -> dict[str, Any]:
+        if self._failure is not None:
+            raise self._failure
+        return self._info
+
+    def capacity(self) -> HostCapacity:
+        return self._engine.capacity()
+
+    def counters(self) -> HostCounters:
+        return self._engine.counters()
+
+    def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        if checkpoint is not None:
+            fetch(checkpoint)
+        return self._engine.attach(trial_id, recipe, checkpoint)
+
+    def attach_adapter(self, trial_id: str, directory: Path) -> None:
+        fetch(directory)
+        self._engine.attach_adapter(trial_id, directory)
+
+    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
+        published, digest = self._engine.publish(trial_id, directory)
+        if published == directory:
+            keep(directory)
+        return published, digest
+
+    def train_epoch(self, trial_id: str) -> EpochResult:
+        return self._engine.train_epoch(trial_id)
+
+    def save_adapter(self, trial_id: str, directory: Path) -> None:
+        self._engine.save_adapter(trial_id, directory)
+        keep(directory)
+
+    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
+        self._engine.save_checkpoint(trial_id, directory)
+        keep(directory)
+        release(directory)  # of a storage's copy: `attach` fetches it where it is needed
+
+    def detach(self, trial_id: str) -> None:
+        self._engine.detach(trial_id)
+
+    def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
+        return self._engine.answer(trial_id, questions)
+
+    def choose(self, trial_id: str | None, picks: Sequence[Pick]) -> list[list[float]]:
+        return self._engine.choose(trial_id, picks)
+
+    def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
+        return self._engine.text_nats(trial_id, texts)
+
+    def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        return self._engine.drift(trial_id, exchanges)
+
+
+class ReplicaHost(TrainingHost):
+    """One of several processes that train every adapter together."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the replicas have lost each other and must be started again."""
+        return self._failure is None and self._engine.replicas.broken
+
+    def stop_epoch(self, trial_id: str) -> None:
+        engine = cast("ReplicaEngine", self._engine)
+        engine.stop_epoch(trial_id)
+
+
+def _leave() -> None:
+    """End this process: Ray starts it anew, with a device that works again."""
+    time.sleep(FAREWELL_S)
+    os._exit(1)

@@ -1,0 +1,372 @@
+"""The actors of one run, started, watched and ended: a training host per device, the evaluator, the broker of slots.
+
+Every host sits in a placement group of its own, the other two on the driver's own node: losing a worker loses neither.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from rich.console import Console
+
+from raykft.cluster import places
+from raykft.config import ExperimentConfig
+from raykft.data.domain import Domain
+from raykft.errors import ModelError, OutOfMemoryError, RaykftError, ResourceError
+from raykft.evaluation.evaluator import Context, Objective, Suite
+from raykft.evaluation.retrieval import Contexts
+from raykft.hosts import replicas
+from raykft.hosts.actor import HostConfig, TrainingHost
+from raykft.hosts.broker import Broker, Hosts
+from raykft.hosts.evaluator import EvaluatorActor
+from raykft.hosts.remote import Sealed, get, on_this_node
+from raykft.paths import ExperimentPaths
+from raykft.planning.slots import most_slots, slots_for
+from raykft.storage.store import discard, keep
+from raykft.train.admission import MAX_SLOTS, HostCapacity
+
+# Room in the context window for a question and its answer, when all facts are put before it.
+QUESTION_TOKENS = 256
+GROWTH_SECONDS = 10.0  # between looks for devices that have joined
+TOKENS_SECONDS = 10.0  # for a host to say how many tokens it has trained
+FAKE = "fake:"
+# Classes of hosts for base models of other kinds, by what `base_model` starts with; `raykft.testing` adds one.
+HOST_CLASSES: dict[str, type] = {}
+
+
+class Crew:
+    """A context manager: the actors live while its body runs.
+
+    Attributes:
+        hosts: the training hosts by name, those that join later included.
+        evaluation_hosts: handles of the hosts that only answer questions.
+        evaluator: the handle of the one actor that asks and scores.
+        broker: the handle of the one actor that leases slots.
+        slots: trials that a training host trains at once.
+        infos: what every host said of itself, training hosts first.
+    """
+
+    hosts: Hosts
+    evaluator: Any
+    broker: Any
+    infos: list[dict[str, Any]]
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        domain: Domain,
+        paths: ExperimentPaths,
+        *,
+        useful_trials: int,
+        embedded: bool,
+        console: Console,
+        on_capacity: Callable[[int], object] = lambda _trials: None,
+    ) -> None:
+        """
+        Args:
+            on_capacity: told how many trials can train at once, when the hosts are up and whenever one has joined.
+        """
+        self.config = config
+        self.domain = domain
+        self.paths = paths
+        self.console = console
+        self.evaluation_hosts: list[Any] = []
+        asked = config.resources.slots_per_host
+        self.slots = 1 if asked == "auto" else asked  # until a host has been measured
+        self._most_slots = MAX_SLOTS if asked == "auto" else asked
+        self._embedded = embedded
+        self._trials = useful_trials
+        self._on_capacity = on_capacity
+        self._groups: list[Any] = []
+        self._places: dict[str, Any] = {}  # the group of every training host
+        self._actors: list[Any] = []
+        self._replicated: list[Any] = []  # those of them that train over several devices
+        self._joined = 0
+        self._tokens = TokenCount()
+        self._closing = threading.Event()
+        self._growth = threading.Thread(target=self._watch, name="raykft-growth", daemon=True)
+
+    def __enter__(self) -> Crew:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._closing.set()
+        if self._growth.is_alive():
+            self._growth.join(timeout=places.QUIET_SECONDS + GROWTH_SECONDS)
+        if self._replicated:
+            replicas.close(self._replicated)
+        for actor in self._actors:
+            ray.kill(actor)
+        for group in self._groups:
+            places.release(group)
+        discard(self.paths.exchange)
+        if details and details[0] is None:  # else trials may have gone further than the driver has seen
+            keep(self.paths.root, light=True)
+
+    @contextmanager
+    def attached(self, host: str, trial_id: str, adapter: Path) -> Iterator[None]:
+        """`host` holds a finished adapter while the body runs."""
+        with held(self.hosts[host], trial_id, adapter):
+            yield
+
+    def tokens_trained(self) -> int:
+        """By all hosts since the run began, those that joined later or are gone included."""
+        try:
+            asked = {name: handle.counters.remote() for name, handle in self.hosts.items()}
+        except ray.exceptions.RayError:  # the broker is starting again
+            return self._tokens.total
+        for name, answer in asked.items():
+            try:
+                self._tokens.hear(name, ray.get(answer, timeout=TOKENS_SECONDS).tokens)
+            except ray.exceptions.RayError:
+                continue  # a host that is gone has nothing more to tell
+        return self._tokens.total
+
+    def say_limits(self) -> None:
+        """Tell which hosts ran out of memory and have trained in smaller steps since."""
+        for name in self.hosts.loads():
+            try:
+                tokens = get(self.hosts[name].counters.remote()).step_limit
+            except (RaykftError, ray.exceptions.RayError):
+                continue
+            if tokens is not None:
+                self.console.print(
+                    f"{name} ran out of memory with {self.slots} trials at once: its steps then held at most {tokens} "
+                    "tokens, and trials took turns; fewer resources.slots_per_host would lose no time"
+                )
+
+    # Starting.
+
+    def _start(self) -> None:
+        host_class = self._host_class()
+        self.plan, self._groups = self._reserve()
+        plan, config, groups = self.plan, self.config, self._groups
+        kinds = f" of {plan.replicas} replicas" if plan.replicas > 1 else ""
+        kinds += f" and {plan.evaluation} for evaluation" if plan.evaluation else ""
+        self.console.print(
+            f"loading {config.base_model} ({config.quantization}) on {plan.hosts} {plan.device} host(s){kinds} ..."
+        )
+        handles = [self._start_host(host_class, group) for group in groups[: plan.hosts]]
+        beside = groups if plan.gpu_share else groups[plan.hosts :]
+        self.evaluation_hosts = [self._start_host(host_class, group, evaluates=True) for group in beside]
+        self.infos = get([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
+        if cut := self.infos[0]["shortened_rows"]:
+            self.console.print(
+                f"{cut} training questions were shortened to fit train.max_length={config.train.max_length}"
+            )
+        if config.resources.slots_per_host == "auto":
+            self.slots = self._measured_slots(handles[0])
+        known = {f"host{n}": handle for n, handle in enumerate(handles)}
+        self._places = dict(zip(known, groups, strict=False))
+        self.broker = self._keep(ray.remote(Broker).options(**on_this_node()).remote(Sealed(known), self.slots))
+        self.hosts = Hosts(self.broker, known)
+        self.evaluator = self._start_evaluator()
+        self._on_capacity(self.slots * len(known))
+        if not self._embedded:
+            self._growth.start()
+
+    def _start_evaluator(self) -> Any:
+        config, domain, objective = self.config, self.domain, self.config.search.objective
+        key, contexts = base_key(config, self.infos[0]), contexts_of(config, domain, self.infos[0])
+        actor = ray.remote(EvaluatorActor).options(
+            max_concurrency=4 * self.slots * self.plan.limit + 4, **on_this_node()
+        )
+        return self._keep(
+            actor.remote(
+                Sealed(Suite(domain.facts, domain.probes, domain.general, domain.passages)),
+                Objective(objective.name, objective.forgetting_budget, objective.penalty),
+                rungs={k: getattr(config.evaluate, k) for k in ("rung_probes", "rung_general", "rung_passages")},
+                hosts=Sealed(self.hosts),
+                exchange=self.paths.exchange,
+                evaluation_hosts=Sealed(self.evaluation_hosts),
+                slots=self.slots,
+                base_key=key,
+                contexts=Sealed(contexts),
+            )
+        )
+
+    def _start_host(self, kind: type, group: Any, *, evaluates: bool = False) -> Any:
+        place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
+        options = self.plan.actor_options(evaluates=evaluates)
+        arguments = [Sealed(a) for a in (self._host_config(), self.domain.train, self.domain.distractors)]
+        if self.plan.replicas > 1 and not evaluates and kind is TrainingHost:
+            host = replicas.start(
+                self.plan, arguments, self.paths.ray, self.config.resources.wait_minutes, place, options
+            )
+            self._replicated.append(host)
+            return self._keep(host)
+        actor = ray.remote(kind).options(
+            max_concurrency=4 * self._most_slots + 16, max_restarts=-1, scheduling_strategy=place, **options
+        )
+        return self._keep(actor.remote(*arguments))
+
+    def _host_config(self) -> HostConfig:
+        config = self.config
+        return HostConfig(
+            base_model=config.base_model,
+            quantization=config.quantization,
+            residency=config.resources.residency,
+            kernel=config.resources.kernel,
+            device=self.plan.device,
+            system_prompt=config.data.system_prompt,
+            plain_prompt=config.data.plain_prompt,
+            max_length=config.train.max_length,
+            batch_size=config.evaluate.batch_size,
+            threads=self.plan.threads,
+            hosts_on_node=self.plan.on_node,
+        )
+
+    def _host_class(self) -> type:
+        name = self.config.base_model
+        for prefix, kind in HOST_CLASSES.items():
+            if name.startswith(prefix):
+                return kind
+        if name.startswith(FAKE):
+            raise ModelError(
+                f"base_model {name!r} trains nothing: it is for tests, inside `raykft.testing.fake_hosts()`"
+            )
+        return TrainingHost
+
+    def _reserve(self) -> tuple[places.HostPlan, list[Any]]:
+        """Places for all hosts; with `hosts: auto`, for as many as there are where an autoscaler brings no more."""
+        resources, say = self.config.resources, self.console.print
+
+        def plan(*, may_grow: bool) -> places.HostPlan:
+            return places.plan_hosts(
+                device=resources.device,
+                hosts=resources.hosts,
+                useful=-(-self._trials // self.slots),
+                slots=self._most_slots,
+                evaluation_hosts=resources.evaluation_hosts,
+                embedded=self._embedded,
+                patient=resources.wait_minutes is not None and not self._embedded,
+                may_grow=may_grow,
+                replicas=resources.gpus_per_trial,
+            )
+
+        wanted = plan(may_grow=True)
+        try:
+            return wanted, places.reserve(wanted, wait_minutes=resources.wait_minutes, say=say)
+        except ResourceError:
+            present = plan(may_grow=False)
+            if resources.hosts != "auto" or present.hosts >= wanted.hosts:
+                raise
+        say(f"going on with {present.hosts} host(s); those that join later are used")
+        return present, places.reserve(present, wait_minutes=0, say=say)
+
+    def _measured_slots(self, host: Any) -> int:
+        """As many slots as make steps efficient and as memory holds; other hosts are taken to be like `host`."""
+        most = most_slots(self.config, self._trials, self.plan.hosts)
+        if most == 1:
+            return 1
+        self.console.print("measuring what training steps cost ...")
+        try:
+            capacity: HostCapacity = get(host.capacity.remote())
+        except OutOfMemoryError as error:
+            self.console.print(f"1 trial a host at once, since measuring steps failed: {error}", markup=False)
+            return 1
+        slots, why = slots_for(self.config, self.domain, capacity, most, cuda=self.plan.device == "cuda")
+        self.console.print(f"{slots} trial(s) a host at once: {why}")
+        return slots
+
+    def _keep(self, actor: Any) -> Any:
+        self._actors.append(actor)
+        return actor
+
+    # Watching.
+
+    def _watch(self) -> None:
+        """Start a host on every device that joins, up to the plan's limit, until the crew leaves."""
+        while not self._closing.wait(GROWTH_SECONDS):
+            try:
+                self._drop_lost()
+                self._grow()
+            except (RaykftError, ray.exceptions.RayError) as error:
+                self.console.print(f"a host that joined could not be used: {error}", markup=False)
+
+    def _drop_lost(self) -> None:
+        """Give up the places on nodes that died: a host starts anew where a device is free, under another name."""
+        for group in [group for group in self._groups if places.is_lost(group)]:
+            self._groups.remove(group)
+            places.release(group)
+            for name in [name for name, place in self._places.items() if place is group]:
+                del self._places[name]
+                ray.get(self.broker.drop.remote(name))
+                self.console.print(f"the node of {name} was lost; its trials go on elsewhere")
+
+    def _grow(self) -> None:
+        handles, up = dict(self.hosts), self.hosts.loads()
+        # A host whose process died is started again where it was.
+        if len(up) < len(handles) or len(handles) >= self.plan.limit:
+            return
+        group = places.reserve_one(self.plan)
+        if group is None:
+            return
+        self._groups.append(group)
+        host = self._start_host(self._host_class(), group)
+        get(host.info.remote())
+        self._joined += 1
+        name = f"host{self.plan.hosts + self._joined - 1}"
+        self._places[name] = group
+        ray.get(self.broker.add.remote(name, host))
+        self.console.print(f"{name} has joined")
+        self._on_capacity(self.slots * (len(handles) + 1))
+
+
+class TokenCount:
+    """Tokens that hosts have trained, by their own counts, which begin anew when a host does."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, int] = {}  # a host's tokens before it was last started
+        self._last: dict[str, int] = {}
+
+    def hear(self, host: str, tokens: int) -> None:
+        if tokens < self._last.get(host, 0):
+            self._before[host] = self._before.get(host, 0) + self._last[host]
+        self._last[host] = tokens
+
+    @property
+    def total(self) -> int:
+        return sum(self._before.values()) + sum(self._last.values())
+
+
+@contextmanager
+def held(handle: Any, trial_id: str, adapter: Path) -> Iterator[None]:
+    """A host's actor holds a finished adapter while the body runs."""
+    get(handle.attach_adapter.remote(trial_id, adapter))
+    try:
+        yield
+    finally:
+        get(handle.detach.remote(trial_id))
+
+
+def base_key(config: ExperimentConfig, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What the base model's scores depend on, besides what it is asked.
+
+    Args:
+        info: of a host that holds it.
+    """
+    return {
+        "model": info["model_digest"],
+        "dtype": info["dtype"],
+        "quantization": config.quantization,
+        "system_prompt": config.data.system_prompt,
+        "plain_prompt": config.data.plain_prompt,
+    }
+
+
+def contexts_of(config: ExperimentConfig, domain: Domain, info: Mapping[str, Any]) -> dict[str, Context]:
+    """What the base model is shown before a probe, by the name of the baseline."""
+    contexts = Contexts(domain.facts, max_tokens=info["context_tokens"] - QUESTION_TOKENS).by_name()
+    return {name: contexts[name] for name in config.evaluate.baselines}

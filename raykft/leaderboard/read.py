@@ -1,0 +1,201 @@
+"""Read an experiment directory. Files are the only source: no Ray, no database, no running job is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from raykft.config import parse_yaml
+from raykft.data.read import read_records
+from raykft.errors import ExperimentError
+from raykft.evaluation.evaluator import Objective
+from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
+from raykft.records import Passage, Probe, ProbeResult, Split, TrialStatus
+from raykft.storage.store import address, fetch, located
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as its files tell it. `select` are the scores it was chosen by, `report` the held-out ones.
+
+    `nats` are those of every passage, by split; `seeds` the scores of the same recipe trained with several seeds.
+    """
+
+    trial_id: str
+    status: TrialStatus
+    reason: str = ""
+    sample: dict[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    select: dict[str, float] = field(default_factory=dict)
+    report: dict[str, float] = field(default_factory=dict)
+    rank: int | None = None
+    nats: dict[Split, dict[str, float]] = field(default_factory=dict)
+    seeds: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BaselineRecord:
+    """A model or a rule that no trial trained, such as the base model with facts in its prompt."""
+
+    name: str
+    select: dict[str, float]
+    report: dict[str, float]
+    nats: dict[Split, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of an experiment's config its figures depend on."""
+
+    objective: Objective
+    grace_epochs: int
+
+
+def open_experiment(directory: Path) -> ExperimentPaths:
+    """Check that `directory`, or the URL it is named by, holds an experiment; what a URL holds is brought here.
+
+    Raises:
+        ExperimentError: it does not.
+        ResourceError: the storage behind the URL cannot be read.
+    """
+    paths = ExperimentPaths(located(directory))
+    fetch(paths.root, light=True)
+    if not paths.config.is_file():
+        hint = f"; experiments here: {', '.join(near)}" if (near := _experiments_near(directory)) else ""
+        raise ExperimentError(f"{address(paths.root)} holds no experiment (no {paths.config.name}){hint}")
+    return paths
+
+
+def read_baselines(paths: ExperimentPaths) -> list[BaselineRecord]:
+    """The baselines that were measured, in the order they were written; the base model first."""
+    file = paths.base_scores
+    if not file.is_file():
+        return []
+    tree = read_json(file)
+    return [_baseline(name, row) for name, row in tree["rows"].items() if row]
+
+
+def read_trials(paths: ExperimentPaths) -> list[TrialRecord]:
+    """All trials, best first: ranked ones by their `score` on the select split, then the rest by name."""
+    directories = sorted(p for p in paths.trials.iterdir() if p.is_dir()) if paths.trials.is_dir() else []
+    seeds = read_json(paths.seeds)["trials"] if paths.seeds.is_file() else {}
+    records = [_read_trial(TrialPaths(d), seeds.get(d.name, {})) for d in directories if TrialPaths(d).config.is_file()]
+    return ranked(records)
+
+
+def ranked(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    scored: list[TrialRecord] = []
+    rest: list[TrialRecord] = []
+    for record in records:
+        (scored if record.status.ranked and "score" in record.select else rest).append(record)
+    # Equal scores go to the cheaper trial, then by name, so that the order never depends on the file system.
+    scored.sort(key=lambda r: (-r.select["score"], r.tokens, r.trial_id))
+    rest.sort(key=lambda r: (-r.epoch, r.trial_id))
+    return [*(_with_rank(r, n) for n, r in enumerate(scored, start=1)), *rest]
+
+
+def finished(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [r for r in records if r.status.finished]
+
+
+def read_probes(paths: ExperimentPaths) -> list[Probe]:
+    """Every probe that was asked, general ones included; empty for an experiment that did not keep them."""
+    return _kept(paths.probes, Probe)
+
+
+def read_passages(paths: ExperimentPaths) -> list[Passage]:
+    """The running text that fluency was measured on; empty for an experiment that did not keep it."""
+    return _kept(paths.passages, Passage)
+
+
+def read_settings(paths: ExperimentPaths) -> Settings:
+    """Not validated: an experiment of an older version has other settings besides, and stays readable."""
+    search = parse_yaml(paths.config.read_text(encoding="utf-8"), str(paths.config))["search"]
+    objective = {f.name: search["objective"][f.name] for f in fields(Objective) if f.name in search["objective"]}
+    return Settings(Objective(**objective), search["grace_epochs"])
+
+
+def trial_results(paths: ExperimentPaths, trial_id: str, split: Split) -> dict[str, ProbeResult]:
+    """What a trial answered, by probe id; empty where it was not asked."""
+    trial = paths.trial(trial_id)
+    return _results(trial.probe_results if split == "select" else trial.report_results)
+
+
+def baseline_results(paths: ExperimentPaths, name: str) -> dict[str, ProbeResult]:
+    """What a baseline answered on both splits, by probe id; empty where its answers were not kept."""
+    return _results(paths.baseline_results(name))
+
+
+def rung_scores(paths: ExperimentPaths, trial_id: str) -> dict[int, float]:
+    """What early stopping compared of a trial, by epoch."""
+    file = paths.trial(trial_id).metrics
+    rows = read_jsonl(file) if file.is_file() else []
+    return {row["epoch"]: row["rung_score"] for row in rows if "rung_score" in row}
+
+
+def read_findings(paths: ExperimentPaths) -> list[Any]:
+    """What the contamination check found: probes whose answers the training rows give away."""
+    return list(read_json(paths.contamination)["findings"]) if paths.contamination.is_file() else []
+
+
+def _kept(file: Path, kind: type[T]) -> list[T]:
+    """The records of a file that may be missing or empty."""
+    return read_records(file, kind) if file.is_file() and file.stat().st_size else []
+
+
+def _results(file: Path) -> dict[str, ProbeResult]:
+    if not file.is_file():
+        return {}
+    known = {f.name for f in fields(ProbeResult)}
+    rows = ({name: value for name, value in row.items() if name in known} for row in read_jsonl(file))
+    return {row["id"]: ProbeResult(**row | {"wrong_claims": tuple(row["wrong_claims"])}) for row in rows}
+
+
+def _baseline(name: str, row: Mapping[Split, Any]) -> BaselineRecord:
+    metrics = {split: scores["metrics"] for split, scores in row.items()}
+    nats = {split: scores.get("passage_nats", {}) for split, scores in row.items()}
+    return BaselineRecord(name, metrics.get("select", {}), metrics.get("report", {}), nats)
+
+
+def _with_rank(record: TrialRecord, rank: int) -> TrialRecord:
+    return replace(record, rank=rank)
+
+
+def _read_trial(paths: TrialPaths, confirmed: Mapping[str, Any]) -> TrialRecord:
+    written = read_json(paths.config)
+    result: dict[str, Any] = {"status": TrialStatus.UNFINISHED, "reason": "the run ended before the trial did"}
+    if paths.result.is_file():
+        result = read_json(paths.result)
+    elif paths.metrics.is_file():
+        rows = list(read_jsonl(paths.metrics))
+        result |= rows[-1] if rows else {}
+    report: dict[str, Any] = read_json(paths.report) if paths.report.is_file() else {}
+    return TrialRecord(
+        trial_id=paths.root.name,
+        status=TrialStatus(result["status"]),
+        reason=result.get("reason", ""),
+        sample=written["sample"],
+        epoch=result.get("epoch", 0),
+        epochs=written["config"]["train"]["epochs"],
+        seconds=result.get("seconds", 0.0),
+        tokens=result.get("tokens", 0),
+        select=result.get("metrics", {}),
+        report=report.get("metrics", {}),
+        nats={"select": result.get("passage_nats", {}), "report": report.get("passage_nats", {})},
+        seeds=dict(zip(confirmed.get("seeds", []), confirmed.get("scores", []), strict=True)),
+    )
+
+
+def _experiments_near(directory: Path) -> list[str]:
+    parent = directory if directory.is_dir() else directory.parent
+    try:
+        return sorted(str(p) for p in parent.iterdir() if ExperimentPaths(p).config.is_file())[:5]
+    except OSError:
+        return []

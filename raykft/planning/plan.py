@@ -1,0 +1,414 @@
+"""`raykft plan`: what an experiment will train, need and cost, before anything is started. Arithmetic, no torch.
+
+docs/planning.md states every formula and assumption used here.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from raykft.config import ExperimentConfig
+from raykft.data.domain import Domain
+from raykft.errors import ConfigError
+from raykft.models.shape import ModelShape, assumed_shape, shape_of
+from raykft.planning.budget import (
+    DRAWS,
+    Asked,
+    Rows,
+    Spread,
+    Stopping,
+    asha_milestones,
+    asked,
+    count_tokens,
+    draws,
+    expected_epochs,
+    mean_batch,
+    mixtures,
+    spread,
+)
+from raykft.planning.fitting import RESERVE, Corner, Machine, admitted, corners_of, slots_that_fit
+from raykft.train.admission import Line, slots_to_knee
+
+# Share of the peak that a packed step reaches, and what a CPU core multiplies (docs/planning.md).
+GPU_UTILISATION, AMX_UTILISATION, FP32_UTILISATION = 0.35, 0.35, 0.6
+CORE_TFLOPS_AMX, CORE_TFLOPS_FP32 = 0.45, 0.1
+CORE_BYTES_PER_S = 8e9  # at which a core reads weights, twice a step however few tokens it has
+# Kernel launches: a training step of a layer takes no less on a GPU, a decoding step a third of it; every slot but the
+# first adds those of its own low-rank products.
+LAUNCH_S_PER_LAYER, LAUNCH_S_PER_SLOT = 2.8e-3, 0.6e-3
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Memory as `nvidia-smi` shows it, and dense bf16 TFLOP/s with fp32 accumulation."""
+
+    memory_gib: float
+    tflops: float
+
+
+# NVIDIA's data sheets and architecture white papers (A100, H100, H200, B200, L4, L40S, A10, Ampere GA102, Ada AD102);
+# figures given "with sparsity" are halved.
+GPUS = {
+    "a10g": Gpu(22.5, 70),
+    "l4": Gpu(22.5, 121),
+    "rtx3090": Gpu(24.0, 71),
+    "rtx4090": Gpu(24.0, 165),
+    "a100-40": Gpu(39.5, 312),
+    "l40s": Gpu(45.0, 362),
+    "a6000": Gpu(48.0, 155),
+    "a100-80": Gpu(79.3, 312),
+    "h100": Gpu(79.6, 989),
+    "h200": Gpu(140.4, 989),
+    "b200": Gpu(179.0, 2250),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all hosts do together; hours are of the clock, cost is that of all GPUs for so long.
+
+    `hours` are both one after the other, or the longer of the two where other hosts evaluate than train.
+    """
+
+    trained_tokens: int
+    asked_questions: int
+    train_hours: float
+    evaluate_hours: float
+    hours: float
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything `raykft plan` prints. `too_large` are the corners that do not fit into `memory_limit` bytes."""
+
+    experiment: str
+    base_model: str
+    parameters: int
+    trials: int
+    mixtures: int
+    rows: int
+    distractors: int
+    tokens_how: str
+    tokens_per_epoch: Spread
+    tokens_per_trial: Spread
+    device: str
+    hosts: int
+    devices_per_host: int
+    evaluation_hosts: int
+    slots_per_host: int
+    tokens_per_second: float
+    memory_limit: int
+    largest: Corner
+    corners: int
+    too_large: tuple[Corner, ...]
+    without_stopping: Work
+    expected: Work
+    assumptions: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; memory gets its total."""
+        tree = asdict(self)
+        for corner, own in zip([tree["largest"], *tree["too_large"]], [self.largest, *self.too_large], strict=True):
+            corner["memory"]["total"] = own.memory.total
+        return tree
+
+
+def make_plan(
+    config: ExperimentConfig,
+    domain: Domain,
+    machine: Machine,
+    *,
+    gpu: str | None = None,
+    hosts: int | None = None,
+    price: float | None = None,
+    parameters: float | None = None,
+    tokens_per_second: float | None = None,
+) -> Plan:
+    """Plan the whole search of `config`.
+
+    Args:
+        gpu: a name of `GPUS`; None plans for CPU hosts on `machine`.
+        hosts: training hosts; by default `resources.hosts`, or one GPU, or one host a core.
+        price: of one GPU (or host) hour, in whatever currency.
+        parameters: size of a model that is not on this machine.
+        tokens_per_second: measured on one host, instead of the estimate.
+
+    Raises:
+        ConfigError: an option out of range, or `resources.device` cuda without a GPU to plan for.
+        ModelError: the model's size cannot be found out and `parameters` is not given.
+    """
+    _check_options(config, gpu, hosts, price, tokens_per_second)
+    shape = assumed_shape(parameters) if parameters is not None else shape_of(config.base_model)
+    rows = count_tokens(config, domain)
+    device = GPUS[gpu] if gpu else None
+    apart = int(config.resources.evaluation_hosts)
+    count = hosts or _default_hosts(config, machine, device)
+    slots = _slots(config, domain, shape, rows, device, machine, count)
+    devices = config.resources.gpus_per_trial
+    epochs, per_epoch = draws(config, rows)
+    per_trial = [e * t for e, t in zip(epochs, per_epoch, strict=True)]
+    stopping = expected_epochs(config, epochs)
+    step_tokens = slots * mean_batch(config, len(rows.domain)) * rows.mean
+    threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
+    rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
+    rate = tokens_per_second or rate
+    limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
+    corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
+    mean_epoch, trials = statistics.fmean(per_epoch), config.search.trials
+
+    def work(tokens_a_trial: float, epochs_a_trial: float, finished: float) -> Work:
+        questions = asked(config, domain, rows, scored=trials * finished, epochs=trials * epochs_a_trial)
+        train = trials * tokens_a_trial / (rate * devices) / count / 3600
+        evaluate = _answer_seconds(questions, shape, rate, cuda=device is not None) / (apart or count) / 3600
+        hours = max(train, evaluate) if apart else train + evaluate
+        cost = None if price is None else price * (count * devices + apart) * hours
+        return Work(round(trials * tokens_a_trial), round(questions.questions), train, evaluate, hours, cost)
+
+    return Plan(
+        experiment=config.name,
+        base_model=config.base_model,
+        parameters=shape.parameters,
+        trials=trials,
+        mixtures=mixtures(config, len(domain.train)),
+        rows=len(domain.train),
+        distractors=len(domain.distractors),
+        tokens_how=rows.how,
+        tokens_per_epoch=spread(per_epoch),
+        tokens_per_trial=spread(per_trial),
+        device=f"{gpu} GPU" if gpu else f"CPU ({machine.cores} cores)",
+        hosts=count,
+        devices_per_host=devices,
+        evaluation_hosts=apart,
+        slots_per_host=slots,
+        tokens_per_second=rate,
+        memory_limit=limit,
+        largest=max(corners, key=lambda c: c.memory.total),
+        corners=len(corners),
+        too_large=tuple(c for c in corners if c.memory.total > limit * (1 - RESERVE)),
+        without_stopping=work(statistics.fmean(per_trial), statistics.fmean(epochs), 1.0),
+        expected=work(stopping.epochs * mean_epoch, stopping.epochs, stopping.finished),
+        assumptions=_assumptions(
+            config, shape, rows, stopping, why if tokens_per_second is None else "as measured", priced=price is not None
+        ),
+    )
+
+
+def _check_options(
+    config: ExperimentConfig, gpu: str | None, hosts: int | None, price: float | None, rate: float | None
+) -> None:
+    if gpu is not None and gpu not in GPUS:
+        raise ConfigError(f"--gpu {gpu!r} is not known; use one of: {', '.join(GPUS)}")
+    if gpu is None and config.resources.device == "cuda":
+        raise ConfigError(f"resources.device is 'cuda': say which GPU, --gpu with one of: {', '.join(GPUS)}")
+    if gpu is not None and config.resources.device == "cpu":
+        raise ConfigError(f"resources.device is 'cpu', so no {gpu} would be used; add --set resources.device=auto")
+    for name, value in (("--hosts", hosts), ("--gpu-hour-price", price), ("--tokens-per-second", rate)):
+        if value is not None and not (0 < value < math.inf or (name == "--gpu-hour-price" and value == 0)):
+            raise ConfigError(f"{name} {value:g} must be above 0")
+
+
+def _default_hosts(config: ExperimentConfig, machine: Machine, device: Gpu | None) -> int:
+    if config.resources.hosts != "auto":
+        return int(config.resources.hosts)
+    slots = config.resources.slots_per_host
+    useful = config.search.trials if slots == "auto" else math.ceil(config.search.trials / slots)
+    cores = machine.cores - int(config.resources.evaluation_hosts)
+    return 1 if device else max(1, min(cores // config.resources.gpus_per_trial, useful))
+
+
+def _slots(
+    config: ExperimentConfig,
+    domain: Domain,
+    shape: ModelShape,
+    rows: Rows,
+    device: Gpu | None,
+    machine: Machine,
+    count: int,
+) -> int:
+    """Slots a host; those that the search will measure follow from the estimated time of a step."""
+    slots, most = config.resources.slots_per_host, math.ceil(config.search.trials / count)
+    if slots != "auto":
+        return min(slots, most)
+    if device:
+        token_s = _token_flops(shape, rows) / (device.tflops * 1e12 * GPU_UTILISATION)
+        line = Line(shape.layers * LAUNCH_S_PER_LAYER, token_s, 0.0)
+        memory = int(device.memory_gib * 2**30)
+    else:
+        read = 2 * (shape.linear_weights + shape.head.weights) * (2 if machine.matrix_units else 4)
+        line = Line(read / CORE_BYTES_PER_S, 1 / _rate(shape, rows, None, machine, 1, 1, 1)[0], 0.0)
+        memory = machine.memory_bytes // (count + int(config.resources.evaluation_hosts))
+    useful = slots_to_knee(line.knee_tokens, mean_batch(config, len(rows.domain)) * rows.mean)
+    fitting = slots_that_fit(config, domain, shape, machine, cuda=device is not None, memory_bytes=memory)
+    return admitted(min(useful, fitting), config.search.trials, count)
+
+
+# Time.
+
+
+def _rate(
+    shape: ModelShape,
+    rows: Rows,
+    device: Gpu | None,
+    machine: Machine,
+    step_tokens: float,
+    threads: int,
+    slots: int,
+) -> tuple[float, str]:
+    """Trained tokens per second of one host, and how that was estimated."""
+    flops = _token_flops(shape, rows)
+    if device:
+        seconds = step_tokens * flops / (device.tflops * 1e12 * GPU_UTILISATION)
+        floor = shape.layers * (LAUNCH_S_PER_LAYER + (slots - 1) * LAUNCH_S_PER_SLOT)
+        why = (
+            f"{GPU_UTILISATION:.0%} of {device.tflops:g} TFLOP/s, and at least {1000 * floor:.0f} ms a step for kernel "
+            "launches; not measured: on such a GPU `raykft doctor --config CONFIG` measures it, for --tokens-per-second"
+        )
+        if floor > seconds:
+            why += (
+                f". Steps of {step_tokens:.0f} tokens are bound by them: more resources.slots_per_host cost little time"
+            )
+        return step_tokens / max(seconds, floor), why
+    peak, share, unit = (
+        (CORE_TFLOPS_AMX, AMX_UTILISATION, "bf16 with matrix units")
+        if machine.matrix_units
+        else (CORE_TFLOPS_FP32, FP32_UTILISATION, "fp32")
+    )
+    why = f"{share:.0%} of {peak * threads * 1000:g} GFLOP/s ({threads} core(s) a host, {unit})"
+    return threads * peak * 1e12 * share / flops, why
+
+
+def _token_flops(shape: ModelShape, rows: Rows) -> float:
+    """Of a trained token: frozen weights forward and for the input's gradient, the head where there is an answer."""
+    return 4 * shape.linear_weights + 4 * shape.head.weights * rows.answer_share
+
+
+def _answer_seconds(questions: Asked, shape: ModelShape, rate: float, *, cuda: bool) -> float:
+    """Seconds of one host: a token of an answer costs half a trained one, a decoding step on a GPU its launches."""
+    launches = questions.steps * shape.layers * LAUNCH_S_PER_LAYER / 3 if cuda else 0.0
+    return max(questions.tokens / (2 * rate), launches)
+
+
+def _assumptions(
+    config: ExperimentConfig, shape: ModelShape, rows: Rows, stopping: Stopping, speed: str, *, priced: bool
+) -> tuple[str, ...]:
+    milestones = ", ".join(f"{math.ceil(m)}" for m in asha_milestones(config))
+    devices = config.resources.gpus_per_trial
+    asha = (
+        f"ASHA compares after epochs {milestones} and lets 1/{config.search.reduction_factor:g} pass in the long run: "
+        f"{stopping.epochs:.1f} epochs a trial, {stopping.finished:.0%} of trials reach their end"
+        if milestones
+        else "no trial is stopped early"
+        if config.search.scheduler in {"asha", "none"}
+        else f"what {config.search.scheduler} stops is not foreseen: expected is the same as without stopping"
+    )
+    return (
+        *((f"sizes of the model: {shape.assumed}",) if shape.assumed else ()),
+        f"tokens: {rows.how}",
+        f"proposals: {DRAWS} seeded draws, every axis on its own; a searcher that learns moves away from that",
+        asha,
+        "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers only",
+        "a token read or written for a score costs half of it; every answer is as long as its probe allows",
+        f"speed of a device: {speed}",
+        *(
+            ("slots_per_host: from that speed; the search measures its own, and may take more or fewer",)
+            if config.resources.slots_per_host == "auto"
+            else ()
+        ),
+        *(
+            (f"{devices} devices train a trial {devices} times as fast: what they wait for each other is left out",)
+            if devices > 1
+            else ()
+        ),
+        f"memory: every slot of a host trains the same corner on the longest rows at once, and {RESERVE:.0%} stay free",
+        *(("cost: every host is paid for all the hours, whether it works or waits",) if priced else ()),
+        "left out: start-up, downloads, slots that wait",
+    )
+
+
+# For people.
+
+
+def render_plan(plan: Plan) -> RenderableType:
+    """The plan as a terminal table, its assumptions below."""
+    facts = Table.grid(padding=(0, 2))
+    for title, text in _lines(plan):
+        facts.add_row(Text(title), Text(text))
+    parts: list[RenderableType] = [Text(plan.experiment, style="bold"), facts]
+    if plan.too_large:
+        parts += ["", Text(f"{len(plan.too_large)} of {plan.corners} corners of the space do not fit:"), _misfits(plan)]
+        parts.append(Text(_remedy(plan)))
+    notes = Table.grid(padding=(0, 1))
+    for sentence in plan.assumptions:
+        notes.add_row("-", Text(sentence))
+    return Group(*parts, "", Text("assumed"), notes)
+
+
+def _lines(plan: Plan) -> list[tuple[str, str]]:
+    memory, trial, epoch = plan.largest.memory, plan.tokens_per_trial, plan.tokens_per_epoch
+    sizes = {
+        "base": memory.weights,
+        f"{plan.slots_per_host} slot(s)": memory.slots,
+        "activations": memory.activations,
+        "or key-value cache": memory.kv_cache,
+        "runtime": memory.runtime,
+    }
+    if memory.evaluation:
+        sizes["evaluation host"] = memory.evaluation
+    parts = ", ".join(f"{name} {_gib(size)}" for name, size in sizes.items())
+    apart = f", and {plan.evaluation_hosts} that only evaluate" if plan.evaluation_hosts else ""
+    many = f"{plan.devices_per_host} x " if plan.devices_per_host > 1 else ""
+    return [
+        ("base model", f"{plan.base_model}, {plan.parameters:,} parameters"),
+        ("rows", f"{plan.rows} of the domain, {plan.distractors} distractors to mix in"),
+        ("trials", f"{plan.trials}, on {plan.mixtures} different mixture(s) of rows"),
+        ("tokens an epoch", f"{epoch.minimum:,.0f} to {epoch.maximum:,.0f}, median {epoch.median:,.0f}"),
+        ("tokens a trial", f"{trial.minimum:,.0f} to {trial.maximum:,.0f}, median {trial.median:,.0f}"),
+        ("hosts", f"{plan.hosts} x {many}{plan.device}, {plan.slots_per_host} slot(s) each{apart}"),
+        ("memory a host", f"up to {_gib(memory.total)} of {_gib(plan.memory_limit)}: {parts}"),
+        ("speed of a device", f"{plan.tokens_per_second:,.0f} trained tokens/s"),
+        ("expected", _work(plan.expected)),
+        ("without stopping", _work(plan.without_stopping)),
+    ]
+
+
+def _work(work: Work) -> str:
+    cost = "" if work.cost is None else f", cost {work.cost:,.2f}"
+    return (
+        f"{work.trained_tokens:,} trained tokens and {work.asked_questions:,} questions: {_hours(work.hours)} "
+        f"({_hours(work.train_hours)} training, {_hours(work.evaluate_hours)} questions){cost}"
+    )
+
+
+def _misfits(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    settings = list(plan.too_large[0].settings)
+    for title in (*settings, "needs", "slots that fit"):
+        table.add_column(title, justify="left" if title in settings else "right")
+    for corner in plan.too_large:
+        values = [str(value) for value in corner.settings.values()]
+        table.add_row(*values, _gib(corner.memory.total), str(corner.slots_that_fit))
+    return table
+
+
+def _remedy(plan: Plan) -> str:
+    slots = min(corner.slots_that_fit for corner in plan.too_large)
+    if slots:
+        return f"next: --set resources.slots_per_host={slots}, or take these values out of search.space"
+    fewer = ", fewer resources.hosts" if plan.device.startswith("CPU") and plan.hosts > 1 else ""
+    return f"next: a device with more memory{fewer}, a smaller base_model, or other values in search.space"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"

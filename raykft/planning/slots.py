@@ -1,0 +1,35 @@
+"""How many trials a host of a search trains at once, from what one host measured of itself. Arithmetic, no Ray."""
+
+from __future__ import annotations
+
+import math
+
+from raykft.config import ExperimentConfig
+from raykft.data.domain import Domain
+from raykft.planning.budget import mean_batch
+from raykft.planning.fitting import Machine, admitted, slots_that_fit
+from raykft.provenance import available_cores
+from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, slots_to_knee
+
+
+def most_slots(config: ExperimentConfig, todo: int, hosts: int) -> int:
+    """Slots a host that `todo` trials can fill and that leave the searcher something to learn from.
+
+    A search that goes on may take as many as it could from its beginning.
+    """
+    return min(admitted(MAX_SLOTS, max(todo, config.search.trials), hosts), math.ceil(todo / hosts))
+
+
+def slots_for(
+    config: ExperimentConfig, domain: Domain, capacity: HostCapacity, most: int, *, cuda: bool
+) -> tuple[int, str]:
+    """As many slots as make steps efficient and as memory holds, `most` at most; and the reasons in words."""
+    line = capacity.line
+    machine = Machine(available_cores(), capacity.machine_bytes, capacity.matrix_units)
+    useful = slots_to_knee(line.knee_tokens, mean_batch(config, len(domain.train)) * capacity.row_tokens)
+    fitting = slots_that_fit(config, domain, capacity.shape, machine, cuda=cuda, memory_bytes=capacity.memory_bytes)
+    assumed = f" of {capacity.shape.assumed}" if capacity.shape.assumed else ""
+    return min(useful, fitting, most), (
+        f"{line.knee_tokens:.0f} tokens a step ({useful} trials) reach {KNEE:.0%} of {1 / line.token_s:.0f} tokens/s, "
+        f"{fitting}{assumed} fit in memory, a search of {config.search.trials} takes {most} at most"
+    )

@@ -1,0 +1,51 @@
+"""What adapters are measured against: the base model's scores, asked once and kept with the experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, SplitScores
+from raykft.hosts.remote import get
+from raykft.paths import ExperimentPaths, read_json, write_json, write_jsonl
+
+TUNED_BM25 = "tuned_bm25"
+
+
+def score_base(evaluator: Any, paths: ExperimentPaths, console: Console) -> BaseScores:
+    """The base model's own scores: computed once, cached by content, a row of every leaderboard.
+
+    Args:
+        evaluator: the handle of the evaluator's actor.
+    """
+    console.print("scoring the base model ...")
+    scores: BaseScores
+    scores, cached = get(evaluator.base.remote())
+    _keep(scores, paths)
+    known = {name: row["select"].metrics["knowledge"] for name, row in scores.rows.items() if "select" in row}
+    console.print(
+        f"base model: knowledge {known[BASE]:.2f}"
+        + (f", with the needed facts in context {known[FACTS_NEEDED]:.2f}" if FACTS_NEEDED in known else "")
+        + (" (cached)" if cached else f" ({scores.seconds:.0f} s)")
+    )
+    return scores
+
+
+def keep_tuned_with_retrieval(row: SplitScores, paths: ExperimentPaths) -> None:
+    """Add the row of the winner with BM25's facts in its prompt."""
+    tree = read_json(paths.base_scores)
+    tree["rows"][TUNED_BM25] = BaseScores(rows={TUNED_BM25: row}).figures()["rows"][TUNED_BM25]
+    write_jsonl(paths.baseline_results(TUNED_BM25), (r.as_dict() for scores in row.values() for r in scores.results))
+    write_json(paths.base_scores, tree)
+
+
+def _keep(scores: BaseScores, paths: ExperimentPaths) -> None:
+    # The row of the winner with BM25 is added when the search has ended; scoring the base again must not lose it.
+    before = read_json(paths.base_scores).get("rows", {}) if paths.base_scores.is_file() else {}
+    figures = scores.figures()
+    if TUNED_BM25 in before:
+        figures["rows"][TUNED_BM25] = before[TUNED_BM25]
+    write_json(paths.base_scores, figures)
+    for name in scores.rows:
+        write_jsonl(paths.baseline_results(name), (r.as_dict() for r in scores.results(name)))

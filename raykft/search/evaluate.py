@@ -1,0 +1,84 @@
+"""`raykft evaluate`: score one PEFT adapter, trained here or elsewhere, as the searched ones are scored."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from raykft.cluster.connect import connected
+from raykft.config import ExperimentConfig
+from raykft.errors import ModelError
+from raykft.evaluation.evaluator import FullScores
+from raykft.leaderboard.board import Leaderboard
+from raykft.models.source import check_model_present
+from raykft.paths import ADAPTER, ADAPTER_CONFIG, ADAPTER_WEIGHTS, write_jsonl
+from raykft.records import TrialStatus
+from raykft.search.experiment import Experiment, checked, prepare_directory, write_board, write_config, write_evidence
+from raykft.trial import Trial, write_result, write_trial_config
+
+
+def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console | None = None) -> Leaderboard:
+    """Score the adapter in the directory `adapter` on both splits of `config`'s probes.
+
+    The result is an experiment of its own beside the searched one, `NAME-evaluated`: every adapter evaluated under the
+    same config is a row of its leaderboard, which `leaderboard`, `show` and `report` read like any other.
+
+    Raises:
+        ModelError: the directory is no PEFT adapter with safetensors weights, or belongs to another base model.
+    """
+    console = console or Console()
+    directory = _adapter_directory(Path(adapter))
+    experiment = checked(config.model_copy(update={"name": f"{config.name[:54]}-evaluated"}))
+    check_model_present(config.base_model)
+    prepare_directory(experiment.config)
+    write_config(experiment)
+    with connected(config.resources.address) as embedded:
+        _score(experiment, directory, console, embedded=embedded)
+    return write_board(experiment.paths)
+
+
+def _score(experiment: Experiment, directory: Path, console: Console, *, embedded: bool) -> None:
+    # They import ray, which may only be imported once `connected` has set its environment.
+    from raykft.hosts.crew import Crew
+    from raykft.hosts.remote import get
+    from raykft.search.baselines import score_base
+    from raykft.search.held_out import score_adapter
+
+    config, domain, paths = experiment.config, experiment.domain, experiment.paths
+    trial_id, splits = _row_name(directory), {p.split for p in domain.probes}
+    trial = Trial(trial_id, {}, paths.trial(trial_id))
+    with Crew(config, domain, paths, useful_trials=len(splits), embedded=embedded, console=console) as crew:
+        write_evidence(experiment, crew.infos)
+        score_base(crew.evaluator, paths, console)
+        console.print(f"scoring {directory} ...")
+        write_trial_config(trial, config)
+        started = time.monotonic()
+        # One after the other: each is dealt out over all hosts, and what both ask is asked once.
+        name = next(iter(crew.hosts))
+        with crew.attached(name, trial_id, directory):
+            full: FullScores = get(crew.evaluator.full.remote(name, trial_id, "select"))
+            if "report" in splits:
+                score_adapter(crew.evaluator, name, trial_id, trial.paths)
+        write_jsonl(trial.paths.probe_results, (r.as_dict() for r in full.results))
+        row = full.metrics | {"seconds": time.monotonic() - started}
+        write_result(trial, row, TrialStatus.OK, passage_nats=full.passage_nats)
+
+
+def _adapter_directory(path: Path) -> Path:
+    directory = path.expanduser().absolute()
+    missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (directory / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{path} is no PEFT adapter directory: it has no {' and no '.join(missing)}; "
+            "give the folder that `save_pretrained` wrote (safetensors weights only)"
+        )
+    return directory
+
+
+def _row_name(directory: Path) -> str:
+    """A trial's adapter is in a folder called `adapter`: its name is that of the trial."""
+    name = directory.parent.name if directory.name == ADAPTER else directory.name
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)[:100] or ADAPTER

@@ -1,0 +1,159 @@
+"""What may be imported before Ray's environment is set, and how many hosts a cluster gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raykft.cluster import places, ray_compat
+from raykft.cluster.connect import check_answers
+from raykft.errors import ResourceError
+
+RUNS = ("raykft.search.driver", "raykft.search.evaluate", "raykft.search.confirm", "raykft.cli")
+
+
+@pytest.mark.parametrize("module", RUNS)
+def test_ray_is_not_imported_before_its_environment_is_set(module: str) -> None:
+    """Ray reads whether to send a token once, when it is imported; `cluster.connect` decides that."""
+    code = f"import sys, {module}; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("first", ["", "import ray"])
+def test_an_embedded_ray_starts_whether_or_not_ray_was_imported_before(first: str) -> None:
+    code = f"""
+{first}
+from raykft.cluster.connect import connect, disconnect
+assert connect(None)
+import ray
+assert ray.get(ray.remote(lambda: 7).remote()) == 7
+disconnect()
+"""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+GPU_NODE = {"CPU": 4.0, "GPU": 2.0}
+CPU_NODE = {"CPU": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "later", "asked", "expected"),
+    [
+        # hosts that train, on what, for evaluation alone, most on a node
+        ([CPU_NODE, GPU_NODE, GPU_NODE], [], {}, (4, "cuda", 0, 2)),
+        ([CPU_NODE, GPU_NODE], [], {"device": "cpu"}, (12, "cpu", 0, 8)),
+        ([CPU_NODE, CPU_NODE], [], {"device": "cpu", "slots": 32}, (16, "cpu", 0, 8)),  # a core a host, not .68
+        ([CPU_NODE, GPU_NODE], [], {"useful": 1}, (1, "cuda", 0, 1)),
+        ([CPU_NODE, GPU_NODE, GPU_NODE], [], {"evaluation_hosts": 1}, (3, "cuda", 1, 2)),
+        ([CPU_NODE, GPU_NODE], [], {"evaluation_hosts": 0.25}, (2, "cuda", 2, 2)),
+        ([CPU_NODE, {"CPU": 1.0, "GPU": 4.0}], [], {}, (1, "cuda", 0, 1)),  # a host needs a core beside its GPU
+        ([CPU_NODE], [(GPU_NODE, 3)], {}, (6, "cuda", 0, 2)),  # an autoscaler may add three
+        ([CPU_NODE, GPU_NODE], [(GPU_NODE, 3)], {"may_grow": False}, (2, "cuda", 0, 2)),
+        ([CPU_NODE], [], {"device": "cuda", "hosts": 4, "patient": True}, (4, "cuda", 0, 1)),
+    ],
+)
+def test_hosts_are_planned_for_what_the_nodes_hold(
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[dict[str, float]],
+    later: list[tuple[dict[str, float], int]],
+    asked: dict[str, Any],
+    expected: tuple[int, str, int, int],
+) -> None:
+    plan = planned(monkeypatch, nodes, later, **asked)
+    assert (plan.hosts, plan.device, plan.evaluation, plan.on_node) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "message"),
+    [
+        ([CPU_NODE], {"device": "cuda"}, "Ray sees no GPU"),
+        ([GPU_NODE], {"hosts": 3}, "resources.hosts 3: 3 GPUs .* only 2 are available"),
+        ([GPU_NODE], {"hosts": 2, "evaluation_hosts": 1}, "and resources.evaluation_hosts 1: 3 GPUs"),
+        ([CPU_NODE], {"evaluation_hosts": 0.5}, "is a share of a GPU"),
+        ([CPU_NODE], {"hosts": 9}, "9 CPU cores are needed, only 8"),
+    ],
+)
+def test_hosts_that_never_fit_are_refused(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], asked: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResourceError, match=message):
+        planned(monkeypatch, nodes, [], **asked)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 40, 256])
+def test_hosts_leave_room_for_their_trials(slots: int) -> None:
+    plan = places.HostPlan(hosts=1, device="cpu", slots=slots)
+    assert 0 < plan.bundle["CPU"] <= max(1 - slots * places.TRIAL_CPUS, places.TRIAL_CPUS) + 1e-9
+
+
+def test_a_shared_gpu_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(monkeypatch, [GPU_NODE], [], evaluation_hosts=0.25)
+    assert len(plan.places) == plan.hosts
+    trains, answers = plan.actor_options(), plan.actor_options(evaluates=True)
+    assert (trains["num_gpus"], answers["num_gpus"]) == (0.75, 0.25)
+    assert trains["num_cpus"] + answers["num_cpus"] <= plan.bundle["CPU"]
+
+
+@pytest.mark.ray
+def test_a_launcher_file_on_the_head_tells_what_may_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(ray_compat.cluster_state, "get_cluster_config", lambda: None)
+    assert places.autoscaled_nodes() == []
+    tree = {
+        "max_workers": 6,
+        "head_node_type": "head",
+        "available_node_types": {
+            "head": {"resources": {"CPU": 0}},
+            "gpu": {"resources": {"CPU": 8, "GPU": 1}, "max_workers": 4},
+        },
+    }
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(tree), encoding="utf-8")
+    assert places.autoscaled_nodes() == [({"CPU": 8, "GPU": 1}, 4)]
+
+
+def planned(
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[dict[str, float]],
+    later: list[tuple[dict[str, float], int]],
+    **asked: Any,
+) -> places.HostPlan:
+    monkeypatch.setattr(places, "_nodes", lambda: nodes)
+    monkeypatch.setattr(places, "autoscaled_nodes", lambda: later)
+    return places.plan_hosts(**{"device": "auto", "hosts": "auto", "useful": 100, "embedded": False} | asked)
+
+
+@pytest.mark.parametrize("address", ["auto", "", "local"])
+def test_addresses_that_need_no_look(address: str) -> None:
+    check_answers(address)
+
+
+def test_addresses_where_nothing_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        check_answers(f"127.0.0.1:{port}")
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
+        with pytest.raises(ResourceError, match=f"nothing answers at {address}.*is the head up"):
+            check_answers(address)
+    with pytest.raises(
+        ResourceError, match="job server's address, which `raykft submit` takes; this connects to Ray itself: HOST:6379"
+    ):
+        check_answers("http://127.0.0.1:8265")
+
+
+@pytest.mark.ray
+def test_a_dead_head_is_said_within_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    code = f"from raykft.cluster.connect import connect; connect({address!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert f"ResourceError: nothing answers at {address}" in done.stderr
