@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from raykft.data.read import read_records
-from raykft.evaluation.evaluator import Objective
 from raykft.evaluation.forgetting import GeneralScores
+from raykft.evaluation.objective import Objective
 from raykft.leaderboard import pareto
 from raykft.leaderboard.bootstrap import Resamples, gain, score
 from raykft.leaderboard.statistics import interval, rank_groups

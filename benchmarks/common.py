@@ -24,7 +24,8 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PretrainedConfig
 
 from raykft.data.encode import IGNORE, EncodedRow
-from raykft.models.load import BaseModel, both_orders, choose_residency
+from raykft.models.load import BaseModel, both_orders
+from raykft.models.numerics import choose_residency
 from raykft.models.quantize import quantize_linears
 from raykft.models.source import ModelSource
 from raykft.models.targets import HEAD
@@ -89,7 +90,7 @@ def random_base(shape: str, device: torch.device, dtype: torch.dtype) -> BaseMod
     Every call makes the same weights on the same device. There is no tokenizer.
     """
     config = SHAPES[shape]()
-    residency = choose_residency("auto", "nf4", device)
+    residency = choose_residency("auto", "nf4", device.type)
     torch.manual_seed(0)
     if _weights_bytes(config) > LAYERWISE_BYTES:
         model = _layer_by_layer(config, residency, device)

@@ -91,15 +91,19 @@ def run_inside(arm: str, config: ExperimentConfig) -> None:
 
 
 def _score_base(config: ExperimentConfig) -> None:
-    from raykft.hosts.crew import Crew, connected
-    from raykft.search.driver import checked_domain, open_directory
+    from raykft.cluster.connect import connected
+    from raykft.search.experiment import checked, prepare_directory, write_config
 
-    domain, paths = checked_domain(config), open_directory(config)
-    with (
-        connected(config) as embedded,
-        Crew(config, domain, paths, useful_trials=TRIALS, embedded=embedded, console=Console()) as crew,
-    ):
-        crew.score_base()
+    experiment = checked(config)
+    prepare_directory(config)
+    write_config(experiment)
+    with connected(config.resources.address) as embedded:
+        from raykft.hosts.crew import Crew
+        from raykft.search.baselines import score_base
+
+        domain, paths, console = experiment.domain, experiment.paths, Console()
+        with Crew(config, domain, paths, useful_trials=TRIALS, embedded=embedded, console=console) as crew:
+            score_base(crew.evaluator, paths, console)
 
 
 def _raykft_figures(paths: ExperimentPaths, began: float) -> dict[str, Any]:
@@ -124,13 +128,13 @@ def _run_trl(config: ExperimentConfig, began: float) -> dict[str, Any]:
     """Search with Ray Tune, then score the adapters of the trials that ran to their end."""
     from ray import tune
 
-    from raykft.hosts.crew import connected
+    from raykft.cluster.connect import connected
     from raykft.provenance import available_cores
     from raykft.search.scheduler import make_scheduler
 
     at_once = available_cores()
     settings = {"config": config.resolved(), "directory": str(config.directory)}
-    with connected(config):
+    with connected(config.resources.address):
         ready = time.time()
         tune.Tuner(
             tune.with_resources(tune.with_parameters(trl_trial, settings=settings), {"cpu": 1}),
@@ -257,14 +261,16 @@ def kept(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _score_adapters(config: ExperimentConfig, adapters: Sequence[Path]) -> tuple[dict[str, dict[str, Any]], float]:
     """The select-split metrics of every adapter by its trial's folder name, and the seconds until hosts were up."""
-    from raykft.hosts.crew import Crew, get
-    from raykft.search.driver import checked_domain
+    from raykft.hosts.crew import Crew
+    from raykft.hosts.remote import get
+    from raykft.search.baselines import score_base
+    from raykft.search.experiment import checked
 
-    paths = ExperimentPaths(config.directory)
-    domain = checked_domain(config)
+    paths, console = ExperimentPaths(config.directory), Console()
+    domain = checked(config).domain
     began = time.monotonic()
-    with Crew(config, domain, paths, useful_trials=len(adapters), embedded=True, console=Console()) as crew:
-        crew.score_base()
+    with Crew(config, domain, paths, useful_trials=len(adapters), embedded=True, console=console) as crew:
+        score_base(crew.evaluator, paths, console)
         hosts_s = time.monotonic() - began
 
         def score(hand: tuple[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:

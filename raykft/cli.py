@@ -355,7 +355,8 @@ def plan(
     from raykft.config import load_config
     from raykft.data.domain import load_domain
     from raykft.planning.fitting import this_machine
-    from raykft.planning.plan import make_plan, render_plan
+    from raykft.planning.plan import make_plan
+    from raykft.planning.render import render_plan
 
     _check_format(format, ("table", "json"))
     settings = load_config(config, overrides)
@@ -492,3 +493,7 @@ def _print_scores(scores: dict[str, Any]) -> None:
     for name, value in scores["overall"].items():
         if value is not None:
             typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {json.dumps(value)}")
+
+
+if __name__ == "__main__":
+    main()

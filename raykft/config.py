@@ -10,6 +10,7 @@ import difflib
 import re
 import types
 import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,6 +75,25 @@ class DataConfig(_Section):
     @classmethod
     def _path_is_short_for_source(cls, value: Any) -> Any:
         return {"path": value} if isinstance(value, str) else value
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Every local file it names: the setting's path below `data`, and the file."""
+        for field in ("facts", "probes", "general", "passages"):
+            if (path := getattr(self, field)) is not None:
+                yield field, path
+        for field in ("train", "distractors"):
+            source: RowSource | None = getattr(self, field)
+            if source is not None and source.path is not None:
+                yield f"{field}.path", source.path
+
+    def with_files(self, change: Callable[[str, str], str]) -> DataConfig:
+        """The same with other files: `change` gets what `files` yields and returns the new path."""
+        changes: dict[str, Any] = {}
+        for setting, path in self.files():
+            field, _, inner = setting.partition(".")
+            new = change(setting, path)
+            changes[field] = getattr(self, field).model_copy(update={"path": new}) if inner else new
+        return self.model_copy(update=changes)
 
 
 class AdapterConfig(_Section):
@@ -417,16 +437,8 @@ def _suggest(word: str, known: list[str]) -> str:
 
 
 def _with_absolute_data(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    data = config.data
-    changes: dict[str, Any] = {}
-    for field in ("facts", "probes", "general", "passages"):
-        if (value := getattr(data, field)) is not None:
-            changes[field] = str(resolve_data_path(value, folder))
-    for field in ("train", "distractors"):
-        source = getattr(data, field)
-        if source is not None and source.path is not None:
-            changes[field] = source.model_copy(update={"path": str(resolve_data_path(source.path, folder))})
-    return config.model_copy(update={"data": data.model_copy(update=changes)})
+    data = config.data.with_files(lambda _, path: str(resolve_data_path(path, folder)))
+    return config.model_copy(update={"data": data})
 
 
 def resolve_data_path(value: str, folder: Path) -> Path:

@@ -47,7 +47,7 @@ DOORS = {
     "torch": ("models", "train", "testing"),
     "transformers": ("models", "train", "testing"),
     "bitsandbytes": ("models", "train"),
-    "ray": ("cluster", "hosts", "search", "doctor"),
+    "ray": ("cluster", "hosts", "search", "doctor", "testing"),
     "ray._private": ("cluster.ray_compat",),
     "ray._raylet": ("cluster.ray_compat",),
     "ray.experimental": ("cluster.ray_compat",),

@@ -127,3 +127,11 @@ def test_score_needs_no_model(tmp_path: Path) -> None:
     done = raykft("score", "--probes", probes, "--answers", answers)
     assert done.returncode == 2
     assert "'p9'" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["raykft", "raykft.cli"])
+def test_it_runs_as_a_module(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"raykft {__version__}\n")
+    wrong = subprocess.run([sys.executable, "-m", module, "no-such-command"], capture_output=True, text=True)
+    assert wrong.returncode == 2

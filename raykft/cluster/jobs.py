@@ -153,16 +153,18 @@ def pack(config: ExperimentConfig, shared: Sequence[Path] = ()) -> Bundle:
         folders.append(storage)
     _check_model(config.base_model, folders)
     uploads: dict[Path, Path] = {}
-    data = config.data.model_dump()
-    for field, section, key in _data_paths(data):
-        file = Path(section[key])
+
+    def place(setting: str, path: str) -> str:
+        file = Path(path)
         if _inside(file, folders):
-            continue
+            return path
         if not file.is_file():
-            raise DataError(f"data.{field}: there is no file {file} here, and it is in no --shared folder")
+            raise DataError(f"data.{setting}: there is no file {file} here, and it is in no --shared folder")
         stored = _stored_inputs(config.storage_path) / _digest(file) / file.name
         uploads[stored] = file
-        section[key] = str(stored)
+        return str(stored)
+
+    data = config.data.with_files(place)
     size = sum(file.stat().st_size for file in uploads.values())
     if size > MAX_UPLOAD_BYTES:
         raise DataError(
@@ -171,7 +173,7 @@ def pack(config: ExperimentConfig, shared: Sequence[Path] = ()) -> Bundle:
             "`data.train: {hub: ...}`"
         )
     changes = {
-        "data": type(config.data).model_validate(data),
+        "data": data,
         # A job connects to the cluster it runs on.
         "resources": config.resources.model_copy(update={"address": None}),
     }
@@ -246,16 +248,6 @@ def stop(address: str, job_id: str) -> Job:
             return job
         client.stop_job(job_id)
         return _wait_until_ended(client, job_id, STOP_WAIT_S + 3 * ANSWER_S)
-
-
-def _data_paths(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every file the data section names: (field, the mapping it is in, its key there)."""
-    for field in ("facts", "probes", "general", "passages"):
-        if data[field] is not None:
-            yield field, data, field
-    for field in ("train", "distractors"):
-        if data[field] is not None and data[field]["path"] is not None:
-            yield f"{field}.path", data[field], "path"
 
 
 def _check_model(base_model: str, folders: Sequence[Path]) -> None:

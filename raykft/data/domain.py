@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -80,16 +79,13 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     for file, probes in ((data.probes, domain.probes), (data.general, domain.general)):
         for probe in probes:
             where = f"{file}: probe {probe.id!r}"
-            form_is_all = probe.kind == "instruct" and probe.pattern is not None
-            if not (probe.key_facts or form_is_all) or any(not k.any or "" in k.any for k in probe.key_facts):
-                problems.append(f"{where} needs at least one key fact, each with at least one non-empty alias")
+            problems += [f"{where}: {error}" for error in probe_errors(probe)]
             if (probe.level == 0) is not (file == data.general):
                 problems.append(
                     f"{where} has level {probe.level}; level 0 belongs into `data.general`, 1-5 into `data.probes`"
                 )
-            if probe.kind == "premise" and (probe.polarity is None or probe.pair_id is None):
-                problems.append(f"{where} is of kind premise and needs `polarity` and the `pair_id` of its twin")
-            problems += [f"{where}: {error}" for error in regex_errors(probe)]
+            if probe.kind == "premise" and probe.pair_id is None:
+                problems.append(f"{where} is of kind premise and needs the `pair_id` of its twin")
     twins: dict[str, set[str | None]] = {}
     for probe in domain.probes:
         if probe.kind == "premise" and probe.pair_id:
@@ -106,7 +102,21 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     return problems
 
 
-def regex_errors(probe: Probe) -> list[str]:
+def probe_errors(probe: Probe) -> list[str]:
+    """What keeps a probe by itself from being scored, wherever it comes from."""
+    errors = []
+    form_is_all = probe.kind == "instruct" and probe.pattern is not None
+    if not (probe.key_facts or form_is_all) or any(not k.any or "" in k.any for k in probe.key_facts):
+        errors.append(
+            "needs at least one key fact, each with at least one non-empty alias; only kind instruct with a `pattern` "
+            "needs none"
+        )
+    if probe.kind == "premise" and probe.polarity is None:
+        errors.append("is of kind premise and needs its `polarity`, yes or no")
+    return errors + _regex_errors(probe)
+
+
+def _regex_errors(probe: Probe) -> list[str]:
     """What is wrong with `pattern` and `slot`: the syntax, the groups, or that a search may not come to an end."""
     errors = []
     for name in ("pattern", "slot"):
@@ -155,14 +165,6 @@ def _check_distractors(domain: Domain, config: ExperimentConfig) -> None:
 def manifest(config: ExperimentConfig, domain: Domain) -> dict[str, Any]:
     """What data an experiment used: counts, and the SHA-256 of every local file."""
     data = config.data
-    paths: Sequence[str | None] = (
-        data.facts,
-        data.probes,
-        data.general,
-        data.passages,
-        data.train.path,
-        data.distractors.path if data.distractors else None,
-    )
-    files = {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths if p}
+    files = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for _, path in data.files()}
     hubs = [source.hub for source in (data.train, data.distractors) if source and source.hub]
     return {"counts": domain.counts(), "sha256": files, "hub": hubs}

@@ -26,7 +26,7 @@ from raykft.evaluation.forgetting import (
     spill,
 )
 from raykft.evaluation.levels import summarize
-from raykft.evaluation.objective import gain, objective
+from raykft.evaluation.objective import Objective, gain, score
 from raykft.evaluation.picks import (
     choice_pick,
     choice_result,
@@ -70,15 +70,6 @@ class Suite:
     probes: tuple[Probe, ...]
     general: tuple[Probe, ...] = ()
     passages: tuple[Passage, ...] = ()
-
-
-@dataclass(frozen=True)
-class Objective:
-    """How knowledge and forgetting become one score (see `raykft.evaluation.objective`)."""
-
-    name: str = "gain_minus_penalty"
-    forgetting_budget: float = 0.05
-    penalty: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -203,7 +194,7 @@ class Evaluator:
         if base.rung.get("general_lp"):
             parts["share"] = (base.rung["general_lp"] - now["general_lp"]) / base.rung["general_lp"]
         if "bits" in base.rung:
-            parts["fluency"] = fluency_loss(base.rung["bits"], now.get("bits"))
+            parts["fluency"] = float(fluency_loss(base.rung["bits"], now.get("bits")))
         lost = forgetting({"all": parts} if parts else {})
         return {
             "probe_lp": now["probe_lp"],
@@ -338,14 +329,10 @@ class Evaluator:
             if drift is not None:
                 metrics["drift"] = drift
         metrics["gain"] = self._gain(scores, base, split)
-        metrics["score"] = objective(
-            self.objective.name,
-            knowledge=scores.metrics["knowledge"],
-            gain=metrics["gain"],
-            forgetting=metrics["forgetting"],
-            budget=self.objective.forgetting_budget,
-            penalty=self.objective.penalty,
-        )
+        figures = {
+            name: metrics.get(name, scores.metrics.get(name, 0.0)) for name in ("knowledge", "gain", "forgetting")
+        }
+        metrics["score"] = float(score(self.objective, **figures))
         return metrics
 
     def _drift(
@@ -367,8 +354,8 @@ class Evaluator:
         }
 
     def _gain(self, scores: FullScores, base: BaseScores, split: Split) -> float:
-        oracle = base.rows[FACTS_NEEDED][split].metrics["knowledge"] if FACTS_NEEDED in base.rows else None
-        return gain(scores.metrics["knowledge"], base.rows[BASE][split].metrics["knowledge"], oracle)
+        shown = base.rows[FACTS_NEEDED][split].metrics["knowledge"] if FACTS_NEEDED in base.rows else None
+        return float(gain(scores.metrics["knowledge"], base.rows[BASE][split].metrics["knowledge"], shown))
 
     def _general(self, split: Split) -> list[Probe]:
         return [p for p in self.suite.general if p.split == split]

@@ -13,8 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
 from raykft.evaluation.matching import Matcher, compile_matcher
 from raykft.evaluation.normalize import normalize
+from raykft.evaluation.objective import Array
 from raykft.records import Fact, KeyFact, Passage, Probe, ProbeResult
 
 # A `recall` probe with this tag asks for a real neighbour of the domain; it is watched for spill, not for loss.
@@ -56,18 +59,27 @@ def bits_per_byte(nats: Sequence[float], passages: Sequence[Passage]) -> float:
     return sum(nats) / math.log(2) / sum(len(p.text.encode()) for p in passages)
 
 
-def fluency_loss(base_bits: float, bits: float | None) -> float:
+def fluency_loss(base_bits: float | Array, bits: float | Array | None) -> Array:
     """1 - 2^(-ΔBPB): 0 for no change, towards 1 as text becomes improbable; negative for an improvement.
 
     A model without a finite likelihood (`bits` None) has lost everything.
     """
-    return 1.0 if bits is None else 1 - 2 ** -(bits - base_bits)
+    change = np.asarray(math.inf if bits is None else bits) - np.asarray(base_bits)
+    lost: Array = 1 - np.exp2(-change)
+    return lost
 
 
-def share_loss(base: float, tuned: float, *, count: int, chance: float = 0.0) -> float | None:
-    """The fall of a share of `count` items relative to the base's distance from chance; None if that is too small."""
-    margin = max(MIN_MARGIN, MIN_ITEMS / count, 2 * math.sqrt(chance * (1 - chance) / count))
-    return (base - tuned) / (base - chance) if base - chance >= margin else None
+def share_loss(base: float | Array, tuned: float | Array, *, count: int, chance: float | Array = 0.0) -> Array:
+    """The fall of a share of `count` items relative to the base's distance from chance; NaN if that is too small."""
+    room = np.asarray(base - chance, dtype=float)
+    margin = np.maximum(max(MIN_MARGIN, MIN_ITEMS / count), 2 * np.sqrt(chance * (1 - np.asarray(chance)) / count))
+    found: Array = np.divide(base - tuned, room, out=np.full_like(room, np.nan), where=room >= margin)
+    return found
+
+
+def chance(probe: Probe) -> float:
+    """That a general probe is answered right by guessing; only a choice can be."""
+    return 1 / (1 + len(probe.contrast)) if probe.kind == "mc" else 0.0
 
 
 def losses(
@@ -79,7 +91,7 @@ def losses(
         parts = {kind: _kind_loss([p for p in of_kind(probes, kind) if p.lang == lang], base, tuned) for kind in SHARES}
         own = [passage for passage in passages if passage.lang == lang]
         base_bits = base.bits_per_byte(own)
-        parts["fluency"] = None if base_bits is None else fluency_loss(base_bits, tuned.bits_per_byte(own))
+        parts["fluency"] = None if base_bits is None else float(fluency_loss(base_bits, tuned.bits_per_byte(own)))
         if measured := {name: value for name, value in parts.items() if value is not None}:
             found[lang] = measured
     return found
@@ -162,9 +174,8 @@ def _kind_loss(probes: Sequence[Probe], base: GeneralScores, tuned: GeneralScore
     before, now = base.share(probes), tuned.share(probes)
     if before is None or now is None:
         return None
-    # Only a choice can be right by guessing.
-    chance = fmean(1 / (1 + len(p.contrast)) for p in probes) if probes[0].kind == "mc" else 0.0
-    return share_loss(before, now, count=len(probes), chance=chance)
+    loss = float(share_loss(before, now, count=len(probes), chance=fmean(map(chance, probes))))
+    return None if math.isnan(loss) else loss
 
 
 def _before_and_now(probe: Probe, base: GeneralScores, tuned: GeneralScores) -> tuple[bool, bool]:

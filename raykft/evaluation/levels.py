@@ -12,9 +12,12 @@ from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean, median
 from typing import Any
 
+import numpy as np
+
 from raykft.errors import DataError
 from raykft.evaluation import behaviour
 from raykft.evaluation.normalize import normalize
+from raykft.evaluation.objective import Array
 from raykft.records import Probe, ProbeResult
 
 LEVELS = (1, 2, 3, 4, 5)
@@ -59,6 +62,12 @@ def summarize(
         | _behaviour([result for _, result in domain])
         | _diversity([result for probe, result in domain if probe.kind == "recall"]),
     }
+
+
+def premise_skill(score: float | Array) -> Array:
+    """What a balanced accuracy of yes and no is worth: 0 at chance and below."""
+    skill: Array = np.maximum(0.0, 2 * score - 1)
+    return skill
 
 
 def accuracy(probes: Iterable[Probe], results: Iterable[ProbeResult]) -> float:
@@ -179,7 +188,7 @@ def _premise(pairs: Sequence[_Pair]) -> dict[str, Any]:
     return {
         "n": len(pairs),
         "score": fmean(rates.values()),
-        "skill": max(0.0, 2 * fmean(rates.values()) - 1),
+        "skill": float(premise_skill(fmean(rates.values()))),
         "yes_rate": rates["yes"],
         "no_rate": rates["no"],
         "stated": fmean(fmean(result.score for result in side_results) for side_results in sides.values()),

@@ -1,29 +1,51 @@
-"""The single number a search maximizes, from knowledge and forgetting."""
+"""The single number a search maximizes, from knowledge and forgetting; for one value or for many resamples at once."""
 
 from __future__ import annotations
 
-# Below this distance between the base model and the base with the facts in context the ratio is noise.
-MIN_ORACLE_RANGE = 0.2
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+# Below this distance between the base model and the base with the needed facts in its prompt the ratio is noise.
+MIN_RANGE = 0.2
 
 
-def gain(knowledge: float, base: float, oracle: float | None) -> float:
-    """Knowledge on a scale where the base model is 0 and the base with the facts in its context is 1.
+@dataclass(frozen=True)
+class Objective:
+    """How knowledge and forgetting become one score.
 
-    Where the oracle is missing, or less than `MIN_ORACLE_RANGE` above the base, 1 stands for perfect knowledge.
-    """
-    top = oracle if oracle is not None and oracle - base >= MIN_ORACLE_RANGE else 1.0
-    return (knowledge - base) / (top - base) if top > base else 0.0
-
-
-def objective(name: str, *, knowledge: float, gain: float, forgetting: float, budget: float, penalty: float) -> float:
-    """Higher is better.
-
-    Args:
+    Attributes:
         name: "gain_minus_penalty" is G - penalty * max(0, F - budget), "gain_minus_forgetting" is G - F, "gain" and
             "knowledge" ignore forgetting.
     """
-    if name == "gain_minus_penalty":
-        return gain - penalty * max(0.0, forgetting - budget)
-    if name == "gain_minus_forgetting":
-        return gain - forgetting
-    return {"gain": gain, "knowledge": knowledge}[name]
+
+    name: str = "gain_minus_penalty"
+    forgetting_budget: float = 0.05
+    penalty: float = 5.0
+
+
+def gain(knowledge: float | Array, base: float | Array, facts_needed: float | Array | None) -> Array:
+    """Knowledge on a scale where the base model is 0 and the base with the needed facts in its prompt is 1.
+
+    Where that one is missing, or less than `MIN_RANGE` above the base, 1 stands for perfect knowledge.
+    """
+    base = np.asarray(base, dtype=float)
+    top: Array = np.ones_like(base)
+    if facts_needed is not None:
+        top = np.where(facts_needed - base >= MIN_RANGE, facts_needed, top)
+    found: Array = np.divide(knowledge - base, top - base, out=np.zeros_like(base), where=top > base)
+    return found
+
+
+def score(objective: Objective, *, knowledge: float | Array, gain: float | Array, forgetting: float | Array) -> Array:
+    """Higher is better."""
+    excess: Array = np.maximum(0.0, forgetting - objective.forgetting_budget)
+    found = {
+        "gain_minus_penalty": gain - objective.penalty * excess,
+        "gain_minus_forgetting": gain - forgetting,
+        "gain": gain,
+        "knowledge": knowledge,
+    }
+    return np.asarray(found[objective.name])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from raykft.data.domain import regex_errors
+from raykft.data.domain import probe_errors
 from raykft.data.read import raise_problems, read_records
 from raykft.errors import DataError
 from raykft.evaluation.claims import FactSheet
@@ -81,13 +81,7 @@ def score_answers(probes: Iterable[Probe], answers: Iterable[Answer], sheet: Fac
 
 def _problems(probe: Probe) -> list[str]:
     """Why a probe cannot be scored."""
-    problems = regex_errors(probe)
-    if not probe.key_facts and not (probe.kind == "instruct" and probe.pattern):
-        problems.append("has no key facts to look for; only kind instruct with a pattern needs none")
-    if any(not fact.any for fact in probe.key_facts):
-        problems.append("has a key fact without any accepted answer")
-    if probe.kind == "premise" and probe.polarity is None:
-        problems.append("is of kind premise and needs its polarity, yes or no")
+    problems = probe_errors(probe)
     if not problems:
         try:
             compile_probe(probe)

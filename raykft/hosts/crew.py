@@ -19,7 +19,8 @@ from raykft.cluster import places
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
 from raykft.errors import ModelError, OutOfMemoryError, RaykftError, ResourceError
-from raykft.evaluation.evaluator import Context, Objective, Suite
+from raykft.evaluation.evaluator import Context, Suite
+from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
 from raykft.hosts import replicas
 from raykft.hosts.actor import HostConfig, TrainingHost

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import ray
 
 from raykft.errors import LostError
-from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScores, Objective, SplitScores, Suite
+from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScores, SplitScores, Suite
+from raykft.evaluation.objective import Objective
 from raykft.hosts.protocol import Host
 from raykft.hosts.remote import RemoteHost
 from raykft.paths import cache_dir, read_json, write_json

@@ -20,10 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raykft.evaluation.evaluator import Objective
-from raykft.evaluation.forgetting import MIN_ITEMS, MIN_MARGIN, SHARES, GeneralScores, of_kind
-from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS
-from raykft.evaluation.objective import MIN_ORACLE_RANGE
+from raykft.evaluation.forgetting import SHARES, GeneralScores, chance, fluency_loss, of_kind, share_loss
+from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS, premise_skill
 from raykft.leaderboard.statistics import Array
 from raykft.records import Passage, Probe, ProbeResult, Split
 
@@ -87,24 +85,6 @@ class Resamples:
         }
 
 
-def gain(knowledge: Array, base: Array, oracle: Array | None) -> Array:
-    """`raykft.evaluation.objective.gain` for many weightings."""
-    top = np.ones_like(base)
-    if oracle is not None:
-        top = np.where(oracle - base >= MIN_ORACLE_RANGE, oracle, top)
-    room = top - base
-    return np.divide(knowledge - base, room, out=np.zeros_like(room), where=room > 0)
-
-
-def score(objective: Objective, *, knowledge: Array, gain: Array, forgetting: Array) -> Array:
-    """`raykft.evaluation.objective.objective` for many weightings."""
-    if objective.name == "gain_minus_penalty":
-        return gain - objective.penalty * np.maximum(0.0, forgetting - objective.forgetting_budget)
-    if objective.name == "gain_minus_forgetting":
-        return gain - forgetting
-    return {"gain": gain, "knowledge": knowledge}[objective.name]
-
-
 def clusters(probes: Sequence[Probe]) -> list[int]:
     """The cluster number of every probe: probes that share a fact, directly or through others, share a number."""
     parent: dict[str, str] = {}
@@ -163,7 +143,7 @@ class _Domain:
         shares_WC = _ratio(over_WC, self._under_WC, self._under_WC > 0)
         found: Figures = dict(zip(self._components, shares_WC.T, strict=True))
         found["premise"] = (found.pop("yes") + found.pop("no")) / 2
-        skill = np.maximum(0.0, 2 * found["premise"] - 1)
+        skill = premise_skill(found["premise"])
         parts = [*(found[f"level_{level}"] for level in KNOWLEDGE_LEVELS), skill, found["hint"]]
         found["knowledge"] = _mean(parts, skill)
         return found
@@ -196,7 +176,7 @@ class _Language:
         base_bits = self._bits_per_byte(base)
         if base_bits is not None:
             bits = self._bits_per_byte(tuned)
-            found.append(np.ones_like(base_bits) if bits is None else 1 - 2 ** -(bits - base_bits))
+            found.append(fluency_loss(base_bits, bits))
         return found
 
     def _bits_per_byte(self, scores: GeneralScores) -> Array | None:
@@ -209,13 +189,10 @@ class _Language:
 
 
 def _share_loss(probes: Sequence[Probe], weights_WU: Array, base: GeneralScores, tuned: GeneralScores) -> Array:
-    """`raykft.evaluation.forgetting.share_loss` for many weightings of probes of one kind."""
-    guess = [1 / (1 + len(p.contrast)) if p.kind == "mc" else 0.0 for p in probes]
+    """The loss of probes of one kind in many weightings."""
     columns = [[float(scores.results[p.id].correct) for p in probes] for scores in (base, tuned)]
-    before, now, chance = (weights_WU @ np.array([*columns, guess]).T).T / len(probes)
-    least = max(MIN_MARGIN, MIN_ITEMS / len(probes))
-    margin = np.maximum(least, 2 * np.sqrt(chance * (1 - chance) / len(probes)))
-    return _ratio(before - now, before - chance, before - chance >= margin)
+    before, now, guess = (weights_WU @ np.array([*columns, [chance(p) for p in probes]]).T).T / len(probes)
+    return share_loss(before, now, count=len(probes), chance=guess)
 
 
 def _components(probes: Sequence[Probe]) -> dict[str, _Component]:

@@ -13,10 +13,11 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, Objective
+from raykft.evaluation.evaluator import BASE, FACTS_NEEDED
 from raykft.evaluation.forgetting import GeneralScores
+from raykft.evaluation.objective import Objective, gain, score
 from raykft.leaderboard import pareto
-from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples, gain, score
+from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples
 from raykft.leaderboard.read import (
     BaselineRecord,
     TrialRecord,
@@ -153,15 +154,15 @@ def _evidence(
     nats = {r.name: r.nats.get(split, {}) for r in baselines} | {t.trial_id: t.nats.get(split, {}) for t in trials}
     adapters = {t.trial_id for t in trials}
     base = GeneralScores(results.get(BASE, {}), nats.get(BASE, {}))
-    # The base model and its oracle come first: gain is measured between them.
+    # The base model and the base with the needed facts come first: gain is measured between them.
     for name in dict.fromkeys(chain([BASE, FACTS_NEEDED], results)):
         found = resamples.knowledge(results.get(name, {}))
         if found is None:
             continue
         yardstick = figures[BASE] if name != BASE and BASE in figures else found
         if name == BASE or BASE in figures:
-            oracle = figures.get(FACTS_NEEDED, {}).get("knowledge")
-            found["gain"] = gain(found["knowledge"], yardstick["knowledge"], oracle)
+            shown = figures.get(FACTS_NEEDED, {}).get("knowledge")
+            found["gain"] = gain(found["knowledge"], yardstick["knowledge"], shown)
         # Baselines are the base model itself: a prompt makes it forget nothing that the other prompts ask.
         if name in adapters or name == BASE:
             lost = resamples.forgetting(base, GeneralScores(results[name], nats[name]))

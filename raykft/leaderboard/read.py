@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from raykft.config import parse_yaml
 from raykft.data.read import read_records
 from raykft.errors import ExperimentError
-from raykft.evaluation.evaluator import Objective
+from raykft.evaluation.objective import Objective
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
 from raykft.records import Passage, Probe, ProbeResult, Split, TrialStatus
 from raykft.storage.store import address, fetch, located

@@ -16,8 +16,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from raykft.models.lowrank import FrozenWeight, Part
-
-CHUNK_LOGITS = 1 << 24  # 64 MiB of fp32 logits at a time
+from raykft.models.numerics import CHUNK_LOGITS
 
 
 def head_nll(

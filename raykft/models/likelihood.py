@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from raykft.models.kv_cache import rows_of
+from raykft.models.numerics import MAX_POSITIONS
 from raykft.models.packed import Block, PackedModel
-from raykft.models.rows import MAX_POSITIONS, Prefilled, Reader, batches, forward_rows, head_rows, passes, slot_order
+from raykft.models.rows import Prefilled, Reader, batches, forward_rows, head_rows, passes, slot_order
 
 # How many logits are held at a time: 64 MiB a tensor.
 MAX_LOGITS = 2**24

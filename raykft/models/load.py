@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from raykft.errors import ModelError, ResourceError
+from raykft.models.numerics import BF16_BYTES, choose_residency, dtype_bytes, keeps_both_orders
 from raykft.models.quantize import quantize_linears
 from raykft.models.source import ModelSource
 
@@ -65,7 +66,7 @@ def load_base(
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load base_model {source.name!r}: {error}") from error
-    residency = choose_residency(residency, quantization, device)
+    residency = choose_residency(residency, quantization, device.type)
     model.requires_grad_(False)
     try:
         quantize_linears(model, quantization, residency, device)
@@ -79,31 +80,16 @@ def load_base(
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where matrix units multiply it (CUDA, AMX); fp32 on other CPUs, where oneDNN's bf16 is the slower one.
-
-    The weights are the NF4-rounded bf16 values either way; only activations gain precision.
-    """
-    if device.type == "cuda" or torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32
+    """See `raykft.models.numerics.dtype_bytes`."""
+    size = dtype_bytes(device.type, matrix_units=torch.cpu._is_amx_tile_supported())
+    return torch.bfloat16 if size == BF16_BYTES else torch.float32
 
 
 def both_orders(model: torch.nn.Module, device: torch.device) -> bool:
-    """Whether weights are kept in both memory orders: fp32 weights on a CPU, of which a second copy is small.
-
-    Small is an eighth of the machine's memory, whatever of it is free just now: the choice changes the last bits of a
-    product, and a trial should not depend on what else runs.
-    """
+    """See `raykft.models.numerics.keeps_both_orders`."""
     weights_bytes = sum(p.numel() * p.element_size() for p in model.parameters())
-    is_fp32 = next(model.parameters()).dtype is torch.float32
-    return device.type == "cpu" and is_fp32 and weights_bytes < psutil.virtual_memory().total / 8
-
-
-def choose_residency(residency: str, quantization: str, device: torch.device) -> str:
-    """`auto`: dequantized on CPU (always) and wherever nothing is quantized; quantized on CUDA."""
-    if residency != "auto":
-        return residency
-    return "dequantized" if device.type == "cpu" or quantization == "none" else "quantized"
+    bytes_each = next(model.parameters()).element_size()
+    return keeps_both_orders(device.type, bytes_each, weights_bytes, psutil.virtual_memory().total)
 
 
 def check_memory(weights_bytes: int, hosts: int, per_host_extra_bytes: int = 1 << 30) -> None:

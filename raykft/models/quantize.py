@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from raykft.errors import ModelError
+from raykft.models.numerics import BLOCKSIZE
 from raykft.models.targets import HEAD
-
-BLOCKSIZE = 64  # as in the QLoRA paper (arXiv 2305.14314) and bitsandbytes' default
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

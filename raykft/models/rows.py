@@ -14,10 +14,10 @@ from transformers import Cache
 
 from raykft.data.encode import shared_prefix
 from raykft.models.kv_cache import fits, joined, make_cache, rows_of
+from raykft.models.numerics import MAX_POSITIONS
 from raykft.models.packed import PackedModel, Segment
 
 # Bounds the key-value cache of a batch: 0.8 GB for the 135M demo model in fp32.
-MAX_POSITIONS = 1 << 14
 # Tokens of a pass from which a larger one is hardly faster per token: below, rows are rather padded than read apart.
 FULL_PASS = {"cpu": 128, "cuda": 4096}
 # A prefix that was read for an earlier batch is used again if it lacks no more than this many shared tokens.

@@ -20,7 +20,8 @@ from raykft.data.domain import Domain
 from raykft.data.encode import PromptFormat, encode_rows
 from raykft.data.mixture import distractor_count, mix
 from raykft.errors import ModelError
-from raykft.evaluation.evaluator import FACTS_NEEDED, Evaluator, Objective, Suite
+from raykft.evaluation.evaluator import FACTS_NEEDED, Evaluator, Suite
+from raykft.evaluation.objective import Objective
 from raykft.evaluation.picks import is_choice
 from raykft.evaluation.retrieval import TOP
 from raykft.evaluation.scoring import prior_probe

@@ -1,5 +1,5 @@
-"""What a training host needs in memory, worked out from the model's shape. No torch: the rules of loading are repeated
-here as arithmetic, and tests hold them against real layers.
+"""What a training host needs in memory, worked out from the model's shape. No torch: tests hold this arithmetic
+against real layers.
 
 All sizes are bytes.
 """
@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raykft.models.numerics import (
+    BLOCKSIZE,
+    CHUNK_LOGITS,
+    FP32_BYTES,
+    MAX_POSITIONS,
+    choose_residency,
+    dtype_bytes,
+    keeps_both_orders,
+)
 from raykft.models.shape import ModelShape
 
-BF16, FP32 = 2, 4
-BLOCKSIZE, STATE_BLOCKSIZE = 64, 256
+STATE_BLOCKSIZE = 256
 # Half a byte a weight; a block's scale is one byte and every 256 scales share one of four bytes (double quantization).
 NF4_BYTES = 0.5 + 1 / BLOCKSIZE + 4 / (BLOCKSIZE * STATE_BLOCKSIZE)
 # fp32 weight and gradient, and AdamW's two moments in fp32 or in 8 bits.
 TRAINED_BYTES = {"adamw": 16, "adamw8bit": 10, "paged_adamw8bit": 10}
-# As in raykft.models.head and raykft.models.rows: what bounds logits and the key-value cache.
-CHUNK_LOGITS, MAX_POSITIONS = 1 << 24, 1 << 14
 # Logits, their gradient in fp32 and its copy in the compute dtype.
 LOGIT_COPIES = 3
 # Interpreter and libraries of a host on a CPU; context, cuBLAS workspaces and kernels of one on a GPU.
@@ -57,7 +63,7 @@ class HostMemory:
 def numerics_of(
     shape: ModelShape, *, quantization: str, residency: str, device: str, matrix_units: bool, machine_bytes: int
 ) -> Numerics:
-    """The choices `raykft.models.load` would make.
+    """The choices that loading would make (`raykft.models.numerics`).
 
     Args:
         residency: "auto", "quantized" or "dequantized".
@@ -65,18 +71,16 @@ def numerics_of(
         matrix_units: whether a CPU multiplies bf16 in matrix units (AMX).
         machine_bytes: all memory of the machine.
     """
-    if residency == "auto":
-        residency = "dequantized" if device == "cpu" or quantization == "none" else "quantized"
-    dtype_bytes = BF16 if device == "cuda" or matrix_units else FP32
-    small = shape.parameters * dtype_bytes < machine_bytes / 8
-    return Numerics(device, quantization, residency, dtype_bytes, device == "cpu" and dtype_bytes == FP32 and small)
+    size = dtype_bytes(device, matrix_units=matrix_units)
+    both_orders = keeps_both_orders(device, size, shape.parameters * size, machine_bytes)
+    return Numerics(device, quantization, choose_residency(residency, quantization, device), size, both_orders)
 
 
 def weights_bytes(shape: ModelShape, numerics: Numerics) -> int:
     """The frozen model: linear layers as they are resident, the rest in the compute dtype."""
     per_linear: float = numerics.dtype_bytes
     if numerics.residency == "quantized" and numerics.quantization != "none":
-        per_linear = NF4_BYTES if numerics.quantization == "nf4" else 1 + FP32 / shape.hidden
+        per_linear = NF4_BYTES if numerics.quantization == "nf4" else 1 + FP32_BYTES / shape.hidden
     rest = (shape.parameters - shape.linear_weights) * numerics.dtype_bytes
     second = (shape.linear_weights + shape.head.weights) * numerics.dtype_bytes if numerics.both_orders else 0
     return round(shape.linear_weights * per_linear + rest + second)
@@ -94,7 +98,7 @@ def activation_bytes_per_token(shape: ModelShape, numerics: Numerics) -> int:
     repeated keys and values, their attention, gate, its activation and up; and each norm's input in fp32.
     """
     elements = 2 * shape.hidden + 5 * shape.query_size + 4 * shape.intermediate
-    return shape.layers * (elements * numerics.dtype_bytes + shape.norms * shape.hidden * FP32)
+    return shape.layers * (elements * numerics.dtype_bytes + shape.norms * shape.hidden * FP32_BYTES)
 
 
 def kv_bytes_per_position(shape: ModelShape, numerics: Numerics) -> int:
@@ -126,7 +130,7 @@ def host_memory(
         slots * slot_bytes(shape, rank=rank, preset=preset, optimizer=optimizer),
     )
     kv_cache, runtime = min(positions, MAX_POSITIONS) * kv_bytes_per_position(shape, numerics), RUNTIME[numerics.device]
-    logits = min(step_tokens * shape.vocab, CHUNK_LOGITS) * LOGIT_COPIES * FP32
+    logits = min(step_tokens * shape.vocab, CHUNK_LOGITS) * LOGIT_COPIES * FP32_BYTES
     return HostMemory(
         weights=weights,
         slots=adapters,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
+from raykft.models.shape import ModelShape
 from raykft.planning.budget import mean_batch
 from raykft.planning.fitting import Machine, admitted, slots_that_fit
 from raykft.provenance import available_cores
-from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, slots_to_knee
+from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, Line, slots_to_knee
 
 
 def most_slots(config: ExperimentConfig, todo: int, hosts: int) -> int:
@@ -20,16 +22,44 @@ def most_slots(config: ExperimentConfig, todo: int, hosts: int) -> int:
     return min(admitted(MAX_SLOTS, max(todo, config.search.trials), hosts), math.ceil(todo / hosts))
 
 
+@dataclass(frozen=True)
+class Room:
+    """How many trials at once make steps efficient, and how many memory holds."""
+
+    useful: int
+    fitting: int
+
+
+def room(
+    config: ExperimentConfig,
+    domain: Domain,
+    line: Line,
+    row_tokens: float,
+    shape: ModelShape,
+    machine: Machine,
+    *,
+    cuda: bool,
+    memory_bytes: int,
+) -> Room:
+    """For hosts whose steps cost `line`, with rows of `row_tokens` on average."""
+    return Room(
+        slots_to_knee(line.knee_tokens, mean_batch(config, len(domain.train)) * row_tokens),
+        slots_that_fit(config, domain, shape, machine, cuda=cuda, memory_bytes=memory_bytes),
+    )
+
+
 def slots_for(
     config: ExperimentConfig, domain: Domain, capacity: HostCapacity, most: int, *, cuda: bool
 ) -> tuple[int, str]:
     """As many slots as make steps efficient and as memory holds, `most` at most; and the reasons in words."""
-    line = capacity.line
+    line, shape = capacity.line, capacity.shape
     machine = Machine(available_cores(), capacity.machine_bytes, capacity.matrix_units)
-    useful = slots_to_knee(line.knee_tokens, mean_batch(config, len(domain.train)) * capacity.row_tokens)
-    fitting = slots_that_fit(config, domain, capacity.shape, machine, cuda=cuda, memory_bytes=capacity.memory_bytes)
-    assumed = f" of {capacity.shape.assumed}" if capacity.shape.assumed else ""
-    return min(useful, fitting, most), (
-        f"{line.knee_tokens:.0f} tokens a step ({useful} trials) reach {KNEE:.0%} of {1 / line.token_s:.0f} tokens/s, "
-        f"{fitting}{assumed} fit in memory, a search of {config.search.trials} takes {most} at most"
+    found = room(
+        config, domain, line, capacity.row_tokens, shape, machine, cuda=cuda, memory_bytes=capacity.memory_bytes
+    )
+    assumed = f" of {shape.assumed}" if shape.assumed else ""
+    return min(found.useful, found.fitting, most), (
+        f"{line.knee_tokens:.0f} tokens a step ({found.useful} trials) reach {KNEE:.0%} of {1 / line.token_s:.0f} "
+        "tokens/s, "
+        f"{found.fitting}{assumed} fit in memory, a search of {config.search.trials} takes {most} at most"
     )

@@ -12,8 +12,6 @@ from raykft.leaderboard.read import TrialRecord, open_experiment, read_trials
 from raykft.paths import read_json
 from raykft.search.experiment import Experiment
 
-DATA_FILES = ("facts", "train", "probes", "distractors", "general", "passages")
-
 
 def earlier_trials(experiment: Experiment) -> list[TrialRecord]:
     """The fully trained trials of `search.warm_start`, in the order they were named; none without that setting.
@@ -41,17 +39,12 @@ def earlier_trials(experiment: Experiment) -> list[TrialRecord]:
 
 def _meaning(config: ExperimentConfig, hashes: dict[str, str]) -> dict[str, Any]:
     """What a score depends on besides the sample and the seed, by config path; data files by their content."""
-    tree = config.resolved()
+    data = config.data.with_files(lambda _, path: hashes.get(path, path))
+    tree = config.model_copy(update={"data": data}).resolved()
     facts: dict[str, Any] = {key: tree[key] for key in ("base_model", "quantization")}
     for section in ("data", "adapter", "train"):
         searched = {p.removeprefix(f"{section}.") for p, d in config.search.space.items() if not d.when}
         facts |= {f"{section}.{key}": value for key, value in tree[section].items() if key not in searched}
-    for key in DATA_FILES:
-        source = tree["data"].get(key)
-        if isinstance(source, dict):
-            facts[f"data.{key}"] = source | {"path": hashes.get(source.get("path", ""), source.get("path"))}
-        elif source is not None:
-            facts[f"data.{key}"] = hashes.get(source, source)
     facts.pop("data.allow_contamination")
     search = tree["search"]
     # The scale of gain, and so of scores, depends on whether the base was asked with the facts in its context.

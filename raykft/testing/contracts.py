@@ -17,8 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
+from ray import cloudpickle
 
 from raykft.errors import LostError
 from raykft.evaluation.metrics import Metric

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from raykft.cluster import places, ray_compat
-from raykft.cluster.connect import check_answers
+from raykft.cluster.connect import check_answers, connect
 from raykft.errors import ResourceError
 
 RUNS = ("raykft.search.driver", "raykft.search.evaluate", "raykft.search.confirm", "raykft.cli")
@@ -157,3 +157,17 @@ def test_a_dead_head_is_said_within_seconds() -> None:
     code = f"from raykft.cluster.connect import connect; connect({address!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert f"ResourceError: nothing answers at {address}" in done.stderr
+
+
+@pytest.mark.ray
+def test_another_address_than_the_one_connected_to_is_refused(embedded_ray: None) -> None:
+    import ray
+
+    here = ray.get_runtime_context().gcs_address
+    port = here.rpartition(":")[2]
+    assert connect(None) is False  # as in a notebook: the connection that is there
+    assert connect(here) is False
+    with pytest.raises(ResourceError, match=f"connected to the Ray cluster at {here}, and 127.0.0.1:1 was asked for"):
+        connect("127.0.0.1:1")
+    with pytest.raises(ResourceError, match=r"ray.shutdown\(\) first"):
+        connect(f"192.0.2.7:{port}")

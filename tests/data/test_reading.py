@@ -155,7 +155,7 @@ class TestDomain:
             ({"pattern": "("}, "pattern is not a valid regular expression"),
             ({"slot": "CEO"}, "exactly one group"),
             ({"level": 1}, "no probe of level 2 to 5 has split 'select'"),
-            ({"kind": "premise"}, "needs `polarity`"),
+            ({"kind": "premise"}, "needs its `polarity`"),
             ({"kind": "premise", "polarity": "no", "pair_id": "x"}, "pair 'x' lacks its yes/no twin"),
             ({"split": "report"}, "no probe of level 2 to 5 has split 'select'"),
         ],

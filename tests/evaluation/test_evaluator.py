@@ -18,10 +18,9 @@ from raykft.evaluation.evaluator import (
     TEMPLATE_COPY,
     BaseScores,
     Evaluator,
-    Objective,
     Suite,
 )
-from raykft.evaluation.objective import gain, objective
+from raykft.evaluation.objective import Objective, gain, score
 from raykft.evaluation.picks import domain_picks, general_picks, in_turns, share_of_first
 from raykft.records import Fact, Probe
 from raykft.testing.fakes import FakeHost
@@ -33,23 +32,23 @@ GOLD = {probe.question: probe.gold for probe in PROBES}
 
 
 @pytest.mark.parametrize(
-    ("knowledge", "base", "oracle", "expected"),
+    ("knowledge", "base", "shown", "expected"),
     [(0.1, 0.1, 0.9, 0.0), (0.9, 0.1, 0.9, 1.0), (0.5, 0.1, 0.9, 0.5), (0.05, 0.1, 0.9, -0.0625),
      (0.55, 0.1, None, 0.5), (0.55, 0.1, 0.2, 0.5), (1.0, 1.0, None, 0.0)],
 )  # fmt: skip
-def test_gain_is_zero_at_the_base_and_one_at_the_oracle(
-    knowledge: float, base: float, oracle: float | None, expected: float
+def test_gain_is_zero_at_the_base_and_one_with_the_needed_facts(
+    knowledge: float, base: float, shown: float | None, expected: float
 ) -> None:
-    assert gain(knowledge, base, oracle) == pytest.approx(expected)
+    assert gain(knowledge, base, shown) == pytest.approx(expected)
 
 
 def test_objectives() -> None:
-    figures = {"knowledge": 0.6, "gain": 0.8, "forgetting": 0.15, "budget": 0.05, "penalty": 5.0}
-    assert objective("gain_minus_penalty", **figures) == pytest.approx(0.3)
-    assert objective("gain_minus_penalty", **figures | {"forgetting": 0.04}) == pytest.approx(0.8)
-    assert objective("gain_minus_forgetting", **figures) == pytest.approx(0.65)
-    assert objective("gain", **figures) == 0.8
-    assert objective("knowledge", **figures) == 0.6
+    figures = {"knowledge": 0.6, "gain": 0.8, "forgetting": 0.15}
+    assert score(Objective("gain_minus_penalty", 0.05, 5.0), **figures) == pytest.approx(0.3)
+    assert score(Objective("gain_minus_penalty", 0.05, 5.0), **figures | {"forgetting": 0.04}) == pytest.approx(0.8)
+    assert score(Objective("gain_minus_forgetting"), **figures) == pytest.approx(0.65)
+    assert score(Objective("gain"), **figures) == 0.8
+    assert score(Objective("knowledge"), **figures) == 0.6
 
 
 class TestRungs:

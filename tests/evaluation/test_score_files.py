@@ -111,12 +111,12 @@ def test_answers_that_do_not_fit(answers: list[Answer], fragment: str) -> None:
 @pytest.mark.parametrize(
     ("change", "fragment"),
     [
-        ({"key_facts": ()}, "probe 'chief': has no key facts"),
-        ({"kind": "instruct", "key_facts": ()}, "only kind instruct with a pattern needs none"),
-        ({"key_facts": (KeyFact(()),)}, "a key fact without any accepted answer"),
+        ({"key_facts": ()}, "probe 'chief': needs at least one key fact"),
+        ({"kind": "instruct", "key_facts": ()}, "only kind instruct with a `pattern` needs none"),
+        ({"key_facts": (KeyFact(()),)}, "each with at least one non-empty alias"),
         ({"key_facts": (KeyFact(("!?",)),)}, "'!\\?' holds no letter or digit"),
         ({"forbidden": ("…",)}, "'…' holds no letter or digit"),
-        ({"kind": "premise"}, "needs its polarity"),
+        ({"kind": "premise"}, "needs its `polarity`"),
         ({"pattern": "("}, "pattern is not a valid regular expression"),
         ({"slot": "CEO"}, "slot must have exactly one group, it has 0"),
         ({"pattern": r"^(a|aa)+$"}, "pattern takes more than"),
@@ -219,5 +219,5 @@ def test_a_bad_file_is_one_message(tmp_path: Path) -> None:
     probes = write(tmp_path / "probes.jsonl", [replace(CHIEF, key_facts=())])
     done = score("--probes", probes, "--answers", write(tmp_path / "answers.jsonl", golds([CHIEF])))
     assert done.returncode == 2
-    assert done.stderr.startswith("error: probe 'chief': has no key facts")
+    assert done.stderr.startswith("error: probe 'chief': needs at least one key fact")
     assert "Traceback" not in done.stderr

@@ -13,7 +13,7 @@ from raykft.config import dump_yaml, load_config
 from raykft.evaluation.evaluator import flatten
 from raykft.evaluation.forgetting import GeneralScores, forgetting_metrics, losses
 from raykft.evaluation.levels import summarize
-from raykft.evaluation.objective import gain, objective
+from raykft.evaluation.objective import Objective, gain, score
 from raykft.paths import ExperimentPaths, append_jsonl, write_atomic, write_json, write_jsonl
 from raykft.records import KeyFact, Passage, Probe, ProbeResult, Split, TrialStatus
 from raykft.trial import Trial, write_result
@@ -123,16 +123,10 @@ class FakeExperiment:
         general = [p for p in self.of(split) if p.level == 0]
         found |= forgetting_metrics(losses(general, self.passages, self.base[split], GeneralScores(results, nats)))
         reference = [self.knowledge[name, split] for name in ("base", "facts_needed")]
-        found["gain"] = gain(found["knowledge"], *reference)
-        settings = self.config.search.objective
-        found["score"] = objective(
-            settings.name,
-            knowledge=found["knowledge"],
-            gain=found["gain"],
-            forgetting=found["forgetting"],
-            budget=settings.forgetting_budget,
-            penalty=settings.penalty,
-        )
+        found["gain"] = float(gain(found["knowledge"], *reference))
+        asked = self.config.search.objective
+        figures = {name: found[name] for name in ("knowledge", "gain", "forgetting")}
+        found["score"] = float(score(Objective(asked.name, asked.forgetting_budget, asked.penalty), **figures))
         return found
 
     def _write_baselines(self) -> None:
@@ -152,7 +146,7 @@ class FakeExperiment:
         for row in rows.values():
             for split, scores in row.items():
                 reference = [self.knowledge[name, split] for name in ("base", "facts_needed")]
-                scores["metrics"]["gain"] = gain(scores["metrics"]["knowledge"], *reference)
+                scores["metrics"]["gain"] = float(gain(scores["metrics"]["knowledge"], *reference))
         write_json(self.paths.baselines / "base.json", {"rows": rows, "rung": {}, "seconds": 1.0})
 
     def _write_trial(self, name: str, knows: float, remembers: float, rung: float, *, reported: bool) -> None:

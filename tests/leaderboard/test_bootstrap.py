@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from leaderboard.fake_experiment import make_nats, make_passages, make_probes, make_results
 
-from raykft.evaluation import objective as scalar
-from raykft.evaluation.evaluator import Objective, flatten
+from raykft.evaluation import objective
+from raykft.evaluation.evaluator import flatten
 from raykft.evaluation.forgetting import GeneralScores, forgetting, losses
 from raykft.evaluation.levels import summarize
-from raykft.leaderboard import bootstrap
+from raykft.evaluation.objective import Objective
 from raykft.leaderboard.bootstrap import Resamples, clusters
 from raykft.leaderboard.evidence import SHARES
 from raykft.records import Probe
@@ -75,24 +76,30 @@ def test_equal_weights_give_the_forgetting_of_the_evaluator(
     assert not any(np.isnan(figure).any() for figure in figures.values())
 
 
-@pytest.mark.parametrize("oracle", [None, 0.05, 0.3, 0.9])
+@pytest.mark.parametrize("shown", [None, 0.05, 0.3, 0.9])
 @pytest.mark.parametrize("base", [0.0, 0.1, 1.0])
-def test_gain_is_that_of_the_objective(base: float, oracle: float | None) -> None:
+def test_gain_of_many_is_that_of_each(base: float, shown: float | None) -> None:
     knowledge = np.linspace(0, 1, 5)
-    top = None if oracle is None else np.full(5, oracle)
-    found = bootstrap.gain(knowledge, np.full(5, base), top)
-    assert found.tolist() == pytest.approx([scalar.gain(k, base, oracle) for k in knowledge])
-
-
-@pytest.mark.parametrize("name", ["gain_minus_penalty", "gain_minus_forgetting", "gain", "knowledge"])
-def test_score_is_that_of_the_objective(name: str) -> None:
-    knowledge, gain, lost = np.linspace(0, 1, 6), np.linspace(0.2, 1.1, 6), np.array([0, 0.02, 0.05, 0.06, 0.3, 1])
-    found = bootstrap.score(Objective(name, 0.05, 5.0), knowledge=knowledge, gain=gain, forgetting=lost)
-    expected = [
-        scalar.objective(name, knowledge=k, gain=g, forgetting=f, budget=0.05, penalty=5.0)
-        for k, g, f in zip(knowledge, gain, lost, strict=True)
-    ]
+    top = shown if shown is not None and shown - base >= 0.2 else 1.0
+    expected = [(k - base) / (top - base) if top > base else 0.0 for k in knowledge]
+    found = objective.gain(knowledge, np.full(5, base), None if shown is None else np.full(5, shown))
     assert found.tolist() == pytest.approx(expected)
+    assert [float(objective.gain(k, base, shown)) for k in knowledge] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("gain_minus_penalty", lambda k, g, f: g - 5 * max(0.0, f - 0.05)),
+        ("gain_minus_forgetting", lambda k, g, f: g - f),
+        ("gain", lambda k, g, f: g),
+        ("knowledge", lambda k, g, f: k),
+    ],
+)
+def test_score_of_many_is_that_of_each(name: str, rule: Callable[..., float]) -> None:
+    knowledge, gain, lost = np.linspace(0, 1, 6), np.linspace(0.2, 1.1, 6), np.array([0, 0.02, 0.05, 0.06, 0.3, 1])
+    found = objective.score(Objective(name, 0.05, 5.0), knowledge=knowledge, gain=gain, forgetting=lost)
+    assert found.tolist() == pytest.approx([rule(k, g, f) for k, g, f in zip(knowledge, gain, lost, strict=True)])
 
 
 def test_probes_that_share_a_fact_through_others_are_one_cluster() -> None:

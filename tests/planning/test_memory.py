@@ -13,7 +13,7 @@ import torch
 from tests_support import write_tiny_model
 
 from raykft.errors import ModelError
-from raykft.models import head, load, rows
+from raykft.models import load
 from raykft.models.load import BaseModel, load_base
 from raykft.models.packed import PackedModel
 from raykft.models.shape import FAMILIES, PRESET_KINDS, ModelShape, shape_of, shape_of_config
@@ -87,11 +87,6 @@ def test_presets_are_those_of_loaded_models(tiny_model_dir: Path) -> None:
         packed.remove_adapter(0)
 
 
-def test_bounds_are_those_of_head_and_answers() -> None:
-    assert memory.CHUNK_LOGITS == head.CHUNK_LOGITS
-    assert memory.MAX_POSITIONS == rows.MAX_POSITIONS
-
-
 @pytest.mark.parametrize("quantization", ["nf4", "int8", "none"])
 @pytest.mark.parametrize("residency", ["auto", "dequantized"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -100,7 +95,7 @@ def test_numerics_are_those_of_loading(device: str, residency: str, quantization
     found = numerics_of(
         shape, quantization=quantization, residency=residency, device=device, matrix_units=True, machine_bytes=1 << 34
     )
-    assert found.residency == load.choose_residency(residency, quantization, torch.device(device))
+    assert found.residency == load.choose_residency(residency, quantization, device)
     if device == "cpu":
         base = base_of(tiny_model_dir, quantization)
         here = numerics_here(shape, quantization, residency)

@@ -22,7 +22,8 @@ from raykft.config import ExperimentConfig, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.data.mixture import mix
 from raykft.errors import ConfigError, ModelError
-from raykft.evaluation.evaluator import Evaluator, Objective, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
+from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
 from raykft.models.shape import KNOWN, assumed_shape, shape_of
 from raykft.planning.budget import (
@@ -36,7 +37,8 @@ from raykft.planning.budget import (
     survivors,
 )
 from raykft.planning.fitting import Machine
-from raykft.planning.plan import GPUS, Plan, make_plan, render_plan
+from raykft.planning.plan import GPUS, Plan, make_plan
+from raykft.planning.render import render_plan
 from raykft.records import Pick, Question, Reply
 from raykft.testing.fakes import FakeHost
 from raykft.train.admission import MAX_SLOTS
