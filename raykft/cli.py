@@ -118,21 +118,21 @@ def evaluate(
     from raykft.search.evaluate import evaluate as run
 
     console = _console()
-    settings = load_config(config, overrides)
-    board = run(adapter, settings, console=console)
+    experiment = load_config(config, overrides)
+    board = run(adapter, experiment, console=console)
     console.print()
     print_board(board, console)
     if lm_eval:
         from raykft.models.harness import evaluate_harness
 
         scores = evaluate_harness(
-            settings.base_model,
+            experiment.base_model,
             [adapter],
             lm_eval,
             include_path=lm_eval_path,
             limit=lm_eval_limit,
-            quantization=settings.quantization,
-            device=settings.resources.device,
+            quantization=experiment.quantization,
+            device=experiment.resources.device,
         )
         console.print(_harness_table(scores[None], scores[adapter]))
 
@@ -359,10 +359,10 @@ def plan(
     from raykft.planning.render import render_plan
 
     _check_format(format, ("table", "json"))
-    settings = load_config(config, overrides)
+    experiment = load_config(config, overrides)
     planned = make_plan(
-        settings,
-        load_domain(settings),
+        experiment,
+        load_domain(experiment),
         this_machine(),
         gpu=gpu.lower() if gpu else None,
         hosts=hosts,
@@ -373,7 +373,7 @@ def plan(
     if format == "json":
         typer.echo(json.dumps(planned.as_dict(), ensure_ascii=False, indent=2))
         return
-    for caution in settings.cautions:
+    for caution in experiment.cautions:
         _console().print(f"warning: {caution}", markup=False)
     _console().print(render_plan(planned))
 
@@ -395,13 +395,13 @@ def doctor(
     from raykft.doctor.nodes import diagnose, failed, render_checks
     from raykft.doctor.speed import measure_here
 
-    console, settings = _console(), load_config(config) if config else None
-    address = address or (settings.resources.address if settings else None)
-    checks = diagnose(settings, address)
+    console, experiment = _console(), load_config(config) if config else None
+    address = address or (experiment.resources.address if experiment else None)
+    checks = diagnose(experiment, address)
     console.print(render_checks(checks))
     if not failed(checks) and (is_embedded(address) if measure is None else measure):
         console.print()
-        console.print(measure_here(settings))
+        console.print(measure_here(experiment))
     raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
 
 
@@ -443,11 +443,11 @@ def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: 
     from raykft.data.read import raise_problems
     from raykft.evaluation.scoring import score_answer
 
-    settings = load_config(config, overrides)
-    domain = load_domain(settings)
+    experiment = load_config(config, overrides)
+    domain = load_domain(experiment)
     for name, count in domain.counts().items():
         typer.echo(f"{name:12} {count}")
-    report = check_domain(domain, score_answer, allow_contamination=settings.data.allow_contamination)
+    report = check_domain(domain, score_answer, allow_contamination=experiment.data.allow_contamination)
     warnings = report.lines("warning")
     for warning in warnings:
         typer.echo(f"warning: {warning}")

@@ -170,8 +170,8 @@ def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False) ->
 def _write_adapter(trial: Finished, out: Path) -> None:
     shutil.copyfile(trial.files.adapter / ADAPTER_WEIGHTS, out / ADAPTER_WEIGHTS)
     # As trained it names the folder that the base model lay in; elsewhere its name is of more use.
-    settings = read_json(trial.files.adapter / ADAPTER_CONFIG)
-    write_json(out / ADAPTER_CONFIG, settings | {"base_model_name_or_path": trial.config.base_model})
+    adapter_config = read_json(trial.files.adapter / ADAPTER_CONFIG)
+    write_json(out / ADAPTER_CONFIG, adapter_config | {"base_model_name_or_path": trial.config.base_model})
 
 
 def _write_merged(trial: Finished, out: Path) -> None:

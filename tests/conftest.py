@@ -12,20 +12,37 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
+# A node that died is known after some seconds instead of half a minute, and a head that died is given up.
+os.environ |= {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+TIERS = ("torch", "ray", "model", "slow", "gpu")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tiers first, so that a mistake shows in seconds; `gpu` tests skip without CUDA unless one is expected."""
-    tiers = ("torch", "ray", "model", "gpu")
+    """Cheap tiers first, so that a mistake shows in seconds; `gpu` tests skip without CUDA unless one is expected.
+
+    Where several processes share the tests (`pytest -n`), those of a file stay together with their fixtures, unless
+    they are marked `spread`; clusters of several nodes come one after another.
+    """
 
     def tier(item: pytest.Item) -> int:
-        return max((n for n, name in enumerate(tiers, start=1) if item.get_closest_marker(name)), default=0)
+        return max((n for n, name in enumerate(TIERS, start=1) if item.get_closest_marker(name)), default=0)
 
     items.sort(key=tier)
+    for item in items:
+        alone = bool(item.get_closest_marker("spread"))
+        name = "cluster" if item.get_closest_marker("cluster") else item.nodeid if alone else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
     if os.environ.get("RAYKFT_EXPECT_GPU") == "1":
         return
     gpu = [item for item in items if item.get_closest_marker("gpu")]

@@ -15,7 +15,7 @@ from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import baseline_results
 from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json, read_jsonl
 
-pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 EPOCHS = 6
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,52 @@ def experiment_tree(tmp_path: Path, base_model: str) -> dict[str, Any]:
         "search": {"trials": 2, "space": {"adapter.rank": {"choice": [2, 4]}}, "grace_epochs": 1},
         "storage_path": str(tmp_path / "runs"),
     }
+
+
+def cut_probes(
+    folder: Path, tree: dict[str, Any], keep: int = 6, *, splits: Sequence[str] = ("select", "report")
+) -> None:
+    """Let an experiment ask only `keep` short questions a split, level and kind, and one passage a language: a tiny
+    model's answers then take no time. Whatever is cut alike shares its base scores."""
+    from raykft.paths import PACKAGE_DATA, read_jsonl
+
+    for name in ("probes", "general"):
+        groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+        for row in read_jsonl(PACKAGE_DATA / "en-small" / f"{name}.jsonl"):
+            if row["level"] < 3 and row["kind"] in {"recall", "mc"}:
+                groups.setdefault((row["split"], row["level"], row["kind"]), []).append(row | {"max_new_tokens": 4})
+        rows = [row for group in groups.values() for row in group[:keep]]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        tree["data"][name] = f"{name}.jsonl"
+    passage = next(read_jsonl(PACKAGE_DATA / "en-small" / "passages.jsonl"))
+    (folder / "passages.jsonl").write_text(
+        json.dumps(passage | {"text": passage["text"][:400]}) + "\n", encoding="utf-8"
+    )
+    tree["data"]["passages"] = "passages.jsonl"
+
+
+def assert_scored_once(board: Any, trials: int) -> None:
+    """Every trial has one score: in its files, in the study and on the leaderboard; and nothing else is left of it."""
+    import optuna
+    import pytest
+
+    from raykft.paths import ExperimentPaths, read_jsonl
+    from raykft.search.searcher import ORPHAN
+
+    paths = ExperimentPaths(board.directory)
+    assert [t.status for t in board.trials] == ["ok"] * trials
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{paths.study}")
+    # A trial that was proposed and had not begun when the search ended is proposed again under another number.
+    told = {t.number: t for t in study.trials if ORPHAN not in t.user_attrs}
+    assert [t.state.name for t in told.values()] == ["COMPLETE"] * trials
+    for trial in board.trials:
+        files = paths.trial(trial.trial_id)
+        rows = list(read_jsonl(files.metrics))
+        assert [row["epoch"] for row in rows] == list(range(1, trial.epochs + 1))
+        assert [row["final"] for row in rows] == [False] * (trial.epochs - 1) + [True]
+        assert ["score" in row for row in rows] == [row["final"] for row in rows]
+        assert not files.checkpoint.exists()
+        assert told[int(trial.trial_id[1:4])].value == pytest.approx(trial.select["score"])
 
 
 def write_config(path: Path, tree: dict[str, Any]) -> Path:

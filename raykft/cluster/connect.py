@@ -70,7 +70,7 @@ def connect(address: str | None) -> bool:
     if ray.is_initialized():
         _check_same_cluster(address or os.environ.get("RAY_ADDRESS"))
         return False
-    settings: dict[str, Any] = {
+    options: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "ERROR",
         "configure_logging": True,
@@ -78,7 +78,7 @@ def connect(address: str | None) -> bool:
         "namespace": "raykft",
     }
     if embedded:
-        settings |= {
+        options |= {
             "address": "local",
             # One CPU more than hosts can take, for the thin trials.
             "num_cpus": available_cores() + 1,
@@ -87,14 +87,14 @@ def connect(address: str | None) -> bool:
             "_temp_dir": _short_temp_dir(),
         }
     else:
-        settings["address"] = address or os.environ["RAY_ADDRESS"]
-        check_answers(settings["address"])
+        options["address"] = address or os.environ["RAY_ADDRESS"]
+        check_answers(options["address"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            ray.init(**settings)
+            ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = "an embedded Ray" if embedded else f"the Ray cluster at {settings['address']!r}"
+            where = "an embedded Ray" if embedded else f"the Ray cluster at {options['address']!r}"
             raise ResourceError(f"cannot connect to {where}: {error}") from error
     return True
 

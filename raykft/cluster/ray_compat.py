@@ -66,11 +66,9 @@ PRIVATE = {
         ("_do_request",),
         (),
     ),
-    "GcsClient": Private(
-        "ray._raylet",
-        "GcsClient",
-        "secrets handed over in memory",
-        ("internal_kv_get", "internal_kv_del"),
+    "GcsClient": Private("ray._raylet", "GcsClient", "secrets handed over in memory"),
+    "InnerGcsClient": Private(  # which the one above passes its calls to
+        "ray._raylet", "InnerGcsClient", "secrets handed over in memory", ("internal_kv_get", "internal_kv_del")
     ),
     "internal_kv_get": Private("ray.experimental.internal_kv", "_internal_kv_get", "secrets handed over in memory"),
     "cluster_state": Private(

@@ -64,6 +64,7 @@ def validate_record(value: Any, kind: type[T]) -> T:
     """
     if not isinstance(value, dict):
         raise DataError(f"must be a JSON object with named fields, not {type(value).__name__}")
+    value = {name: field for name, field in value.items() if name not in RETIRED.get(kind.__name__, ())}
     try:
         record: T = _adapter(kind).validate_python(value, strict=False)
     except ValidationError as error:
@@ -84,6 +85,8 @@ def raise_problems(problems: Sequence[str]) -> None:
     raise DataError("\n".join(shown))
 
 
+# Fields that once were, and do nothing in files that have them still.
+RETIRED = {"TrainRow": ("known_to_base",)}
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
 
 

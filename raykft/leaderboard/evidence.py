@@ -24,7 +24,7 @@ from raykft.leaderboard.read import (
     baseline_results,
     read_passages,
     read_probes,
-    read_settings,
+    read_rules,
     trial_results,
 )
 from raykft.leaderboard.statistics import Array, Difference, Interval, against, difference, interval, share_interval
@@ -96,7 +96,7 @@ def gather(
     if not probes:
         return {}
     passages = read_passages(paths)
-    objective = read_settings(paths).objective
+    objective = read_rules(paths).objective
     answered = {record.name: baseline_results(paths, record.name) for record in baselines}
     found: dict[Split, Evidence] = {}
     for split in SPLITS:

@@ -51,7 +51,7 @@ class BaselineRecord:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Rules:
     """What of an experiment's config its figures depend on."""
 
     objective: Objective
@@ -115,11 +115,11 @@ def read_passages(paths: ExperimentPaths) -> list[Passage]:
     return _kept(paths.passages, Passage)
 
 
-def read_settings(paths: ExperimentPaths) -> Settings:
+def read_rules(paths: ExperimentPaths) -> Rules:
     """Not validated: an experiment of an older version has other settings besides, and stays readable."""
     search = parse_yaml(paths.config.read_text(encoding="utf-8"), str(paths.config))["search"]
     objective = {f.name: search["objective"][f.name] for f in fields(Objective) if f.name in search["objective"]}
-    return Settings(Objective(**objective), search["grace_epochs"])
+    return Rules(Objective(**objective), search["grace_epochs"])
 
 
 def trial_results(paths: ExperimentPaths, trial_id: str, split: Split) -> dict[str, ProbeResult]:

@@ -13,7 +13,7 @@ from raykft.leaderboard.read import (
     TrialRecord,
     baseline_results,
     read_probes,
-    read_settings,
+    read_rules,
     rung_scores,
     trial_results,
 )
@@ -167,7 +167,7 @@ def _rungs(board: Leaderboard) -> Iterator[str]:
     if len(finished) < MIN_RUNG_TRIALS:
         return
     paths = ExperimentPaths(board.directory)
-    epoch = read_settings(paths).grace_epochs
+    epoch = read_rules(paths).grace_epochs
     rungs = {t.trial_id: rung_scores(paths, t.trial_id).get(epoch) for t in finished}
     pairs = [(rung, t.select["score"]) for t in finished if (rung := rungs[t.trial_id]) is not None]
     agreement = spearman([rung for rung, _ in pairs], [final for _, final in pairs])

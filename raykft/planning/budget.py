@@ -253,13 +253,13 @@ def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float
         scored: trials that reach their last epoch.
         epochs: trained by all trials together.
     """
-    settings = config.evaluate
+    ask = config.evaluate
     evaluator = Evaluator(
         Suite(domain.facts, domain.probes, domain.general, domain.passages),
         Objective(),
-        rung_probes=settings.rung_probes,
-        rung_general=settings.rung_general,
-        rung_passages=settings.rung_passages,
+        rung_probes=ask.rung_probes,
+        rung_general=ask.rung_general,
+        rung_passages=ask.rung_passages,
     )
     running = sum(rows.plain(passage.text) for passage in domain.passages)
     rung = _chosen([*evaluator.rung_picks, *evaluator.rung_general], rows)
@@ -267,23 +267,23 @@ def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float
 
     def full(split: Split) -> Asked:
         own = [p for p in (*domain.probes, *domain.general) if p.split == split]
-        return _questions(own, rows, settings.batch_size) + Asked(0, running)
+        return _questions(own, rows, ask.batch_size) + Asked(0, running)
 
     def with_context(split: Split, tokens: float) -> Asked:
         own = [p for p in domain.probes if p.split == split]
-        found = _questions(own, rows, settings.batch_size)
+        found = _questions(own, rows, ask.batch_size)
         return found + Asked(0, tokens * len(own))
 
     facts = [rows.plain(fact.text) for fact in domain.facts]
     few = TOP * statistics.fmean(facts) if facts else 0.0
-    reported = min(settings.report_top, scored)
+    reported = min(ask.report_top, scored)
     priors = [prior_probe(p) for p in domain.probes if p.prior]
-    total = _questions(priors, rows, settings.batch_size)
+    total = _questions(priors, rows, ask.batch_size)
     total += rung * (epochs + 1) + full("select") * (scored + 1) + full("report") * (reported + 1)
-    for name in settings.baselines:
+    for name in ask.baselines:
         context = sum(facts) if name == "facts_all" else few
         total += with_context("report", context) + (with_context("select", few) if name == FACTS_NEEDED else Asked())
-    return total + (with_context("report", few) if "bm25" in settings.baselines else Asked())  # the winner with BM25
+    return total + (with_context("report", few) if "bm25" in ask.baselines else Asked())  # the winner with BM25
 
 
 def _questions(probes: Sequence[Probe], rows: Rows, batch_size: int) -> Asked:

@@ -261,22 +261,22 @@ def make_searcher(
         first: no trial has run yet, so `search.points` are still to be tried.
         earlier: finished trials of another experiment to begin with (`search.warm_start`).
     """
-    settings = config.search
+    chosen = config.search
     search = StudySearch(
         space,
-        settings.objectives or (SCORE,),
+        chosen.objectives or (SCORE,),
         make_sampler(config),
         config.name,
         storage,
-        learns=settings.searcher in LEARNING,
-        constrained=settings.searcher != "gp",
-        budget=settings.objective.forgetting_budget if settings.constrain_forgetting else None,
-        grid=space.grid(config.seed) if settings.searcher == "grid" else None,
+        learns=chosen.searcher in LEARNING,
+        constrained=chosen.searcher != "gp",
+        budget=chosen.objective.forgetting_budget if chosen.constrain_forgetting else None,
+        grid=space.grid(config.seed) if chosen.searcher == "grid" else None,
         name=partial(name_of, config),
     )
     if first:
         search.add_earlier(earlier)
-        search.add_points(settings.points)
+        search.add_points(chosen.points)
     return search
 
 

@@ -53,18 +53,18 @@ def make_optimizer(
     Raises:
         ResourceError: an 8-bit optimizer on a CPU.
     """
-    settings: dict[str, Any] = {
+    options: dict[str, Any] = {
         "lr": learning_rate,
         "weight_decay": weight_decay,
         "betas": (0.9, 0.999),
         "eps": 1e-8,
     }
     if name == "adamw":
-        return torch.optim.AdamW([flat], fused=True, **settings)
+        return torch.optim.AdamW([flat], fused=True, **options)
     if flat.device.type != "cuda":
         raise ResourceError(f"train.optimizer {name!r} needs a CUDA device; use 'adamw'")
     import bitsandbytes as bnb
 
     classes = {"adamw8bit": bnb.optim.AdamW8bit, "paged_adamw8bit": bnb.optim.PagedAdamW8bit}
-    optimizer: torch.optim.Optimizer = classes[name]([flat], **settings)
+    optimizer: torch.optim.Optimizer = classes[name]([flat], **options)
     return optimizer

@@ -389,6 +389,7 @@ sys.exit(int(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning")  # Ray's client, with a newer aiohttp
 @needs_job_server

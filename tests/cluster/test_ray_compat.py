@@ -20,7 +20,7 @@ def test_the_installed_ray_has_all_of_it() -> None:
 @pytest.mark.parametrize(
     ("part", "changes", "lost"),
     [
-        ("GcsClient", {"members": ("no_such_call",)}, "ray._raylet.GcsClient of Ray .* has no no_such_call"),
+        ("InnerGcsClient", {"members": ("no_such_call",)}, "ray._raylet.InnerGcsClient of Ray .* has no no_such_call"),
         ("OptunaSearch", {"own": ("_gone",)}, "OptunaSearch of Ray .* has no _gone, .* how a trial really ended"),
         ("cluster_state", {"name": "nowhere"}, "has no ray._private.state.nowhere, which raykft needs for nodes that"),
         ("TuneController", {"module": "ray.tune.moved"}, "has no ray.tune.moved.TuneController"),

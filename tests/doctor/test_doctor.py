@@ -263,6 +263,8 @@ def test_this_machine(embedded_ray: None, tmp_path: Path, tiny_model_dir: Path) 
     assert anywhere == ([] if torch.cuda.is_available() else ["fail"])
 
 
+@pytest.mark.cluster
+@pytest.mark.slow
 @pytest.mark.ray
 def test_every_node_of_a_cluster_is_asked(tmp_path: Path, tiny_model_dir: Path, cache: Path) -> None:
     """One node has no CPU to spare, as during a search, and counts GPUs that are not there."""

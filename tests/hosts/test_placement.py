@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from cluster_support import LoopbackCluster, fake_experiment, loopback_cluster
 from rich.console import Console
-from tests_support import on_report, write_config
+from tests_support import assert_scored_once, on_report, write_config
 
 from raykft.config import load_config
-from raykft.errors import ModelError, ResourceError
+from raykft.errors import ResourceError
 from raykft.hosts import crew
 from raykft.leaderboard.board import Leaderboard
-from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.paths import ExperimentPaths, read_json
 from raykft.search.driver import tune
-from raykft.search.evaluate import evaluate
 from raykft.testing.fake_cluster import fake_hosts
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+]  # Ray warns of many things, run by run
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +35,6 @@ def nodes(cache: Path) -> Iterator[LoopbackCluster]:
 
 def run(tmp_path: Path, tree: dict[str, Any]) -> Leaderboard:
     return tune(load_config(write_config(tmp_path / "c.yaml", tree)), Console(quiet=True))
-
-
-def assert_scored_once(board: Leaderboard, trials: int) -> None:
-    """Every trial has one score: in its files, in the study and on the leaderboard."""
-    paths = ExperimentPaths(board.directory)
-    assert [t.status for t in board.trials] == ["ok"] * trials
-    study = optuna.load_study(study_name=None, storage=f"sqlite:///{paths.study}")
-    values = {trial.number: trial.value for trial in study.trials if trial.state.name == "COMPLETE"}
-    assert len(values) == trials
-    for trial in board.trials:
-        rows = list(read_jsonl(paths.trial(trial.trial_id).metrics))
-        assert [row["epoch"] for row in rows] == list(range(1, trial.epochs + 1))
-        assert [row["final"] for row in rows].count(True) == 1
-        assert values[int(trial.trial_id[1:4])] == pytest.approx(trial.select["score"])
 
 
 def test_every_gpu_of_the_cluster_gets_a_host_and_every_trial_one_score(
@@ -115,28 +100,6 @@ def test_a_cluster_without_gpus_keeps_room_for_its_trials(nodes: LoopbackCluster
     assert [host["device"] for host in hosts] == ["cpu"] * 4  # the head has two CPUs, the workers one each
 
 
-def test_slots_are_measured_where_they_are_left_to_it(
-    embedded_ray: None, tmp_path: Path, experiment: dict[str, Any]
-) -> None:
-    """The tiny model fits many times over: what is useful, and at most a quarter of the trials at once."""
-    experiment["search"] |= {"trials": 8, "scheduler": "none", "space": {"adapter.rank": {"choice": [4]}}}
-    experiment["train"] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.05, "max_length": 512}
-    experiment["evaluate"] = {"rung_probes": 2, "rung_general": 2}
-    experiment["resources"] = {"hosts": 1, "slots_per_host": "auto"}
-    said = Console(record=True, width=400, file=StringIO())
-    board = tune(load_config(write_config(tmp_path / "c.yaml", experiment)), said)
-    assert_scored_once(board, 8)
-    line = re.search(
-        r"(\d+) trial\(s\) a host at once: .* \((\d+) trials\) reach 80% of \d+ tokens/s, (\d+) fit in memory, "
-        "a search of 8 takes 2 at most",
-        said.export_text(),
-    )
-    assert line is not None
-    slots, useful, fitting = map(int, line.groups())
-    assert slots == min(useful, fitting, 2)
-    assert fitting > 1
-
-
 @pytest.mark.parametrize(
     ("resources", "message"),
     [
@@ -159,57 +122,3 @@ def test_a_gpu_is_shared_by_training_and_evaluation(nodes: LoopbackCluster, tmp_
     board = run(tmp_path, tree)
     assert_scored_once(board, 2)
     assert len(read_json(ExperimentPaths(board.directory).environment)["hosts"]) == 4
-
-
-def test_fakes_are_refused_unless_asked_for(
-    embedded_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crew, "HOST_CLASSES", {})
-    with pytest.raises(ModelError, match="for tests"):
-        run(tmp_path, fake_experiment(tmp_path, None, hosts=1))
-
-
-def test_scores_are_the_same_on_hosts_of_their_own_and_read_again(
-    embedded_ray: None, cache: Path, tmp_path: Path, experiment: dict[str, Any]
-) -> None:
-    """The same trial questioned where it trains, and on a second host with its last probes dealt out over both."""
-    from raykft.paths import PACKAGE_DATA
-
-    for name in ("probes", "general"):
-        lines = (PACKAGE_DATA / "en-small" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        kept: dict[tuple[str, int, str], list[str]] = {}
-        for row in map(json.loads, lines):
-            if row["kind"] in {"recall", "mc"} and row["level"] < 3:
-                group = kept.setdefault((row["split"], row["level"], row["kind"]), [])
-                group.append(json.dumps(row | {"max_new_tokens": 4}) + "\n")
-        (tmp_path / f"{name}.jsonl").write_text("".join(line for group in kept.values() for line in group[:6]))
-        experiment["data"][name] = f"{name}.jsonl"
-    experiment["search"] |= {"trials": 1, "scheduler": "none", "space": {"adapter.rank": {"choice": [4]}}}
-    experiment["train"] = {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "max_length": 512}
-    experiment["evaluate"] = {"rung_probes": 4, "rung_general": 2, "baselines": ["facts_needed"]}
-
-    shutil.rmtree(cache / "scores", ignore_errors=True)
-    found = []
-    for apart in (0, 1):
-        tree = experiment | {"name": f"apart{apart}", "resources": {"evaluation_hosts": apart}}
-        board = run(tmp_path, tree)
-        trial = ExperimentPaths(board.directory).trial(board.trials[0].trial_id)
-        rungs = [row["rung_score"] for row in read_jsonl(trial.metrics)]
-        found.append((board.trials[0].select, list(read_jsonl(trial.probe_results)), rungs))
-        if not apart:
-            shutil.move(cache / "scores", tmp_path / "scores")  # the second trial's adapter is equal bit for bit
-    (alone, answers, rungs), (apart, answers_apart, rungs_apart) = found
-    assert rungs_apart == pytest.approx(rungs, rel=1e-4)
-    assert [row["answer"] for row in answers_apart] == [row["answer"] for row in answers]
-    assert apart == pytest.approx(alone, rel=1e-4)
-
-    scores = sorted((cache / "scores").iterdir())
-    assert [f.name for f in scores] == sorted(f.name for f in (tmp_path / "scores").iterdir())
-    for file in scores:
-        tree = read_json(file)
-        for split in tree["rows"]["adapter"].values():
-            split["metrics"]["knowledge"] = 0.125
-        file.write_text(json.dumps(tree), encoding="utf-8")
-    config = load_config(tmp_path / "c.yaml")
-    (again,) = evaluate(trial.adapter, config, console=Console(quiet=True)).trials
-    assert again.select["knowledge"] == 0.125  # read, not asked

@@ -22,7 +22,11 @@ from raykft.leaderboard.board import Leaderboard
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
 from raykft.search.driver import tune
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+]  # Ray warns of many things, run by run
 
 
 def experiment(tmp_path: Path, name: str, model: str, **resources: Any) -> dict[str, Any]:

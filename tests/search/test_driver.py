@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,29 @@ import optuna
 import pytest
 from rich.console import Console
 from safetensors.torch import load_file
-from tests_support import on_report, write_config
+from tests_support import cut_probes, on_report, write_config
 
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import ConfigError, DataError, ExperimentError, ModelError
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import read_trials
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
-from raykft.records import Probe
 from raykft.search.confirm import confirm
 from raykft.search.driver import tune
 from raykft.search.evaluate import evaluate
 from raykft.storage.lock import locked
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.spread,
+    pytest.mark.filterwarnings("ignore"),
+]  # Ray warns of many things, run by run
 
 
 @pytest.fixture
 def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
     """A few probes a kind, so that the tiny model's answers take no time."""
-    from raykft.data.read import read_records
-    from raykft.paths import PACKAGE_DATA
-
-    def cut(name: str, keep: int) -> None:
-        lines = (PACKAGE_DATA / "en-small" / name).read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) | {"max_new_tokens": 4} for line in lines]
-        groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
-        for row in rows:
-            if row["level"] < 3 and row["kind"] in {"recall", "mc"}:
-                groups.setdefault((row["split"], row["level"], row["kind"]), []).append(row)
-        chosen = [row for group in groups.values() for row in group[:keep]]
-        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in chosen))
-
-    cut("probes.jsonl", 6)
-    cut("general.jsonl", 4)
-    assert len(read_records(tmp_path / "probes.jsonl", Probe)) == 24
-    experiment["data"] |= {"probes": "probes.jsonl", "general": "general.jsonl"}
+    cut_probes(tmp_path, experiment)
     experiment["evaluate"] = {"rung_probes": 2, "rung_general": 1, "report_top": 1}
     experiment["search"] = {
         "trials": 4,

@@ -11,12 +11,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
-from tests_support import experiment_tree, on_report, write_config
+from tests_support import assert_scored_once, experiment_tree, on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import OutOfMemoryError, ResourceError
@@ -24,12 +23,16 @@ from raykft.hosts import crew, remote
 from raykft.leaderboard.board import Leaderboard
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
 from raykft.search.driver import tune
-from raykft.search.searcher import ORPHAN
+from raykft.search.names import id_of
 from raykft.testing.fake_cluster import FakeTrainingHost, fake_hosts
 from raykft.train.inference import typed_error
 from raykft.train.recipe import EpochResult, Recipe
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.spread,
+    pytest.mark.filterwarnings("ignore"),
+]  # Ray warns of many things, run by run
 EPOCHS = 4
 FULL_FLAG = "disk_is_full"
 
@@ -62,29 +65,13 @@ def run(tmp_path: Path, tree: dict[str, Any], console: Console | None = None) ->
     return tune(load_config(write_config(tmp_path / "c.yaml", tree)), console or Console(quiet=True))
 
 
-def assert_scored_once(board: Leaderboard, trials: int) -> None:
-    """Every trial has one score: in its files, in the study and on the leaderboard."""
-    paths = ExperimentPaths(board.directory)
-    assert [(t.status, t.reason) for t in board.trials] == [("ok", "")] * trials
-    study = optuna.load_study(study_name=None, storage=f"sqlite:///{paths.study}")
-    # A trial that was proposed and had not begun when the search ended is proposed again under another number.
-    began = [t for t in study.trials if ORPHAN not in t.user_attrs]
-    assert [t.state.name for t in began] == ["COMPLETE"] * trials
-    for trial in board.trials:
-        files = paths.trial(trial.trial_id)
-        rows = list(read_jsonl(files.metrics))
-        assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
-        assert not files.checkpoint.exists()
-        assert study.trials[int(trial.trial_id[1:4])].value == pytest.approx(trial.select["score"])
-
-
 def once(monkeypatch: pytest.MonkeyPatch, epoch: int, action: Callable[[Any], None]) -> list[str]:
     """Call `action` with the driver's callback at the first report of `epoch`; returns the trials it happened to."""
     done: list[str] = []
 
     def act(callback: Any, trial: Any, result: dict[str, Any]) -> None:
         if not done and result["epoch"] == epoch:
-            done.append(callback._name(trial))
+            done.append(id_of(trial.config))
             action(callback)
 
     on_report(monkeypatch, act)
@@ -266,6 +253,7 @@ def test_torch_itself_cannot_allocate() -> None:
     assert isinstance(typed_error(caught.value), OutOfMemoryError)
 
 
+@pytest.mark.slow
 def test_a_host_killed_in_the_middle_of_an_epoch_changes_nothing(
     embedded_ray: None, tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,24 @@ from typing import Any
 import optuna
 import pytest
 from rich.console import Console
-from tests_support import write_config
+from tests_support import cut_probes, write_config
 
 from raykft.config import load_config
 from raykft.leaderboard.verdicts import verdicts
-from raykft.paths import PACKAGE_DATA, ExperimentPaths, read_json
+from raykft.paths import ExperimentPaths, read_json
 from raykft.search.driver import tune
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.spread,
+    pytest.mark.filterwarnings("ignore"),
+]  # Ray warns of many things, run by run
 
 
 @pytest.fixture
 def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
     """A few short questions, so that the tiny model's answers take no time."""
-    for name in ("probes.jsonl", "general.jsonl"):
-        lines = (PACKAGE_DATA / "en-small" / name).read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) | {"max_new_tokens": 4} for line in lines]
-        kept = [r for r in rows if r["split"] == "select" and r["kind"] == "recall" and r["level"] in (0, 2)][:6]
-        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in kept))
-    experiment["data"] |= {"probes": "probes.jsonl", "general": "general.jsonl"}
+    cut_probes(tmp_path, experiment)
     experiment["evaluate"] = {"rung_probes": 2, "rung_general": 1, "baselines": ["facts_needed"]}
     experiment["train"] = {"epochs": 3, "batch_size": 8, "max_length": 512}
     return experiment

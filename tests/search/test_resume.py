@@ -20,20 +20,23 @@ from typing import Any
 import optuna
 import pytest
 from cluster_support import fake_experiment, loopback_cluster
-from optuna.trial import TrialState
 from rich.console import Console
-from tests_support import experiment_tree, kept_directory, on_report, write_config
+from tests_support import assert_scored_once, experiment_tree, kept_directory, on_report, write_config
 
 from raykft.config import load_config
 from raykft.errors import ConfigError, ExperimentError
-from raykft.leaderboard.board import Leaderboard
-from raykft.paths import LOCK, ExperimentPaths, read_json, read_jsonl
+from raykft.paths import LOCK, ExperimentPaths, read_json
 from raykft.search.driver import resume, tune
+from raykft.search.names import id_of
 from raykft.storage.lock import SILENCE_SECONDS, locked
 from raykft.testing.fake_cluster import fake_hosts
 from raykft.trial import latest_checkpoint
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray warns of many things, run by run
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.spread,
+    pytest.mark.filterwarnings("ignore"),
+]  # Ray warns of many things, run by run
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 4
 DRIVER = """
@@ -70,18 +73,6 @@ def spoken() -> Console:
     return Console(record=True, width=160, file=StringIO())
 
 
-def assert_scored_once(board: Leaderboard, trials: int) -> None:
-    paths = ExperimentPaths(board.directory)
-    assert [t.status for t in board.trials] == ["ok"] * trials
-    told = {t.number: t.value for t in study_of(paths).trials if t.state == TrialState.COMPLETE}
-    assert len(told) == trials
-    assert not any(t.state == TrialState.RUNNING for t in study_of(paths).trials)
-    for trial in board.trials:
-        rows = list(read_jsonl(paths.trial(trial.trial_id).metrics))
-        assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
-        assert told[int(trial.trial_id[1:4])] == pytest.approx(trial.select["score"])
-
-
 def contents(paths: ExperimentPaths, trial_id: str) -> dict[str, tuple[bytes, int]]:
     """What a search writes of a trial, with the times when it was written."""
     files = paths.trial(trial_id)
@@ -116,6 +107,7 @@ def kill_with_ray(driver: subprocess.Popen[bytes]) -> None:
     psutil.wait_procs(left, timeout=10)
 
 
+@pytest.mark.slow
 def test_a_driver_killed_with_9_is_taken_over(fakes: None, tmp_path: Path) -> None:
     config = write_config(tmp_path / "c.yaml", tree_of(tmp_path, "killed", 4, 0.4))
     paths = ExperimentPaths(load_config(config).directory)
@@ -153,6 +145,8 @@ def test_a_driver_killed_with_9_is_taken_over(fakes: None, tmp_path: Path) -> No
     assert {p: p.stat().st_mtime_ns for p in paths.trials.rglob("*") if p.is_file()} == files
 
 
+@pytest.mark.cluster
+@pytest.mark.slow
 def test_the_head_of_a_cluster_dies_and_another_cluster_takes_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,7 +184,7 @@ def test_interrupted_trials_keep_their_checkpoint_and_go_on(
 
     def interrupt_once(callback: Any, trial: Any, result: dict[str, Any]) -> None:
         if not sent and result["epoch"] == 2:
-            sent.append(callback._name(trial))
+            sent.append(id_of(trial.config))
             os.kill(os.getpid(), signal.SIGINT)
 
     on_report(monkeypatch, interrupt_once)

@@ -443,6 +443,8 @@ def cluster_of_strangers(elsewhere: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield nodes.address
 
 
+@pytest.mark.cluster
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore")
 def test_an_experiment_of_machines_that_share_only_the_storage(
