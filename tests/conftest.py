@@ -85,6 +85,17 @@ def experiment(tmp_path: Path, tiny_model_dir: Path) -> Any:
     return experiment_tree(tmp_path, str(tiny_model_dir))
 
 
+@pytest.fixture
+def small_experiment(experiment: Any, tmp_path: Path) -> Any:
+    """The same with a few short probes a kind, three epochs and small rungs: the tiny model's answers take no time."""
+    from tests_support import cut_probes
+
+    cut_probes(tmp_path, experiment)
+    experiment["evaluate"] = {"rung_probes": 2, "rung_general": 1}
+    experiment["train"] = {"epochs": 3, "batch_size": 8, "max_length": 512}
+    return experiment
+
+
 @pytest.fixture(scope="session")
 def embedded_ray(cache: Path) -> Iterator[None]:
     from raykft.cluster.connect import connect, disconnect

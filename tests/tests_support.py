@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +72,7 @@ def experiment_tree(tmp_path: Path, base_model: str) -> dict[str, Any]:
     }
 
 
-def cut_probes(
-    folder: Path, tree: dict[str, Any], keep: int = 6, *, splits: Sequence[str] = ("select", "report")
-) -> None:
+def cut_probes(folder: Path, tree: dict[str, Any], keep: int = 6) -> None:
     """Let an experiment ask only `keep` short questions a split, level and kind, and one passage a language: a tiny
     model's answers then take no time. Whatever is cut alike shares its base scores."""
     from raykft.paths import PACKAGE_DATA, read_jsonl
@@ -88,9 +86,8 @@ def cut_probes(
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         tree["data"][name] = f"{name}.jsonl"
     passage = next(read_jsonl(PACKAGE_DATA / "en-small" / "passages.jsonl"))
-    (folder / "passages.jsonl").write_text(
-        json.dumps(passage | {"text": passage["text"][:400]}) + "\n", encoding="utf-8"
-    )
+    passage["text"] = passage["text"][:400]
+    (folder / "passages.jsonl").write_text(json.dumps(passage) + "\n", encoding="utf-8")
     tree["data"]["passages"] = "passages.jsonl"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import re
 import shlex
@@ -161,3 +162,12 @@ def test_no_file_holds_a_secret(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert not re.search(r"hf_[A-Za-z0-9]{8}|AKIA[0-9A-Z]{12}|[0-9a-f]{32}|PRIVATE KEY", text)
     assert not re.search(r"(TOKEN|SECRET|PASSWORD|KEY)\w*=(?!\$\()\S", text), "a value is set in plain text"
+
+
+@pytest.mark.parametrize("entry", sorted((ROOT / "jobs").glob("*.py")), ids=lambda path: path.stem)
+def test_a_job_takes_its_variables_over_before_anything_else(entry: Path) -> None:
+    """Whoever does not leaves them in the head's memory, and cannot read a storage that they open."""
+    body = ast.parse(entry.read_text(encoding="utf-8")).body
+    statements = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)][1:]  # after the docstring
+    assert ast.unparse(statements[0]) == "receive()"
+    assert any(ast.unparse(node) == "from raykft.cluster.secrets import receive" for node in body)

@@ -15,7 +15,7 @@ from tests_support import experiment_tree, write_config
 from raykft.config import dump_yaml, load_config
 from raykft.errors import ExperimentError
 from raykft.leaderboard.board import load_leaderboard
-from raykft.leaderboard.render import markdown_board, print_board
+from raykft.leaderboard.render import closing_lines, markdown_board, print_board
 from raykft.leaderboard.show import plain, render_answers, side_by_side
 from raykft.leaderboard.verdicts import verdicts
 from raykft.paths import ExperimentPaths, write_atomic, write_json, write_jsonl
@@ -165,3 +165,13 @@ def test_trials_without_answers(paths: ExperimentPaths, trial: str) -> None:
 def test_a_directory_without_an_experiment_names_those_nearby(paths: ExperimentPaths) -> None:
     with pytest.raises(ExperimentError, match=r"holds no experiment.*experiments here: .*test"):
         load_leaderboard(paths.root.parent)
+
+
+def test_every_failure_says_why(paths: ExperimentPaths) -> None:
+    for status in (status for status in TrialStatus if status.failed):
+        trial = Trial(f"t1-{status}", {}, paths.trial(f"t1-{status}"))
+        write_json(trial.paths.config, {"sample": {}, "config": {"train": {"epochs": 4}}})
+        write_result(trial, {"epoch": 1}, status, reason=f"because of {status}")
+    lines = closing_lines(load_leaderboard(paths.root))
+    for status in ("diverged", "out_of_memory", "invalid", "lost", "failed"):
+        assert f"t1-{status} {status}: because of {status}" in lines

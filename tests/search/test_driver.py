@@ -10,7 +10,7 @@ import optuna
 import pytest
 from rich.console import Console
 from safetensors.torch import load_file
-from tests_support import cut_probes, on_report, write_config
+from tests_support import on_report, write_config
 
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import ConfigError, DataError, ExperimentError, ModelError
@@ -30,11 +30,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
-    """A few probes a kind, so that the tiny model's answers take no time."""
-    cut_probes(tmp_path, experiment)
-    experiment["evaluate"] = {"rung_probes": 2, "rung_general": 1, "report_top": 1}
-    experiment["search"] = {
+def small(small_experiment: dict[str, Any]) -> dict[str, Any]:
+    small_experiment["evaluate"] |= {"report_top": 1}
+    small_experiment["search"] = {
         "trials": 4,
         "startup_trials": 2,
         "grace_epochs": 1,
@@ -46,8 +44,7 @@ def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
             "data.distractor_ratio": {"choice": [0, 0.5]},
         },
     }
-    experiment["train"] = {"epochs": 3, "batch_size": 8, "max_length": 512}
-    return experiment
+    return small_experiment
 
 
 def configure(tmp_path: Path, tree: dict[str, Any], *overrides: str) -> ExperimentConfig:

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 from rich.console import Console
-from tests_support import cut_probes, write_config
+from tests_support import write_config
 
 from raykft.config import load_config
 from raykft.leaderboard.verdicts import verdicts
@@ -23,18 +23,11 @@ pytestmark = [
 ]  # Ray warns of many things, run by run
 
 
-@pytest.fixture
-def small(tmp_path: Path, experiment: dict[str, Any]) -> dict[str, Any]:
-    """A few short questions, so that the tiny model's answers take no time."""
-    cut_probes(tmp_path, experiment)
-    experiment["evaluate"] = {"rung_probes": 2, "rung_general": 1, "baselines": ["facts_needed"]}
-    experiment["train"] = {"epochs": 3, "batch_size": 8, "max_length": 512}
-    return experiment
-
-
 def test_a_search_of_two_objectives_ends_with_a_front(
-    embedded_ray: None, tmp_path: Path, small: dict[str, Any]
+    embedded_ray: None, tmp_path: Path, small_experiment: dict[str, Any]
 ) -> None:
+    small = small_experiment
+    small["evaluate"] |= {"baselines": ["facts_needed"]}
     small["search"] = {
         "trials": 5,
         "startup_trials": 2,
