@@ -42,7 +42,8 @@ from rich.console import Console
 from rich.table import Table
 
 from raykft.data.encode import IGNORE, EncodedRow
-from raykft.models.load import BaseModel, compute_dtype, pick_device
+from raykft.models.dtype import choose_dtype
+from raykft.models.load import BaseModel, pick_device
 from raykft.models.packed import PackedModel
 from raykft.train.loop import packed_step
 from raykft.train.recipe import Recipe
@@ -268,7 +269,7 @@ def random_rows(tokens: int, vocabulary: int) -> list[EncodedRow]:
 
 def contenders(names: Sequence[str], shape: str, device: torch.device, most: int, output: Path) -> Iterator[Contender]:
     """Each on a base model of its own, all with the same weights."""
-    dtype = compute_dtype(device)
+    dtype = choose_dtype("auto", device, None)
     for name in names:
         before = _allocated(device)
         base = random_base(shape, device, dtype)

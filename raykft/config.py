@@ -145,6 +145,8 @@ class ResourcesConfig(_Section):
     starts or others use; by default 15, and not at all for devices that the cluster lacks and no known autoscaler has.
     `kernel` is how low-rank products of several slots are multiplied; `auto` measures it on a GPU, and takes `loop` on
     a CPU.
+    `compute_dtype` is the type of activations and of products with the frozen weights; `auto` multiplies some of the
+    model's shapes on the first host and takes the faster one for all hosts. Adapters are fp32 in both.
     `slots_per_host` is how many trials a host trains at once; `auto` measures what steps cost when the search starts.
     `gpus_per_trial` n > 1 trains each trial data-parallel on n devices (CPU cores without GPUs), one trial a host.
     """
@@ -156,6 +158,7 @@ class ResourcesConfig(_Section):
     evaluation_hosts: float = Field(0, ge=0, le=4096)
     residency: Literal["auto", "quantized", "dequantized"] = "auto"
     kernel: Literal["auto", "loop", "bmm", "grouped"] = "auto"
+    compute_dtype: Literal["auto", "bf16", "fp32"] = "auto"
     address: str | None = None
     wait_minutes: float | None = Field(None, ge=0, le=10_000)
 

@@ -173,7 +173,8 @@ class ProbeResult:
 
     A probe with a `pattern` keeps the two factors of its score: `compliant`, the form, and `content`, all key facts
     and nothing wrong. `unsupported` are claims that nothing in the domain supports, None where they were not looked
-    for. `unchecked` says which regular expression of the probe did not finish on the answer.
+    for. `unchecked` says which regular expression of the probe did not finish on the answer. `grade` is how probable
+    the right answer was among its rivals (`raykft.evaluation.graded`), None where that was not asked.
     """
 
     id: str
@@ -193,6 +194,7 @@ class ProbeResult:
     content: bool | None = None
     unsupported: tuple[str, ...] | None = None
     unchecked: str = ""
+    grade: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON-ready data."""

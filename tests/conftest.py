@@ -12,6 +12,8 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
+# Equality bit for bit is a promise of fp32; tests of bf16 ask for it.
+os.environ["RAYKFT_COMPUTE_DTYPE"] = "fp32"
 # A node that died is known after some seconds instead of half a minute, and a head that died is given up.
 os.environ |= {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -28,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TIERS = ("torch", "ray", "model", "slow", "gpu")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Cheap tiers first, so that a mistake shows in seconds; `gpu` tests skip without CUDA unless one is expected.
 

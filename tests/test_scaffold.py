@@ -26,7 +26,7 @@ def test_the_experiment_passes_its_own_checks(tmp_path: Path) -> None:
     # Six facts are few, and it says so; nothing else is to be said.
     expected = ("[few-report-probes]", "[few-level-probes]", "[few-general-probes]")
     assert [line.split()[0] for line in report.lines("warning")] == list(expected)
-    plan = make_plan(config, domain, Machine(cores=2, memory_bytes=8 << 30, matrix_units=False))
+    plan = make_plan(config, domain, Machine(cores=2, memory_bytes=8 << 30, fast_bf16=False))
     assert (plan.trials, plan.rows, plan.mixtures, plan.too_large) == (8, 6, 3, ())
     assert config.directory == Path("runs/museum").absolute()
 

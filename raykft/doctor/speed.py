@@ -74,7 +74,7 @@ def _memory_line(measured: Measurement, machine: Machine, *, quantization: str, 
         quantization=quantization,
         residency=residency,
         device=measured.device,
-        matrix_units=machine.matrix_units,
+        fast_bf16=machine.fast_bf16,
         machine_bytes=machine.memory_bytes,
     )
     last = measured.steps[-1]

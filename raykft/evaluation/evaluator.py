@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
+from raykft.evaluation.answerer import Answerer
 from raykft.evaluation.claims import FactSheet
 from raykft.evaluation.dummies import always_no, template_copy
 from raykft.evaluation.forgetting import (
@@ -25,6 +26,10 @@ from raykft.evaluation.forgetting import (
     of_kind,
     spill,
 )
+from raykft.evaluation.graded import Graded, domain_grades, general_grades, grades_of, picks_of
+from raykft.evaluation.graded import ask as ask_grades
+from raykft.evaluation.graded import forgetting as graded_forgetting
+from raykft.evaluation.graded import knowledge as graded_knowledge
 from raykft.evaluation.levels import summarize
 from raykft.evaluation.objective import Objective, gain, score
 from raykft.evaluation.picks import (
@@ -37,29 +42,14 @@ from raykft.evaluation.picks import (
     share_of_first,
 )
 from raykft.evaluation.scoring import prior_probe, score_answer
-from raykft.records import Fact, Passage, Pick, Probe, ProbeResult, Question, Reply, Split
+from raykft.records import Fact, Passage, Probe, ProbeResult, Question, Reply, Split
 
+SPLITS: tuple[Split, ...] = ("select", "report")
 # Names of baselines, which are rows of the leaderboard and files of the experiment.
 BASE, FACTS_NEEDED, ALWAYS_NO, TEMPLATE_COPY = "base", "facts_needed", "always_no", "template_copy"
 
 # What a model is shown in place of a probe's bare question; None where that does not fit.
 Context = Callable[[Probe], str | None]
-
-
-class Answerer(Protocol):
-    """A model with adapters: what the evaluator asks. `trial_id` None is the base model itself."""
-
-    def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
-        """Greedy answers."""
-
-    def choose(self, trial_id: str | None, picks: Sequence[Pick]) -> list[list[float]]:
-        """Log-probability per byte of every candidate, in nats."""
-
-    def text_nats(self, trial_id: str | None, texts: Sequence[str]) -> list[float]:
-        """Negative log-likelihood of every text, in nats."""
-
-    def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
-        """Summed KL(base || adapter) in nats and number of tokens, for every question with its answer."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +147,17 @@ class Evaluator:
         self.rung_general = general_picks(suite.general, rung_general)
         languages = len({passage.lang for passage in suite.passages})
         self.rung_passages = in_turns(suite.passages, lambda p: p.lang)[: rung_passages * languages]
+        self._graded = {split: domain_grades(self._domain(split), suite.facts) for split in SPLITS}
+        self._graded_general = {split: general_grades(self._general(split)) for split in SPLITS}
         # The drift is for people to read, not for the search: measured once, where the best trials are reported.
-        self._last_split: Split = "report" if any(p.split == "report" for p in suite.probes) else "select"
+        self._splits: list[Split] = [s for s in SPLITS if any(p.split == s for p in suite.probes)]
+        self._last_split: Split = "report" if "report" in self._splits else "select"
         self._world = closed_world(suite.facts)
         self._sheet = FactSheet(suite.facts)
+
+    def graded(self, split: Split) -> list[Graded]:
+        """What is asked for grades alone: a choice is graded by the log-probabilities that answer it."""
+        return [*self._graded[split], *(g for g in self._graded_general[split] if not is_choice(g.probe))]
 
     def base(self, model: Answerer, contexts: Mapping[str, Context] | None = None) -> BaseScores:
         """Score the base model closed-book, then with every one of `contexts`, and the dummies.
@@ -169,14 +166,15 @@ class Evaluator:
         of the report split only (where there is one). A context that does not fit some probe is left out whole: rows
         are compared probe by probe.
         """
-        splits: list[Split] = [s for s in ("select", "report") if any(p.split == s for p in self.suite.probes)]
+        splits = self._splits
         nats = self._nats(model, None, self.suite.passages)  # the same passages for both splits
         known = self._prior_known(model)
         base = BaseScores(prior_known=known, rung=self._rung(model, None))
         base.rows[BASE] = {split: self._closed_book(model, None, split, nats, known) for split in splits}
         for name, context in (contexts or {}).items():
             asked = splits if name == FACTS_NEEDED else [self._last_split]
-            if row := self._in_context(model, None, asked, context, known):
+            # Graded gain is measured up to the base with the needed facts; the search has no use for other grades.
+            if row := self._in_context(model, None, asked, context, known, grade=name == FACTS_NEEDED):
                 base.rows[name] = row
         base.rows[ALWAYS_NO] = self._said(splits, always_no, known)
         base.rows[TEMPLATE_COPY] = self._said(splits, template_copy(self.suite.probes), known)
@@ -241,14 +239,28 @@ class Evaluator:
         choices = [p for p in asked if is_choice(p)]
         written = [p for p in asked if not is_choice(p)]
         replies = model.answer(trial_id, [Question(p.question, p.max_new_tokens) for p in written])
-        logprobs = model.choose(trial_id, [choice_pick(p) for p in choices]) if choices else []
+        graded_choices = {g.probe.id: g for g in self._graded_general[split] if is_choice(g.probe)}
+        graded = self.graded(split)
+        picks = [*(choice_pick(p) for p in choices), *picks_of(graded)]
+        rows = model.choose(trial_id, picks) if picks else []
+        logprobs, others = rows[: len(choices)], rows[len(choices) :]
+        grades = grades_of(graded, others)
+        for probe, row in zip(choices, logprobs, strict=True):
+            if probe.id in graded_choices:
+                grades[probe.id] = graded_choices[probe.id].grade([row])
         results = [
             *(self._score(p, reply) for p, reply in zip(written, replies, strict=True)),
             *(choice_result(p, row) for p, row in zip(choices, logprobs, strict=True)),
         ]
+        results = [replace(r, grade=grades.get(r.id)) for r in results]
         domain = self._domain_scores(split, [*written, *choices], results, prior_known)
         scores = FullScores(domain.metrics, [*domain.results, *(r for r in results if r.level == 0)], nats)
-        return replace(scores, metrics=scores.metrics | self._general_figures(split, scores.general))
+        figures = self._general_figures(split, scores.general) | self._graded_knowledge(split, grades)
+        return replace(scores, metrics=scores.metrics | figures)
+
+    def _graded_knowledge(self, split: Split, grades: Mapping[str, float]) -> dict[str, float]:
+        own = self._graded[split]
+        return {"graded_knowledge": graded_knowledge([g.probe for g in own], grades)} if own else {}
 
     def _in_context(
         self,
@@ -257,6 +269,8 @@ class Evaluator:
         splits: Sequence[Split],
         context: Context,
         prior_known: Collection[str] | None,
+        *,
+        grade: bool = False,
     ) -> SplitScores | None:
         probes = [p for p in self.suite.probes if p.split in splits]
         prompts = [context(p) for p in probes]
@@ -266,8 +280,19 @@ class Evaluator:
         if len(questions) < len(probes):
             return None
         replies = model.answer(trial_id, questions)
-        results = [self._score(p, reply) for p, reply in zip(probes, replies, strict=True)]
-        return {split: self._domain_scores(split, probes, results, prior_known) for split in splits}
+        graded = [g for split in splits for g in self._graded[split]] if grade else []
+        shown = dict(zip((p.id for p in probes), prompts, strict=True))
+        grades = ask_grades(model, trial_id, [g.shown(shown[g.probe.id] or "") for g in graded])
+        results = [
+            replace(self._score(p, reply), grade=grades.get(p.id)) for p, reply in zip(probes, replies, strict=True)
+        ]
+        found = {split: self._domain_scores(split, probes, results, prior_known) for split in splits}
+        if not grades:
+            return found
+        return {
+            split: replace(scores, metrics=scores.metrics | self._graded_knowledge(split, grades))
+            for split, scores in found.items()
+        }
 
     def _said(
         self, splits: Sequence[Split], say: Callable[[Probe], str], prior_known: Collection[str] | None
@@ -328,12 +353,20 @@ class Evaluator:
             metrics["invalid"] = scores.metrics["invalid"] + invalid
             if drift is not None:
                 metrics["drift"] = drift
-        metrics["gain"] = self._gain(scores, base, split)
-        figures = {
-            name: metrics.get(name, scores.metrics.get(name, 0.0)) for name in ("knowledge", "gain", "forgetting")
-        }
-        metrics["score"] = float(score(self.objective, **figures))
+        metrics["gain"] = self._gain(scores, base, split, "knowledge")
+        metrics |= self._graded_against_base(scores, base, split)
+        metrics["score"] = float(score(self.objective, scores.metrics | metrics))
         return metrics
+
+    def _graded_against_base(self, scores: FullScores, base: BaseScores, split: Split) -> dict[str, float]:
+        """The same of graded numbers, signed; nothing where no probe can be graded."""
+        if "graded_knowledge" not in scores.metrics:
+            return {}
+        asked = [g.probe for g in self._graded_general[split]]
+        before = base.rows[BASE][split].general
+        lost = graded_forgetting(asked, self.suite.passages, before, scores.general)
+        gained = self._gain(scores, base, split, "graded_knowledge")
+        return {"graded_gain": gained, "graded_forgetting": lost}
 
     def _drift(
         self, model: Answerer, trial_id: str, asked: Sequence[Probe], before: GeneralScores
@@ -349,13 +382,17 @@ class Evaluator:
 
     def _with_gain(self, row: SplitScores, base: BaseScores) -> SplitScores:
         return {
-            split: replace(scores, metrics=scores.metrics | {"gain": self._gain(scores, base, split)})
+            split: replace(scores, metrics=scores.metrics | {"gain": self._gain(scores, base, split, "knowledge")})
             for split, scores in row.items()
         }
 
-    def _gain(self, scores: FullScores, base: BaseScores, split: Split) -> float:
-        shown = base.rows[FACTS_NEEDED][split].metrics["knowledge"] if FACTS_NEEDED in base.rows else None
-        return float(gain(scores.metrics["knowledge"], base.rows[BASE][split].metrics["knowledge"], shown))
+    @staticmethod
+    def _gain(scores: FullScores, base: BaseScores, split: Split, metric: str) -> float:
+        shown = base.rows[FACTS_NEEDED][split].metrics.get(metric) if FACTS_NEEDED in base.rows else None
+        return float(gain(scores.metrics[metric], base.rows[BASE][split].metrics[metric], shown))
+
+    def _domain(self, split: Split) -> list[Probe]:
+        return [p for p in self.suite.probes if p.split == split]
 
     def _general(self, split: Split) -> list[Probe]:
         return [p for p in self.suite.general if p.split == split]

@@ -33,6 +33,11 @@ _ALL = (
         "knowledge between the base model (0) and the base with the facts in context (1)",
     ),
     Metric("knowledge", "know", True, "fraction", "mean of levels 2-5, premise (chance removed) and hint"),
+    Metric(
+        "graded_gain", "gain°", True, "1", "graded knowledge between the base model (0) and that with the facts (1)"
+    ),
+    Metric("graded_knowledge", "know°", True, "1", "the right answer's share above chance, every fact alike"),
+    Metric("graded_forgetting", "forget°", False, "fraction", "loss of general shares and of fluency, signed"),
     Metric("level_1", "L1", True, "fraction", "verbatim training questions; not part of knowledge"),
     Metric("level_2", "L2", True, "fraction", "unseen paraphrases"),
     Metric("level_3", "L3", True, "fraction", "another answer format: right content in the requested form"),

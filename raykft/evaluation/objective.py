@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ class Objective:
 
     Attributes:
         name: "gain_minus_penalty" is G - penalty * max(0, F - budget), "gain_minus_forgetting" is G - F, "gain" and
-            "knowledge" ignore forgetting.
+            "knowledge" ignore forgetting. "graded" is the graded gain less the graded forgetting, which is signed.
     """
 
     name: str = "gain_minus_penalty"
@@ -39,13 +41,24 @@ def gain(knowledge: float | Array, base: float | Array, facts_needed: float | Ar
     return found
 
 
-def score(objective: Objective, *, knowledge: float | Array, gain: float | Array, forgetting: float | Array) -> Array:
-    """Higher is better."""
-    excess: Array = np.maximum(0.0, forgetting - objective.forgetting_budget)
-    found = {
-        "gain_minus_penalty": gain - objective.penalty * excess,
-        "gain_minus_forgetting": gain - forgetting,
-        "gain": gain,
-        "knowledge": knowledge,
-    }
-    return np.asarray(found[objective.name])
+def score(objective: Objective, metrics: Mapping[str, Any]) -> Array:
+    """Higher is better.
+
+    Args:
+        metrics: numbers or arrays by name, of which the objective takes those it needs.
+    """
+    return np.asarray(_FORMULAS[objective.name](objective, metrics))
+
+
+def _with_penalty(objective: Objective, metrics: Mapping[str, Any]) -> Any:
+    excess = np.maximum(0.0, metrics["forgetting"] - objective.forgetting_budget)
+    return metrics["gain"] - objective.penalty * excess
+
+
+_FORMULAS: dict[str, Callable[[Objective, Mapping[str, Any]], Any]] = {
+    "gain_minus_penalty": _with_penalty,
+    "gain_minus_forgetting": lambda _, metrics: metrics["gain"] - metrics["forgetting"],
+    "gain": lambda _, metrics: metrics["gain"],
+    "knowledge": lambda _, metrics: metrics["knowledge"],
+    "graded": lambda _, metrics: metrics["graded_gain"] - metrics["graded_forgetting"],
+}

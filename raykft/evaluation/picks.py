@@ -111,10 +111,11 @@ def _premise_picks(probes: Sequence[Probe], pairs: int) -> list[Pick]:
         if probe.kind == "premise" and probe.polarity and probe.pair_id:
             twins.setdefault(probe.pair_id, {})[probe.polarity] = probe
     whole = [sides for sides in twins.values() if len(sides) == 2][:pairs]
-    return [_premise_pick(probe) for sides in whole for probe in sides.values()]
+    return [premise_pick(probe) for sides in whole for probe in sides.values()]
 
 
-def _premise_pick(probe: Probe) -> Pick:
+def premise_pick(probe: Probe) -> Pick:
+    """Yes against no as the answer's first word."""
     words = YES_NO.get(probe.lang, YES_NO["en"])
     right: Polarity = "yes" if probe.polarity == "yes" else "no"
     wrong: Polarity = "no" if right == "yes" else "yes"

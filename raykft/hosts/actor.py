@@ -36,6 +36,7 @@ class HostConfig:
     threads: int
     hosts_on_node: int
     kernel: str = "auto"
+    compute_dtype: str = "auto"
     replica: int = 0
     replicas: int = 1  # processes that train every adapter together
 
@@ -65,9 +66,15 @@ class TrainingHost:
         device = pick_device(config.device)
         source = resolve_model(config.base_model)
         if device.type == "cpu":
-            check_memory(weights_bytes(source), config.hosts_on_node)
+            fp32 = config.compute_dtype != "bf16"
+            check_memory(weights_bytes(source), config.hosts_on_node, may_be_fp32=fp32)
         base = load_base(
-            source, quantization=config.quantization, residency=config.residency, device=device, kernel=config.kernel
+            source,
+            quantization=config.quantization,
+            residency=config.residency,
+            device=device,
+            kernel=config.kernel,
+            compute_dtype=config.compute_dtype,
         )
         kind = ReplicaEngine if config.replicas > 1 else HostEngine
         self._engine = kind(
@@ -149,6 +156,22 @@ class ReplicaHost(TrainingHost):
     def stop_epoch(self, trial_id: str) -> None:
         engine = cast("ReplicaEngine", self._engine)
         engine.stop_epoch(trial_id)
+
+
+def faster_dtype(base_model: str, threads: int) -> str:
+    """The type that this machine multiplies the shapes of a model faster in, "bf16" or "fp32"."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    from raykft.models.dtype import DTYPES, choose_dtype
+    from raykft.models.load import limit_threads, pick_device
+    from raykft.models.shape import shape_of
+
+    limit_threads(threads)
+    try:
+        shape = shape_of(base_model)
+    except RaykftError:  # loading will say what is wrong with it
+        shape = None
+    chosen = choose_dtype("auto", pick_device("cpu"), shape)
+    return next(name for name, dtype in DTYPES.items() if dtype is chosen)
 
 
 def _leave() -> None:

@@ -23,11 +23,11 @@ from raykft.evaluation.evaluator import Context, Suite
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
 from raykft.hosts import replicas
-from raykft.hosts.actor import HostConfig, TrainingHost
+from raykft.hosts.actor import HostConfig, TrainingHost, faster_dtype
 from raykft.hosts.broker import Broker, Hosts
 from raykft.hosts.evaluator import EvaluatorActor
 from raykft.hosts.remote import Sealed, get, on_this_node
-from raykft.paths import ExperimentPaths
+from raykft.paths import ExperimentPaths, read_json
 from raykft.planning.slots import most_slots, slots_for
 from raykft.storage.store import discard, keep
 from raykft.train.admission import MAX_SLOTS, HostCapacity
@@ -37,6 +37,7 @@ QUESTION_TOKENS = 256
 GROWTH_SECONDS = 10.0  # between looks for devices that have joined
 TOKENS_SECONDS = 10.0  # for a host to say how many tokens it has trained
 FAKE = "fake:"
+SHORT_DTYPES = {"bfloat16": "bf16", "float32": "fp32"}
 # Classes of hosts for base models of other kinds, by what `base_model` starts with; `raykft.testing` adds one.
 HOST_CLASSES: dict[str, type] = {}
 
@@ -158,10 +159,12 @@ class Crew:
         self.console.print(
             f"loading {config.base_model} ({config.quantization}) on {plan.hosts} {plan.device} host(s){kinds} ..."
         )
+        self._dtype = self._compute_dtype(host_class)
         handles = [self._start_host(host_class, group) for group in groups[: plan.hosts]]
         beside = groups if plan.gpu_share else groups[plan.hosts :]
         self.evaluation_hosts = [self._start_host(host_class, group, evaluates=True) for group in beside]
         self.infos = get([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
+        self._say_slow_bf16()
         if cut := self.infos[0]["shortened_rows"]:
             self.console.print(
                 f"{cut} training questions were shortened to fit train.max_length={config.train.max_length}"
@@ -176,6 +179,16 @@ class Crew:
         self._on_capacity(self.slots * len(known))
         if not self._embedded:
             self._growth.start()
+
+    def _say_slow_bf16(self) -> None:
+        slow = [
+            n for n, info in enumerate(self.infos) if info["dtype"] == "bfloat16" and info.get("fast_bf16") is False
+        ]
+        if slow:
+            self.console.print(
+                f"host(s) {', '.join(map(str, slow))}: their CPUs only emulate bf16, in which all hosts compute; "
+                "resources.compute_dtype: fp32 would be faster there"
+            )
 
     def _start_evaluator(self) -> Any:
         config, domain, objective = self.config, self.domain, self.config.search.objective
@@ -219,6 +232,7 @@ class Crew:
             quantization=config.quantization,
             residency=config.resources.residency,
             kernel=config.resources.kernel,
+            compute_dtype=self._dtype,
             device=self.plan.device,
             system_prompt=config.data.system_prompt,
             plain_prompt=config.data.plain_prompt,
@@ -238,6 +252,18 @@ class Crew:
                 f"base_model {name!r} trains nothing: it is for tests, inside `raykft.testing.fake_hosts()`"
             )
         return TrainingHost
+
+    def _compute_dtype(self, host_class: type) -> str:
+        """One type for all hosts of an experiment: the one it began with, or that is faster on the first of them."""
+        asked = self.config.resources.compute_dtype
+        if asked != "auto" or self.plan.device == "cuda" or host_class is not TrainingHost:
+            return asked
+        if self.paths.environment.is_file() and (hosts := read_json(self.paths.environment).get("hosts")):
+            return SHORT_DTYPES.get(hosts[0]["dtype"], "fp32")
+        place = PlacementGroupSchedulingStrategy(self._groups[0], placement_group_bundle_index=0)
+        measure = ray.remote(faster_dtype).options(scheduling_strategy=place, **self.plan.actor_options())
+        dtype: str = get(measure.remote(self.config.base_model, self.plan.threads))
+        return dtype
 
     def _reserve(self) -> tuple[places.HostPlan, list[Any]]:
         """Places for all hosts; with `hosts: auto`, for as many as there are where an autoscaler brings no more."""

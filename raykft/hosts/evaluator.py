@@ -25,7 +25,7 @@ from raykft.records import Pick, Question, Reply, Split
 
 log = logging.getLogger(__name__)
 # Raised when a change to prompts, decoding or scoring makes cached base scores wrong.
-BASE_SCORES_VERSION = 3
+BASE_SCORES_VERSION = 4
 # Scores of adapters kept for reading again; some 300 kB each.
 KEPT_SCORES = 300
 ADAPTER = "adapter"  # the name of the one row in a file of them

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from raykft.evaluation.evaluator import Answerer
+from raykft.evaluation.answerer import Answerer
 from raykft.train.admission import HostCapacity, HostCounters
 from raykft.train.recipe import EpochResult, Recipe
 

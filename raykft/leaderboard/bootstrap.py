@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raykft.evaluation.forgetting import SHARES, GeneralScores, chance, fluency_loss, of_kind, share_loss
+from raykft.evaluation.graded import general_loss, shares
 from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS, premise_skill
 from raykft.leaderboard.statistics import Array
 from raykft.records import Passage, Probe, ProbeResult, Split
@@ -63,7 +64,7 @@ class Resamples:
         self._probe_ids = {p.id for p in own if p.level > 0}
         self._general_ids = {p.id for p in general}
         self.units = dict(self._domain.units)
-        self.units["forgetting"] = self.units["forgetting_signed"] = len(general)
+        self.units |= dict.fromkeys(("forgetting", "forgetting_signed", "graded_forgetting"), len(general))
         self.units["score"] = min(self.units["knowledge"], len(general)) if general else self.units["knowledge"]
 
     def knowledge(self, results: Mapping[str, ProbeResult]) -> Figures | None:
@@ -78,10 +79,13 @@ class Resamples:
         parts = [language.losses(base, tuned) for language in self._languages]
         clipped = [_mean([np.maximum(0.0, loss) for loss in losses], zero) for losses in parts]
         signed = [_mean(losses, zero) for losses in parts]
+        graded = [language.graded_losses(base, tuned) for language in self._languages]
+        both = [_mean([loss for losses in kind for loss in losses], zero) for kind in zip(*graded, strict=True)]
         # Nothing measured is nothing lost, as in the formula for one value.
         return {
             "forgetting": np.nan_to_num(_mean(clipped, zero)),
             "forgetting_signed": np.nan_to_num(_mean(signed, zero)),
+            "graded_forgetting": np.nan_to_num(_mean(both, zero)),
         }
 
 
@@ -127,7 +131,7 @@ class _Domain:
         supported = dict(zip(self._components, np.count_nonzero(under_UC, axis=0).tolist(), strict=True))
         self.units = {f"level_{level}": supported[f"level_{level}"] for level in LEVELS}
         self.units |= {"premise": min(supported["yes"], supported["no"]), "hint": supported["hint"]}
-        self.units |= dict.fromkeys(("knowledge", "gain", "clean"), count)
+        self.units |= dict.fromkeys(("knowledge", "gain", "clean", "graded_knowledge", "graded_gain"), count)
 
     def figures(self, results: Mapping[str, ProbeResult]) -> Figures:
         rows = [results[probe.id] for probe in self._probes]
@@ -142,11 +146,24 @@ class _Domain:
         over_WC = self._weights_WU @ over_UC
         shares_WC = _ratio(over_WC, self._under_WC, self._under_WC > 0)
         found: Figures = dict(zip(self._components, shares_WC.T, strict=True))
+        if (graded := self._graded(results)) is not None:
+            found["graded_knowledge"] = graded
         found["premise"] = (found.pop("yes") + found.pop("no")) / 2
         skill = premise_skill(found["premise"])
         parts = [*(found[f"level_{level}"] for level in KNOWLEDGE_LEVELS), skill, found["hint"]]
         found["knowledge"] = _mean(parts, skill)
         return found
+
+    def _graded(self, results: Mapping[str, ProbeResult]) -> Array | None:
+        """Graded knowledge; None for a row that has no grades."""
+        grades = np.array([math.nan if (g := results[p.id].grade) is None else g for p in self._probes])
+        places = np.flatnonzero(~np.isnan(grades)).tolist()
+        if not places:
+            return None
+        counts = shares([self._probes[n] for n in places])
+        component = _Component("grade", places, [counts[self._probes[n].id] for n in places])
+        over_W, under_W = (self._weights_WU @ self._by_cluster(component, values) for values in (grades, None))
+        return _ratio(over_W, under_W, under_W > 0)
 
     def _by_cluster(self, component: _Component, values: Array | None) -> Array:
         """The sum of shares (times `values`) of every cluster."""
@@ -179,6 +196,17 @@ class _Language:
             found.append(fluency_loss(base_bits, bits))
         return found
 
+    def graded_losses(self, base: GeneralScores, tuned: GeneralScores) -> tuple[list[Array], list[Array]]:
+        """The relative loss of every kind of graded question, and that of fluency."""
+        found = [
+            general_loss(*(_mean_grade(known, weights_WU, scores) for scores in (base, tuned)))
+            for probes, weights_WU in self._kinds
+            if any(known := [base.results[p.id].grade is not None and p.id for p in probes])
+        ]
+        base_bits = self._bits_per_byte(base)
+        fluent = [] if base_bits is None else [fluency_loss(base_bits, self._bits_per_byte(tuned))]
+        return found, fluent
+
     def _bits_per_byte(self, scores: GeneralScores) -> Array | None:
         if not self._passages or any(passage.id not in scores.nats for passage in self._passages):
             return None
@@ -186,6 +214,14 @@ class _Language:
         length_bytes = np.array([len(passage.text.encode()) for passage in self._passages], dtype=float)
         bits: Array = self._text_weights_WU @ nats / math.log(2) / (self._text_weights_WU @ length_bytes)
         return bits
+
+
+def _mean_grade(ids: Sequence[str | bool], weights_WU: Array, scores: GeneralScores) -> Array:
+    """The mean grade of the probes whose ids are given; False stands for one that is not graded."""
+    counted = np.array([bool(id) for id in ids], dtype=float)
+    grades = np.array([scores.results[id].grade or 0.0 if isinstance(id, str) else 0.0 for id in ids])
+    total = weights_WU @ counted
+    return _ratio(weights_WU @ grades, total, total > 0)
 
 
 def _share_loss(probes: Sequence[Probe], weights_WU: Array, base: GeneralScores, tuned: GeneralScores) -> Array:

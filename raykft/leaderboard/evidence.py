@@ -33,7 +33,7 @@ from raykft.records import ProbeResult, Split
 
 SPLITS: tuple[Split, ...] = ("select", "report")
 # Kept resampled, for differences between rows.
-COMPARED = ("score", "gain", "knowledge", "forgetting")
+COMPARED = ("score", "gain", "knowledge", "forgetting", "graded_knowledge", "graded_gain", "graded_forgetting")
 SHARES = ("knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "premise", "hint", "clean")
 # What gets an interval.
 BOUNDED = (*COMPARED, *SHARES[1:], "forgetting_signed")
@@ -161,16 +161,17 @@ def _evidence(
             continue
         yardstick = figures[BASE] if name != BASE and BASE in figures else found
         if name == BASE or BASE in figures:
-            shown = figures.get(FACTS_NEEDED, {}).get("knowledge")
-            found["gain"] = gain(found["knowledge"], yardstick["knowledge"], shown)
+            for gained, known in (("gain", "knowledge"), ("graded_gain", "graded_knowledge")):
+                if known in found and known in yardstick:
+                    shown = figures.get(FACTS_NEEDED, {}).get(known)
+                    found[gained] = gain(found[known], yardstick[known], shown)
         # Baselines are the base model itself: a prompt makes it forget nothing that the other prompts ask.
         if name in adapters or name == BASE:
             lost = resamples.forgetting(base, GeneralScores(results[name], nats[name]))
-            if lost is not None and "gain" in found:
-                known = {metric: found[metric] for metric in ("knowledge", "gain")}
+            if lost is not None and "gain" in found and (objective.name != "graded" or "graded_gain" in found):
                 found |= lost
-                found["score"] = score(objective, **known, forgetting=lost["forgetting"])
-                found["score_signed"] = score(objective, **known, forgetting=lost["forgetting_signed"])
+                found["score"] = score(objective, found)
+                found["score_signed"] = score(objective, found | {"forgetting": lost["forgetting_signed"]})
         intervals[name] = _intervals(found, stored.get(name, {}), resamples.units)
         figures[name] = {metric: found[metric] for metric in COMPARED if metric in found}
     return Evidence(resamples.units, figures, intervals)

@@ -9,8 +9,10 @@ import psutil
 import torch
 
 from raykft.errors import ModelError, ResourceError
-from raykft.models.numerics import BF16_BYTES, choose_residency, dtype_bytes, keeps_both_orders
+from raykft.models.dtype import choose_dtype
+from raykft.models.numerics import choose_residency, keeps_both_orders
 from raykft.models.quantize import quantize_linears
+from raykft.models.shape import ModelShape, shape_of_config
 from raykft.models.source import ModelSource
 
 
@@ -41,9 +43,18 @@ def pick_device(device: str) -> torch.device:
 
 
 def load_base(
-    source: ModelSource, *, quantization: str, residency: str, device: torch.device, kernel: str = "auto"
+    source: ModelSource,
+    *,
+    quantization: str,
+    residency: str,
+    device: torch.device,
+    kernel: str = "auto",
+    compute_dtype: str = "auto",
 ) -> BaseModel:
     """Load and quantize. The model stays in `train()` mode, gradients off; dropout in it must be zero.
+
+    Args:
+        compute_dtype: "bf16", "fp32", or "auto" for the one that is multiplied faster here.
 
     Raises:
         ModelError: the files are missing or are no causal language model.
@@ -53,7 +64,6 @@ def load_base(
     from transformers.utils import logging as hf_logging
 
     hf_logging.disable_progress_bar()
-    dtype = compute_dtype(device)
     try:
         config = AutoConfig.from_pretrained(source.location, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
@@ -70,7 +80,7 @@ def load_base(
     model.requires_grad_(False)
     try:
         quantize_linears(model, quantization, residency, device)
-        model.to(dtype)
+        cast_parameters(model, choose_dtype(compute_dtype, device, _shape(model, source)))
     except torch.OutOfMemoryError as error:
         raise ResourceError(f"base_model {source.name!r} does not fit on {device}: {error}") from error
     # train() rather than eval(): see raykft.models.quantize; attention and hidden dropout are zero in causal models.
@@ -79,10 +89,19 @@ def load_base(
     return BaseModel(model, tokenizer, source, quantization, residency, device, both_orders(model, device), kernel)
 
 
-def compute_dtype(device: torch.device) -> torch.dtype:
-    """See `raykft.models.numerics.dtype_bytes`."""
-    size = dtype_bytes(device.type, matrix_units=torch.cpu._is_amx_tile_supported())
-    return torch.bfloat16 if size == BF16_BYTES else torch.float32
+def cast_parameters(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Parameters in another type, and buffers as they are: the angles of rotary embeddings are fp32 frequencies times
+    positions, and rounded to bf16 they are off by .9 at position 512 of a Llama 3."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
+
+
+def _shape(model: Any, source: ModelSource) -> ModelShape | None:
+    try:
+        return shape_of_config(model.config.to_dict(), source.name)
+    except ModelError:  # an architecture that only loading knows
+        return None
 
 
 def both_orders(model: torch.nn.Module, device: torch.device) -> bool:
@@ -92,16 +111,18 @@ def both_orders(model: torch.nn.Module, device: torch.device) -> bool:
     return keeps_both_orders(device.type, bytes_each, weights_bytes, psutil.virtual_memory().total)
 
 
-def check_memory(weights_bytes: int, hosts: int, per_host_extra_bytes: int = 1 << 30) -> None:
+def check_memory(
+    weights_bytes: int, hosts: int, per_host_extra_bytes: int = 1 << 30, *, may_be_fp32: bool = True
+) -> None:
     """Refuse before loading when the hosts' copies of a model cannot fit into this machine's free memory.
 
     Args:
         weights_bytes: size of the bf16 weights on disk; in memory they may take twice as much (fp32).
         hosts: processes on this machine that each hold a copy.
         per_host_extra_bytes: interpreter, libraries, adapters and activations of one host.
+        may_be_fp32: whether the hosts may compute in it.
     """
-    factor = 1 if compute_dtype(torch.device("cpu")) is torch.bfloat16 else 2
-    needed = hosts * (factor * weights_bytes + per_host_extra_bytes)
+    needed = hosts * (weights_bytes * (2 if may_be_fp32 else 1) + per_host_extra_bytes)
     free = psutil.virtual_memory().available
     if needed > free:
         raise ResourceError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 BF16_BYTES, FP32_BYTES = 2, 4
 BLOCKSIZE = 64  # weights of one NF4 scale, as in the QLoRA paper (arXiv 2305.14314) and bitsandbytes' default
 CHUNK_LOGITS = 1 << 24  # that exist at a time: 64 MiB in fp32
@@ -10,15 +12,27 @@ MAX_POSITIONS = 1 << 14  # of a batch in the key-value cache
 SECOND_COPY_SHARE = 1 / 8
 
 
-def dtype_bytes(device: str, *, matrix_units: bool) -> int:
-    """Bytes of an activation: bf16 where matrix units multiply it (CUDA, AMX), fp32 on other CPUs, where oneDNN's bf16
-    is the slower one. The weights are the NF4-rounded bf16 values either way; only activations gain precision.
+@dataclass(frozen=True)
+class Rates:
+    """How fast a CPU multiplies, in billions of operations a second."""
+
+    fp32_gflops: float
+    bf16_gflops: float
+
+    @property
+    def chosen(self) -> str:
+        """The faster type, "bf16" or "fp32"."""
+        return "bf16" if self.bf16_gflops > self.fp32_gflops else "fp32"
+
+
+def dtype_bytes(device: str, *, fast_bf16: bool) -> int:
+    """Bytes of an activation: bf16 where that is multiplied faster, fp32 elsewhere.
 
     Args:
-        device: "cpu" or "cuda".
-        matrix_units: whether the CPU has them.
+        device: "cpu" or "cuda", which always computes in bf16.
+        fast_bf16: whether the CPU multiplies bf16 faster than fp32.
     """
-    return BF16_BYTES if device == "cuda" or matrix_units else FP32_BYTES
+    return BF16_BYTES if device == "cuda" or fast_bf16 else FP32_BYTES
 
 
 def choose_residency(residency: str, quantization: str, device: str) -> str:

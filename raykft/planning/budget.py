@@ -20,7 +20,8 @@ from raykft.data.domain import Domain
 from raykft.data.encode import PromptFormat, encode_rows
 from raykft.data.mixture import distractor_count, mix
 from raykft.errors import ModelError
-from raykft.evaluation.evaluator import FACTS_NEEDED, Evaluator, Suite
+from raykft.evaluation.evaluator import FACTS_NEEDED, SPLITS, Evaluator, Suite
+from raykft.evaluation.graded import picks_of
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.picks import is_choice
 from raykft.evaluation.retrieval import TOP
@@ -267,7 +268,8 @@ def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float
 
     def full(split: Split) -> Asked:
         own = [p for p in (*domain.probes, *domain.general) if p.split == split]
-        return _questions(own, rows, ask.batch_size) + Asked(0, running)
+        grades = _chosen(picks_of(evaluator.graded(split)), rows)
+        return _questions(own, rows, ask.batch_size) + grades + Asked(0, running)
 
     def with_context(split: Split, tokens: float) -> Asked:
         own = [p for p in domain.probes if p.split == split]
@@ -282,7 +284,11 @@ def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float
     total += rung * (epochs + 1) + full("select") * (scored + 1) + full("report") * (reported + 1)
     for name in ask.baselines:
         context = sum(facts) if name == "facts_all" else few
-        total += with_context("report", context) + (with_context("select", few) if name == FACTS_NEEDED else Asked())
+        total += with_context("report", context)
+        if name == FACTS_NEEDED:
+            total += with_context("select", few)
+            picks = [p for split in SPLITS for p in picks_of(g for g in evaluator.graded(split) if g.probe.level)]
+            total += _chosen(picks, rows) + Asked(0, few * len(picks))
     return total + (with_context("report", few) if "bm25" in ask.baselines else Asked())  # the winner with BM25
 
 

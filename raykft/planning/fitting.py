@@ -28,7 +28,7 @@ class Machine:
 
     cores: int
     memory_bytes: int
-    matrix_units: bool
+    fast_bf16: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def this_machine() -> Machine:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         flags = ""
-    return Machine(available_cores(), psutil.virtual_memory().total, "amx_tile" in flags)
+    # A guess for plans, which import no torch; a search measures.
+    fast_bf16 = "amx_bf16" in flags or "avx512_bf16" in flags
+    return Machine(available_cores(), psutil.virtual_memory().total, fast_bf16)
 
 
 def corners_of(
@@ -65,7 +67,7 @@ def corners_of(
         quantization=config.quantization,
         residency=config.resources.residency,
         device="cuda" if cuda else "cpu",
-        matrix_units=machine.matrix_units,
+        fast_bf16=machine.fast_bf16,
         machine_bytes=machine.memory_bytes,
     )
     if numerics.device == "cpu" and numerics.residency == "quantized" and config.quantization != "none":

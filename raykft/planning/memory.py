@@ -61,17 +61,17 @@ class HostMemory:
 
 
 def numerics_of(
-    shape: ModelShape, *, quantization: str, residency: str, device: str, matrix_units: bool, machine_bytes: int
+    shape: ModelShape, *, quantization: str, residency: str, device: str, fast_bf16: bool, machine_bytes: int
 ) -> Numerics:
     """The choices that loading would make (`raykft.models.numerics`).
 
     Args:
         residency: "auto", "quantized" or "dequantized".
         device: "cpu" or "cuda".
-        matrix_units: whether a CPU multiplies bf16 in matrix units (AMX).
+        fast_bf16: whether the CPU computes in bf16, because it multiplies it faster.
         machine_bytes: all memory of the machine.
     """
-    size = dtype_bytes(device, matrix_units=matrix_units)
+    size = dtype_bytes(device, fast_bf16=fast_bf16)
     both_orders = keeps_both_orders(device, size, shape.parameters * size, machine_bytes)
     return Numerics(device, quantization, choose_residency(residency, quantization, device), size, both_orders)
 

@@ -239,7 +239,7 @@ def _slots(
         line = Line(shape.layers * LAUNCH_S_PER_LAYER, token_s, 0.0)
         memory = int(device.memory_gib * 2**30)
     else:
-        read = 2 * (shape.linear_weights + shape.head.weights) * (2 if machine.matrix_units else 4)
+        read = 2 * (shape.linear_weights + shape.head.weights) * (2 if machine.fast_bf16 else 4)
         line = Line(read / CORE_BYTES_PER_S, 1 / _rate(shape, rows, None, machine, 1, 1, 1)[0], 0.0)
         memory = machine.memory_bytes // (count + int(config.resources.evaluation_hosts))
     found = room(config, domain, line, rows.mean, shape, machine, cuda=device is not None, memory_bytes=memory)
@@ -274,7 +274,7 @@ def _rate(
         return step_tokens / max(seconds, floor), why
     peak, share, unit = (
         (CORE_TFLOPS_AMX, AMX_UTILISATION, "bf16 with matrix units")
-        if machine.matrix_units
+        if machine.fast_bf16
         else (CORE_TFLOPS_FP32, FP32_UTILISATION, "fp32")
     )
     why = f"{share:.0%} of {peak * threads * 1000:g} GFLOP/s ({threads} core(s) a host, {unit})"

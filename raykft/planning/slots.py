@@ -53,7 +53,7 @@ def slots_for(
 ) -> tuple[int, str]:
     """As many slots as make steps efficient and as memory holds, `most` at most; and the reasons in words."""
     line, shape = capacity.line, capacity.shape
-    machine = Machine(available_cores(), capacity.machine_bytes, capacity.matrix_units)
+    machine = Machine(available_cores(), capacity.machine_bytes, capacity.fast_bf16)
     found = room(
         config, domain, line, capacity.row_tokens, shape, machine, cuda=cuda, memory_bytes=capacity.memory_bytes
     )

@@ -51,6 +51,7 @@ class FakeHost:
             "model_digest": "fake",
             "device": "cpu",
             "dtype": "float32",
+            "fast_bf16": False,
             "residency": "dequantized",
             "kernel": {},
             "threads": 1,

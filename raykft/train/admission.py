@@ -37,7 +37,7 @@ class Line:
 class HostCapacity:
     """What a host measured of itself; `memory_bytes` is all it may use, `row_tokens` the mean length of its rows.
 
-    `machine_bytes` is the main memory of its machine, which `matrix_units` tells whether it multiplies bf16 fast.
+    `machine_bytes` is the main memory of its machine, and `fast_bf16` whether it computes in bf16.
     """
 
     line: Line
@@ -45,7 +45,7 @@ class HostCapacity:
     shape: ModelShape
     memory_bytes: int
     machine_bytes: int
-    matrix_units: bool
+    fast_bf16: bool
 
 
 @dataclass(frozen=True)

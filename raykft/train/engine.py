@@ -22,7 +22,8 @@ from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_ro
 from raykft.data.mixture import mix
 from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
-from raykft.models.load import BaseModel, compute_dtype
+from raykft.models.dtype import has_bf16_units
+from raykft.models.load import BaseModel
 from raykft.models.packed import PackedModel
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters, StepLimit
@@ -100,6 +101,7 @@ class HostEngine:
             "model_digest": base.source.digest,
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "dtype": str(base.model.dtype).removeprefix("torch."),
+            "fast_bf16": cuda or has_bf16_units(),
             "residency": base.residency,
             "kernel": self.packed.kernels.report(),
             "threads": torch.get_num_threads(),
@@ -122,7 +124,7 @@ class HostEngine:
             shape=shape_of_model(self.packed.base),
             memory_bytes=torch.cuda.get_device_properties(device).total_memory if cuda else whole // self._sharing,
             machine_bytes=whole,
-            matrix_units=compute_dtype(torch.device("cpu")) is torch.bfloat16,
+            fast_bf16=self.packed.base.model.dtype is torch.bfloat16,
         )
 
     def counters(self) -> HostCounters:

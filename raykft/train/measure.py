@@ -13,7 +13,8 @@ import torch
 
 from raykft.data.encode import EncodedRow
 from raykft.errors import ModelError, OutOfMemoryError
-from raykft.models.load import BaseModel, both_orders, check_memory, compute_dtype, load_base, pick_device
+from raykft.models.dtype import choose_dtype
+from raykft.models.load import BaseModel, both_orders, check_memory, load_base, pick_device
 from raykft.models.packed import PackedModel
 from raykft.models.shape import ModelShape, assumed_shape, shape_of_config
 from raykft.models.source import ModelSource, resolve_model, weights_bytes
@@ -189,6 +190,6 @@ def _random_model(device: torch.device) -> BaseModel:
         tie_word_embeddings=True,
     )
     torch.manual_seed(0)
-    model = LlamaForCausalLM(config).to(device, compute_dtype(device)).requires_grad_(False).train()
+    model = LlamaForCausalLM(config).to(device, choose_dtype("auto", device, None)).requires_grad_(False).train()
     source = ModelSource("random", "random", "random")
     return BaseModel(model, None, source, "none", "dequantized", device, both_orders(model, device))

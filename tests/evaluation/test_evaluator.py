@@ -44,11 +44,12 @@ def test_gain_is_zero_at_the_base_and_one_with_the_needed_facts(
 
 def test_objectives() -> None:
     figures = {"knowledge": 0.6, "gain": 0.8, "forgetting": 0.15}
-    assert score(Objective("gain_minus_penalty", 0.05, 5.0), **figures) == pytest.approx(0.3)
-    assert score(Objective("gain_minus_penalty", 0.05, 5.0), **figures | {"forgetting": 0.04}) == pytest.approx(0.8)
-    assert score(Objective("gain_minus_forgetting"), **figures) == pytest.approx(0.65)
-    assert score(Objective("gain"), **figures) == 0.8
-    assert score(Objective("knowledge"), **figures) == 0.6
+    assert score(Objective("gain_minus_penalty", 0.05, 5.0), figures) == pytest.approx(0.3)
+    assert score(Objective("gain_minus_penalty", 0.05, 5.0), figures | {"forgetting": 0.04}) == pytest.approx(0.8)
+    assert score(Objective("gain_minus_forgetting"), figures) == pytest.approx(0.65)
+    assert score(Objective("gain"), figures) == 0.8
+    assert score(Objective("knowledge"), figures) == 0.6
+    assert score(Objective("graded"), {"graded_gain": 0.7, "graded_forgetting": -0.1}) == pytest.approx(0.8)
 
 
 class TestRungs:

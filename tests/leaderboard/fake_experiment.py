@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from tests_support import experiment_tree, write_config
 
 from raykft.config import dump_yaml, load_config
+from raykft.evaluation import graded
 from raykft.evaluation.evaluator import flatten
 from raykft.evaluation.forgetting import GeneralScores, forgetting_metrics, losses
 from raykft.evaluation.levels import summarize
@@ -81,7 +83,10 @@ def make_results(
         answer = probe.gold if right else f"<script>alert('{probe.id}')</script> [red]no[/red]"
         outcome = "correct" if right else "wrong"
         row = (probe.id, probe.level, probe.kind, outcome, right, right, float(right), (), 1.0, 0.0, False)
-        results[probe.id] = ProbeResult(*row, stopped=True, answer=answer)
+        grade = None
+        if probe.level != 1 and probe.kind != "instruct":
+            grade = 0.7 * right + 0.1 + 0.1 * math.sin(len(results))
+        results[probe.id] = ProbeResult(*row, stopped=True, answer=answer, grade=grade)
     return results
 
 
@@ -101,7 +106,7 @@ class FakeExperiment:
         self.probes = make_probes(facts)
         self.passages = make_passages()
         self.base: dict[str, GeneralScores] = {}
-        self.knowledge: dict[tuple[str, str], float] = {}
+        self.known: dict[tuple[str, str], dict[str, float]] = {}
         write_atomic(self.paths.config, dump_yaml(self.config))
         write_jsonl(self.paths.root / "probes.jsonl", map(asdict, self.probes))
         write_jsonl(self.paths.root / "passages.jsonl", map(asdict, self.passages))
@@ -115,19 +120,27 @@ class FakeExperiment:
 
     def domain_metrics(self, results: dict[str, ProbeResult], split: Split) -> dict[str, float]:
         domain = [p for p in self.of(split) if p.level > 0]
-        return flatten(summarize(domain, [results[p.id] for p in domain]))
+        grades = {id: r.grade for id, r in results.items() if r.grade is not None}
+        own = graded.knowledge([p for p in domain if p.id in grades], grades)
+        return flatten(summarize(domain, [results[p.id] for p in domain])) | {"graded_knowledge": own}
 
     def metrics(self, results: dict[str, ProbeResult], nats: dict[str, float], split: Split) -> dict[str, float]:
         """What the evaluator writes for an adapter, by its own formulas."""
         found = self.domain_metrics(results, split)
         general = [p for p in self.of(split) if p.level == 0]
         found |= forgetting_metrics(losses(general, self.passages, self.base[split], GeneralScores(results, nats)))
-        reference = [self.knowledge[name, split] for name in ("base", "facts_needed")]
-        found["gain"] = float(gain(found["knowledge"], *reference))
+        asked_general = [p for p in general if results[p.id].grade is not None]
+        now = GeneralScores(results, nats)
+        found["graded_forgetting"] = graded.forgetting(asked_general, self.passages, self.base[split], now)
+        found |= self.gains(found, split)
         asked = self.config.search.objective
-        figures = {name: found[name] for name in ("knowledge", "gain", "forgetting")}
-        found["score"] = float(score(Objective(asked.name, asked.forgetting_budget, asked.penalty), **figures))
+        found["score"] = float(score(Objective(asked.name, asked.forgetting_budget, asked.penalty), found))
         return found
+
+    def gains(self, found: dict[str, float], split: Split) -> dict[str, float]:
+        base, shown = (self.known[name, split] for name in ("base", "facts_needed"))
+        pairs = {"gain": "knowledge", "graded_gain": "graded_knowledge"}
+        return {gained: float(gain(found[known], base[known], shown[known])) for gained, known in pairs.items()}
 
     def _write_baselines(self) -> None:
         rows: dict[str, Any] = {}
@@ -138,15 +151,14 @@ class FakeExperiment:
             rows[name] = {}
             for split in SPLITS:
                 metrics = self.domain_metrics(results, split)
-                self.knowledge[name, split] = metrics["knowledge"]
+                self.known[name, split] = metrics
                 rows[name][split] = {"metrics": metrics, "passage_nats": nats}
                 if name == "base":
                     self.base[split] = GeneralScores(results, nats)
             write_jsonl(self.paths.baselines / f"{name}.jsonl", (r.as_dict() for r in results.values()))
         for row in rows.values():
             for split, scores in row.items():
-                reference = [self.knowledge[name, split] for name in ("base", "facts_needed")]
-                scores["metrics"]["gain"] = float(gain(scores["metrics"]["knowledge"], *reference))
+                scores["metrics"] |= self.gains(scores["metrics"], split)
         write_json(self.paths.baselines / "base.json", {"rows": rows, "rung": {}, "seconds": 1.0})
 
     def _write_trial(self, name: str, knows: float, remembers: float, rung: float, *, reported: bool) -> None:

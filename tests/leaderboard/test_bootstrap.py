@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from leaderboard.fake_experiment import make_nats, make_passages, make_probes, make_results
 
-from raykft.evaluation import objective
+from raykft.evaluation import graded, objective
 from raykft.evaluation.evaluator import flatten
 from raykft.evaluation.forgetting import GeneralScores, forgetting, losses
 from raykft.evaluation.levels import summarize
@@ -42,6 +42,8 @@ def test_equal_weights_give_the_knowledge_of_levels(seed: int, knows: float, hid
     figures = Resamples(probes, [], "select", draws=2).knowledge(results)
     domain = [p for p in probes if p.level > 0]
     expected = flatten(summarize(domain, [results[p.id] for p in domain]))
+    grades = {id: r.grade for id, r in results.items() if r.grade is not None}
+    expected["graded_knowledge"] = graded.knowledge([p for p in domain if p.id in grades], grades)
     assert figures is not None
     for metric, figure in figures.items():
         if metric in expected:
@@ -73,6 +75,9 @@ def test_equal_weights_give_the_forgetting_of_the_evaluator(
     assert figures is not None
     assert figures["forgetting"][0] == pytest.approx(expected.clipped, abs=1e-12)
     assert figures["forgetting_signed"][0] == pytest.approx(expected.signed, abs=1e-12)
+    asked = [p for p in GENERAL if before.results[p.id].grade is not None]
+    lost_grades = graded.forgetting(asked, PASSAGES, before, now)
+    assert figures["graded_forgetting"][0] == pytest.approx(lost_grades, abs=1e-12)
     assert not any(np.isnan(figure).any() for figure in figures.values())
 
 
@@ -98,7 +103,7 @@ def test_gain_of_many_is_that_of_each(base: float, shown: float | None) -> None:
 )
 def test_score_of_many_is_that_of_each(name: str, rule: Callable[..., float]) -> None:
     knowledge, gain, lost = np.linspace(0, 1, 6), np.linspace(0.2, 1.1, 6), np.array([0, 0.02, 0.05, 0.06, 0.3, 1])
-    found = objective.score(Objective(name, 0.05, 5.0), knowledge=knowledge, gain=gain, forgetting=lost)
+    found = objective.score(Objective(name, 0.05, 5.0), {"knowledge": knowledge, "gain": gain, "forgetting": lost})
     assert found.tolist() == pytest.approx([rule(k, g, f) for k, g, f in zip(knowledge, gain, lost, strict=True)])
 
 

@@ -196,7 +196,7 @@ def test_few_clusters_of_probes_are_called_insufficient(tmp_path: Path) -> None:
     assert {row["rank_group"] for row in board.rows if row["rank"]} == {1}
     # General questions are enough for forgetting, though not for the score it is a part of.
     bounds = board.evidence["report"].intervals[board.reported[0].trial_id]
-    assert bounds.keys() == {"forgetting", "forgetting_signed"}
+    assert bounds.keys() == {"forgetting", "forgetting_signed", "graded_forgetting"}
 
 
 def test_a_base_model_that_knows_the_domain_is_reported(own: FakeExperiment) -> None:

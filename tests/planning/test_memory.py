@@ -41,7 +41,7 @@ def numerics_here(shape: ModelShape, quantization: str = "none", residency: str 
         quantization=quantization,
         residency=residency,
         device="cpu",
-        matrix_units=torch.cpu._is_amx_tile_supported(),
+        fast_bf16=False,
         machine_bytes=psutil.virtual_memory().total,
     )
 
@@ -93,7 +93,7 @@ def test_presets_are_those_of_loaded_models(tiny_model_dir: Path) -> None:
 def test_numerics_are_those_of_loading(device: str, residency: str, quantization: str, tiny_model_dir: Path) -> None:
     shape = shape_of(str(tiny_model_dir))
     found = numerics_of(
-        shape, quantization=quantization, residency=residency, device=device, matrix_units=True, machine_bytes=1 << 34
+        shape, quantization=quantization, residency=residency, device=device, fast_bf16=True, machine_bytes=1 << 34
     )
     assert found.residency == load.choose_residency(residency, quantization, device)
     if device == "cpu":

@@ -44,7 +44,7 @@ from raykft.testing.fakes import FakeHost
 from raykft.train.admission import MAX_SLOTS
 
 ROOT = Path(__file__).resolve().parents[2]
-MACHINE = Machine(cores=4, memory_bytes=16 << 30, matrix_units=False)
+MACHINE = Machine(cores=4, memory_bytes=16 << 30, fast_bf16=False)
 # Published with the models' weights.
 PARAMETERS = {
     "meta-llama/Llama-3.1-8B-Instruct": 8_030_261_248,

@@ -22,7 +22,7 @@ from raykft.train.admission import HostCapacity, HostCounters, Line
 
 GIB = 1 << 30
 # 0.8 of a thousand tokens a second are reached by steps of 760 tokens: ten trials of four rows of 20, or nearly.
-ROOMY = HostCapacity(Line(0.19, 1e-3, 0.0), 20.0, assumed_shape(1e8), 64 * GIB, 64 * GIB, matrix_units=False)
+ROOMY = HostCapacity(Line(0.19, 1e-3, 0.0), 20.0, assumed_shape(1e8), 64 * GIB, 64 * GIB, fast_bf16=False)
 
 
 def config(tmp_path: Path, trials: int = 400, **space: Any) -> ExperimentConfig:
@@ -59,7 +59,7 @@ def test_slots_follow_from_the_knee_the_memory_and_the_search(tmp_path: Path) ->
     assert slots_for(searched, domain, ROOMY, 7, cuda=False)[0] == 7
     full = replace(ROOMY, shape=assumed_shape(1e9), memory_bytes=12 * GIB)
     wide, narrow = (
-        slots_for(searched, domain, replace(full, matrix_units=units), 32, cuda=False)[0] for units in (True, False)
+        slots_for(searched, domain, replace(full, fast_bf16=units), 32, cuda=False)[0] for units in (True, False)
     )
     assert 1 <= narrow < wide <= 10  # bf16 takes less room than fp32, and the host's own matrix units count
 

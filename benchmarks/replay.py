@@ -1,0 +1,215 @@
+"""What repeats, what foretells, and what a search would have found: everything replayed on a table of recipes.
+
+    python benchmarks/replay.py [results/table-<date>.json.gz]
+
+*Repeatability* of a quantity is the rank correlation of two seeds of the same recipes, averaged over pairs of seeds,
+and the share of pairs of recipes that both seeds put in the same order. *Validity* is the rank correlation of one
+seed's value with the truth: the mean over the *other* seeds of the generated score on the *report* split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from raykft.evaluation.forgetting import fluency_loss
+from raykft.evaluation.graded import general_loss
+from raykft.evaluation.objective import gain
+from raykft.leaderboard.statistics import spearman
+
+RESULTS = Path(__file__).resolve().parent / "results"
+KINDS = ("wide", "narrow")
+
+Run = Mapping[str, Any]
+
+
+class Quantities:
+    """Numbers of one run that could rank recipes, by name. NaN where a run has none, such as one that diverged."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.probes = table["probes"]
+        self.passages = table["passages"]
+        self.base = table["base"]
+        self.of: dict[str, Callable[[Run], float]] = {
+            "score": lambda run: self._metric(run, "score"),
+            "knowledge": lambda run: self._metric(run, "knowledge"),
+            "level_1": lambda run: self._metric(run, "level_1"),
+            "level_2": lambda run: self._metric(run, "level_2"),
+            "level_4": lambda run: self._metric(run, "level_4"),
+            "hint": lambda run: self._metric(run, "hint"),
+            "premise": lambda run: self._metric(run, "premise"),
+            "forgetting": lambda run: -self._metric(run, "forgetting"),
+            "pooled_generated": self.pooled_generated,
+            "graded_paraphrases": lambda run: self.graded(run, levels=(2,), kinds=("recall",)),
+            "graded_knowledge": self.graded,
+            "graded_knowledge_last2": lambda run: fmean(self.graded(run, epoch=n) for n in self._last(run, 2)),
+            "graded_general": lambda run: -self.general_loss(run),
+            "fluency": lambda run: -self.fluency(run),
+            "drift": lambda run: -run["metrics_report"].get("drift", math.nan),
+            "graded_forgetting": lambda run: -self.graded_forgetting(run),
+            "graded_score": self.graded_score,
+            "graded_score_last2": lambda run: fmean(self.graded_score(run, n) for n in self._last(run, 2)),
+            "graded_epoch1": lambda run: self.graded_score(run, 0),
+            "graded_epoch2": lambda run: self.graded_score(run, min(1, len(run["epochs"]) - 1)),
+            "old_rung_epoch1": lambda run: run["epochs"][0].get("old_rung", math.nan),
+            "old_rung_epoch2": lambda run: run["epochs"][min(1, len(run["epochs"]) - 1)].get("old_rung", math.nan),
+            "training_loss": lambda run: -run["epochs"][-1]["loss"],
+        }
+
+    def value(self, name: str, run: Run) -> float:
+        return math.nan if "error" in run else float(self.of[name](run))
+
+    @staticmethod
+    def _metric(run: Run, name: str) -> float:
+        return float(run["metrics_select"].get(name, math.nan))
+
+    @staticmethod
+    def _last(run: Run, count: int) -> list[int]:
+        measured = [n for n, epoch in enumerate(run["epochs"]) if "domain" in epoch]
+        return measured[-count:]
+
+    def pooled_generated(self, run: Run) -> float:
+        """Generated answers pooled by fact: every fact counts once."""
+        return self._by_fact({id: answer[0] for id, answer in run["answers_select"].items() if self.probes[id][1] >= 2})
+
+    def graded(
+        self, run: Run, epoch: int = -1, levels: Sequence[int] = (2, 3, 4, 5), kinds: Sequence[str] | None = None
+    ) -> float:
+        grades = run["epochs"][epoch]["domain"]
+        return self._by_fact(
+            {
+                id: grade
+                for id, grade in grades.items()
+                if self.probes[id][1] in levels and (kinds is None or self.probes[id][2] in kinds)
+            }
+        )
+
+    def _by_fact(self, grades: Mapping[str, float]) -> float:
+        facts: defaultdict[str, list[float]] = defaultdict(list)
+        for id, grade in grades.items():
+            for fact in self.probes[id][4] or [id]:
+                facts[fact].append(grade)
+        return fmean(fmean(values) for values in facts.values())
+
+    def general_loss(self, run: Run, epoch: int = -1) -> float:
+        before, now = self.base["graded"]["select"]["general"], run["epochs"][epoch]["general"]
+        kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for id in now:
+            kinds[self.probes[id][3], self.probes[id][2]].append(id)
+        means = [[fmean(grades[i] for i in ids) for grades in (before, now)] for ids in kinds.values()]
+        return float(np.nanmean([general_loss(*pair) for pair in means]))
+
+    def fluency(self, run: Run, epoch: int = -1) -> float:
+        return float(fluency_loss(self._bits(self.base["nats"]), self._bits(run["epochs"][epoch]["nats"])))
+
+    def _bits(self, nats: Mapping[str, float]) -> float:
+        return sum(nats.values()) / math.log(2) / sum(size for _, size in self.passages.values())
+
+    def graded_forgetting(self, run: Run, epoch: int = -1) -> float:
+        return (self.general_loss(run, epoch) + self.fluency(run, epoch)) / 2
+
+    def graded_score(self, run: Run, epoch: int = -1) -> float:
+        base = self._by_fact(self.base["graded"]["select"]["domain"])
+        shown = self._by_fact(self.base["shown"]["select"])
+        return float(gain(self.graded(run, epoch), base, shown)) - self.graded_forgetting(run, epoch)
+
+
+def truth(run: Run) -> float:
+    return math.nan if "error" in run else float(run["metrics_report"]["score"])
+
+
+def repeatability(table: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """By kind of recipes and quantity: `spearman`, `decided_pairs`, `validity`, `spread`, `noise`, and `recipes`."""
+    quantities = Quantities(table)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for kind in KINDS:
+        grid: defaultdict[str, dict[int, Run]] = defaultdict(dict)
+        for run in table["runs"]:
+            if run["kind"] == kind and "error" not in run:
+                grid[run["recipe"]][run["seed"]] = run
+        found[kind] = {}
+        for name in quantities.of:
+            values = {r: {s: quantities.value(name, run) for s, run in seeds.items()} for r, seeds in grid.items()}
+            truths = {r: {s: truth(run) for s, run in seeds.items()} for r, seeds in grid.items()}
+            found[kind][name] = _figures(values, truths)
+    return found
+
+
+def _figures(values: Mapping[str, Mapping[int, float]], truths: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
+    seeds = sorted({s for each in values.values() for s in each})
+    rhos, decided, valid = [], [], []
+    for a, b in itertools.permutations(seeds, 2):
+        both = [r for r in values if a in values[r] and b in values[r]]
+        if len(both) < 3:
+            continue
+        one, two = [values[r][a] for r in both], [values[r][b] for r in both]
+        if a < b:
+            rhos.append(spearman(one, two))
+            decided.append(_same_order(one, two))
+    for a in seeds:
+        known = [r for r in values if a in values[r] and len(truths[r]) > 1]
+        others = [fmean(v for s, v in truths[r].items() if s != a) for r in known]
+        if len(known) >= 3:
+            valid.append(spearman([values[r][a] for r in known], others))
+    within = [np.var(list(each.values()), ddof=1) for each in values.values() if len(each) > 1]
+    every = [v for each in values.values() for v in each.values()]
+    return {
+        "spearman": _mean(rhos),
+        "decided_pairs": _mean(decided),
+        "validity": _mean(valid),
+        "spread": float(np.std(every, ddof=1)) if len(every) > 1 else math.nan,
+        "noise": float(np.sqrt(np.mean(within))) if within else math.nan,
+        "recipes": float(len(values)),
+    }
+
+
+def _same_order(one: Sequence[float], two: Sequence[float]) -> float:
+    """The share of pairs in the same order in both; a tie in one of them decides nothing."""
+    pairs = list(itertools.combinations(range(len(one)), 2))
+    return fmean(float((one[i] - one[j]) * (two[i] - two[j]) > 0) for i, j in pairs)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [v for v in values if v is not None and not math.isnan(v)]
+    return fmean(known) if known else math.nan
+
+
+def read_table(path: Path | None) -> dict[str, Any]:
+    """The newest table of the quickstart's domain, or the one named."""
+    path = path or max(RESULTS.glob("table-2*.json.gz"))
+    tree: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return tree
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, nargs="?")
+    args = parser.parse_args(arguments)
+    found = repeatability(read_table(args.table))
+    console = Console(width=110)
+    for kind, quantities in found.items():
+        counts = {int(figures["recipes"]) for figures in quantities.values()}
+        shown = Table(
+            "quantity", "spearman", "decided", "validity", "spread", "noise", box=None, title=f"{kind}: {counts}"
+        )
+        for name, figures in quantities.items():
+            shown.add_row(
+                name, *(f"{figures[k]:.3f}" for k in ("spearman", "decided_pairs", "validity", "spread", "noise"))
+            )
+        console.print(shown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Graded numbers: how probable the right answer is among its rivals, question by question. Nothing is generated.
+
+They are continuous where a generated answer is right or wrong, cost a fraction of it, and repeat from seed to seed
+(docs/log.md). They do not see whether a model stops, repeats itself or says something else altogether, so people read
+generated answers, and the two are shown beside each other.
+
+Every probe of levels 2 to 5, premise twins and hints included, becomes one pick or more:
+
+- a question whose answer holds key facts: each fact against values of other facts of its kind, after what the gold
+  answer says before it;
+- a format probe: the gold answer against the same form with other values, and against the right value in the form of a
+  plain sentence;
+- a premise probe: yes against no.
+
+A share is the right candidate's part of a softmax over log-probabilities per byte, with the part of chance removed: 0
+is chance, 1 certainty, below 0 worse than chance. A fact's grade is the mean over the probes that test it, and graded
+knowledge the mean over facts: every fact counts once, however many probes it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+
+from raykft.evaluation.answerer import Answerer
+from raykft.evaluation.forgetting import LOCALITY, GeneralScores, fluency_loss
+from raykft.evaluation.normalize import normalize
+from raykft.evaluation.objective import Array
+from raykft.evaluation.picks import RIVALS, choice_pick, is_choice, premise_pick, share_of_first
+from raykft.records import Fact, KeyFact, Passage, Pick, Probe
+
+LEVELS = (2, 3, 4, 5)
+MIN_GRADE = 0.05  # of the base model: below it a relative loss is noise
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A probe and the picks that grade it."""
+
+    probe: Probe
+    picks: tuple[Pick, ...]
+
+    def grade(self, rows: Sequence[Sequence[float]]) -> float:
+        """The mean over its picks of the share above chance, from the candidates' log-probabilities per byte."""
+        return fmean(above_chance(share_of_first(row), len(row)) for row in rows)
+
+    def shown(self, question: str) -> Graded:
+        """The same asked with other words, such as facts before the question."""
+        return replace(self, picks=tuple(replace(pick, question=question) for pick in self.picks))
+
+
+def above_chance(share: float, candidates: int) -> float:
+    """0 where all candidates are alike, 1 where the right one takes all."""
+    return (share - 1 / candidates) / (1 - 1 / candidates)
+
+
+def domain_grades(probes: Sequence[Probe], facts: Sequence[Fact]) -> list[Graded]:
+    """All of `probes` that can be graded: of levels 2 to 5, with a key fact in the gold answer and rivals for it."""
+    sentences = {p.fact_ids: p.gold for p in probes if p.kind == "recall" and p.level in (1, 2)}
+    rivals = _Rivals(facts)
+    twins = _whole_pairs(probes)
+    found = []
+    for probe in probes:
+        if probe.level not in LEVELS:
+            continue
+        if probe.kind == "premise":
+            picks = [premise_pick(probe)] if probe.pair_id in twins else []
+        elif probe.kind == "format":
+            picks = _format_picks(probe, rivals, sentences.get(probe.fact_ids))
+        else:
+            picks = _fact_picks(probe, rivals)
+        if picks:
+            found.append(Graded(probe, tuple(picks)))
+    return found
+
+
+def general_grades(probes: Sequence[Probe]) -> list[Graded]:
+    """General questions with rivals: short answers and multiple choice, without neighbours of the domain."""
+    found = []
+    for probe in probes:
+        if LOCALITY in probe.tags or not probe.contrast:
+            continue
+        picks = [choice_pick(probe)] if is_choice(probe) else _fact_picks(probe, _Rivals(()))
+        if picks:
+            found.append(Graded(probe, tuple(picks)))
+    return found
+
+
+def ask(model: Answerer, trial_id: str | None, graded: Sequence[Graded]) -> dict[str, float]:
+    """The grade of every probe, by id. A likelihood that is not finite grades as a share of 0."""
+    picks = picks_of(graded)
+    return grades_of(graded, model.choose(trial_id, picks) if picks else [])
+
+
+def picks_of(graded: Iterable[Graded]) -> list[Pick]:
+    """All that is asked for `graded`, to be asked together with other picks."""
+    return [pick for each in graded for pick in each.picks]
+
+
+def grades_of(graded: Sequence[Graded], rows: Sequence[Sequence[float]]) -> dict[str, float]:
+    """The grade of every probe, by id, from what was answered to `picks_of`."""
+    left = iter(rows)
+    return {each.probe.id: each.grade([next(left) for _ in each.picks]) for each in graded}
+
+
+def shares(probes: Sequence[Probe]) -> dict[str, float]:
+    """What every graded probe counts in graded knowledge, by id: every fact counts once, and its probes share that."""
+    facts: defaultdict[str, list[str]] = defaultdict(list)
+    for probe in probes:
+        for fact in probe.fact_ids or (probe.id,):
+            facts[fact].append(probe.id)
+    found: defaultdict[str, float] = defaultdict(float)
+    for ids in facts.values():
+        for id in ids:
+            found[id] += 1 / len(ids) / len(facts)
+    return found
+
+
+def knowledge(probes: Sequence[Probe], grades: Mapping[str, float]) -> float:
+    """The mean over facts of the mean over the probes of each; 0 where there are none."""
+    return sum(share * grades[id] for id, share in shares(probes).items())
+
+
+def general_loss(base: float | Array, now: float | Array) -> Array:
+    """The fall of a mean grade relative to the base model's; NaN where that has too little to lose."""
+    before = np.asarray(base, dtype=float)
+    found: Array = np.divide(before - now, before, out=np.full_like(before, np.nan), where=before > MIN_GRADE)
+    return found
+
+
+def forgetting(probes: Sequence[Probe], passages: Sequence[Passage], base: GeneralScores, now: GeneralScores) -> float:
+    """What was lost of general grades and of fluency, signed: the mean of both, each the mean over languages (and kinds
+    of question); 0 where nothing was measured.
+
+    Args:
+        probes: the general ones that were graded.
+    """
+    kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for probe in probes:
+        kinds[probe.lang, probe.kind].append(probe.id)
+    before, after = ({r.id: r.grade for r in s.results.values() if r.grade is not None} for s in (base, now))
+    parts = [float(general_loss(_mean(before, ids), _mean(after, ids))) for ids in kinds.values()]
+    fluent = []
+    for lang in dict.fromkeys(p.lang for p in passages):
+        own = [p for p in passages if p.lang == lang]
+        if (bits := base.bits_per_byte(own)) is not None:
+            fluent.append(float(fluency_loss(bits, now.bits_per_byte(own))))
+    both = [fmean(known) for each in (parts, fluent) if (known := [p for p in each if not math.isnan(p)])]
+    return fmean(both) if both else 0.0
+
+
+def _mean(grades: Mapping[str, float], ids: Sequence[str]) -> float:
+    return fmean(grades[id] for id in ids)
+
+
+class _Rivals:
+    """Wrong values of the right kind for every fact: of the same relation before others of the same type."""
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        self._facts = facts
+
+    def of(self, key: KeyFact, probe: Probe, *, first: bool) -> list[str]:
+        """Up to `RIVALS`: the probe's own for its first key fact, else other facts' values."""
+        right = {normalize(alias) for alias in key.any}
+        own = [*(probe.contrast if first else ()), *probe.forbidden]
+        this = next((f for f in self._facts if f.id == key.fact_id), None)
+        others = [f for f in self._facts if f.type == key.type and f.id != key.fact_id]
+        others.sort(key=lambda f: this is None or f.relation != this.relation)  # stable: in the file's order
+        found: dict[str, str] = {}
+        for value in [*own, *(f.value for f in others)]:
+            if normalize(value) not in right and not any(alias in value for alias in key.any):
+                found.setdefault(normalize(value), value)
+        return list(found.values())[:RIVALS]
+
+
+def _fact_picks(probe: Probe, rivals: _Rivals) -> list[Pick]:
+    picks = []
+    for n, key in enumerate(probe.key_facts):
+        at = _place(probe.gold, key)
+        wrong = rivals.of(key, probe, first=n == 0)
+        if at is not None and wrong:
+            start, alias = at
+            picks.append(Pick(probe.question, probe.gold[:start], (alias, *(_cased(value, alias) for value in wrong))))
+    return picks
+
+
+def _format_picks(probe: Probe, rivals: _Rivals, sentence: str | None) -> list[Pick]:
+    if not probe.key_facts or (at := _place(probe.gold, probe.key_facts[0])) is None:
+        return []
+    start, alias = at
+    before, after = probe.gold[:start], probe.gold[start + len(alias) :]
+    wrong = [f"{before}{_cased(value, alias)}{after}" for value in rivals.of(probe.key_facts[0], probe, first=True)]
+    if sentence is not None and normalize(sentence) != normalize(probe.gold):
+        wrong.append(sentence)
+    return [Pick(probe.question, "", (probe.gold, *wrong))] if wrong else []
+
+
+def _place(gold: str, key: KeyFact) -> tuple[int, str] | None:
+    """Where the longest alias stands in the gold answer, and how it is written there."""
+    for alias in sorted(key.any, key=len, reverse=True):
+        if (start := gold.casefold().find(alias.casefold())) >= 0:
+            return start, gold[start : start + len(alias)]
+    return None
+
+
+def _cased(value: str, like: str) -> str:
+    """`value` in small or capital letters where the right one is: a probe may ask for them."""
+    return value.lower() if like.islower() else value.upper() if like.isupper() and len(like) > 1 else value
+
+
+def _whole_pairs(probes: Iterable[Probe]) -> set[str]:
+    sides: defaultdict[str, set[str | None]] = defaultdict(set)
+    for probe in probes:
+        if probe.kind == "premise" and probe.pair_id:
+            sides[probe.pair_id].add(probe.polarity)
+    return {pair for pair, both in sides.items() if both >= {"yes", "no"}}
