@@ -26,7 +26,7 @@ from raykft.evaluation.forgetting import (
     of_kind,
     spill,
 )
-from raykft.evaluation.graded import Graded, domain_grades, general_grades, grades_of, picks_of
+from raykft.evaluation.graded import Graded, bits_by_language, domain_grades, general_grades, grades_of, picks_of
 from raykft.evaluation.graded import ask as ask_grades
 from raykft.evaluation.graded import forgetting as graded_forgetting
 from raykft.evaluation.graded import knowledge as graded_knowledge
@@ -74,6 +74,11 @@ class FullScores:
     @property
     def domain(self) -> dict[str, ProbeResult]:
         return {result.id: result for result in self.results if result.level > 0}
+
+    @property
+    def grades(self) -> dict[str, float]:
+        """By probe id, of all probes that were graded."""
+        return {result.id: result.grade for result in self.results if result.grade is not None}
 
     @property
     def general(self) -> GeneralScores:
@@ -149,6 +154,11 @@ class Evaluator:
         self.rung_passages = in_turns(suite.passages, lambda p: p.lang)[: rung_passages * languages]
         self._graded = {split: domain_grades(self._domain(split), suite.facts) for split in SPLITS}
         self._graded_general = {split: general_grades(self._general(split)) for split in SPLITS}
+        # One probe of every fact before a second of any.
+        self._rung_graded = (
+            in_turns(self._graded["select"], lambda g: g.probe.fact_ids)[:rung_probes],
+            in_turns(self._graded_general["select"], lambda g: (g.probe.lang, g.probe.kind))[:rung_general],
+        )
         # The drift is for people to read, not for the search: measured once, where the best trials are reported.
         self._splits: list[Split] = [s for s in SPLITS if any(p.split == s for p in suite.probes)]
         self._last_split: Split = "report" if "report" in self._splits else "select"
@@ -185,8 +195,11 @@ class Evaluator:
         """The cheap scores of an unfinished trial: the same quantities after every epoch.
 
         `rung_score` is the log-probability share of right answers on domain probes minus forgetting measured the
-        same way: that share on general probes in place of their accuracy, and bits per byte.
+        same way: that share on general probes in place of their accuracy, and bits per byte. For the objective "graded"
+        it is the graded score itself, on as many probes as a rung asks.
         """
+        if self.objective.name == "graded":
+            return self._graded_rung(model, trial_id, base)
         now = self._rung(model, trial_id)
         parts = {}
         if base.rung.get("general_lp"):
@@ -199,6 +212,19 @@ class Evaluator:
             "rung_score": now["probe_lp"] - lost.clipped,
             "invalid": now["invalid"],
         }
+
+    def _graded_rung(self, model: Answerer, trial_id: str, base: BaseScores) -> dict[str, float]:
+        domain, general = self._rung_graded
+        grades = ask_grades(model, trial_id, [*domain, *general])
+        nats = self._nats(model, trial_id, self.rung_passages)
+        before, shown = base.rows[BASE]["select"], base.rows.get(FACTS_NEEDED, {}).get("select")
+        asked = [g.probe for g in domain]
+        known = [graded_knowledge(asked, each) for each in (grades, before.grades)]
+        top = graded_knowledge(asked, shown.grades) if shown else None
+        bits = bits_by_language(self.rung_passages, before.general, GeneralScores({}, nats))
+        lost = graded_forgetting([g.probe for g in general], before.grades, grades, bits)
+        invalid = len(self.rung_passages) - len(nats)
+        return {"rung_score": float(gain(known[0], known[1], top)) - lost, "invalid": float(invalid)}
 
     def full(
         self,
@@ -362,9 +388,9 @@ class Evaluator:
         """The same of graded numbers, signed; nothing where no probe can be graded."""
         if "graded_knowledge" not in scores.metrics:
             return {}
-        asked = [g.probe for g in self._graded_general[split]]
-        before = base.rows[BASE][split].general
-        lost = graded_forgetting(asked, self.suite.passages, before, scores.general)
+        asked, before = [g.probe for g in self._graded_general[split]], base.rows[BASE][split]
+        bits = bits_by_language(self.suite.passages, before.general, scores.general)
+        lost = graded_forgetting(asked, before.grades, scores.grades, bits)
         gained = self._gain(scores, base, split, "graded_knowledge")
         return {"graded_gain": gained, "graded_forgetting": lost}
 

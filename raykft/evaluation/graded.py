@@ -133,25 +133,36 @@ def general_loss(base: float | Array, now: float | Array) -> Array:
     return found
 
 
-def forgetting(probes: Sequence[Probe], passages: Sequence[Passage], base: GeneralScores, now: GeneralScores) -> float:
+def forgetting(
+    probes: Sequence[Probe],
+    before: Mapping[str, float],
+    now: Mapping[str, float],
+    bits: Sequence[tuple[float | None, float | None]],
+) -> float:
     """What was lost of general grades and of fluency, signed: the mean of both, each the mean over languages (and kinds
     of question); 0 where nothing was measured.
 
     Args:
         probes: the general ones that were graded.
+        before: grades of the base model by probe id; `now` those of the adapter.
+        bits: bits per byte of both on the running text of each language (see `bits_by_language`).
     """
     kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for probe in probes:
         kinds[probe.lang, probe.kind].append(probe.id)
-    before, after = ({r.id: r.grade for r in s.results.values() if r.grade is not None} for s in (base, now))
-    parts = [float(general_loss(_mean(before, ids), _mean(after, ids))) for ids in kinds.values()]
-    fluent = []
-    for lang in dict.fromkeys(p.lang for p in passages):
-        own = [p for p in passages if p.lang == lang]
-        if (bits := base.bits_per_byte(own)) is not None:
-            fluent.append(float(fluency_loss(bits, now.bits_per_byte(own))))
+    parts = [float(general_loss(_mean(before, ids), _mean(now, ids))) for ids in kinds.values()]
+    fluent = [float(fluency_loss(base, tuned)) for base, tuned in bits if base is not None]
     both = [fmean(known) for each in (parts, fluent) if (known := [p for p in each if not math.isnan(p)])]
     return fmean(both) if both else 0.0
+
+
+def bits_by_language(
+    passages: Sequence[Passage], base: GeneralScores, now: GeneralScores
+) -> list[tuple[float | None, float | None]]:
+    """Bits per byte of two models on the passages of every language."""
+    languages = dict.fromkeys(p.lang for p in passages)
+    groups = [[p for p in passages if p.lang == lang] for lang in languages]
+    return [(base.bits_per_byte(own), now.bits_per_byte(own)) for own in groups]
 
 
 def _mean(grades: Mapping[str, float], ids: Sequence[str]) -> float:
@@ -166,8 +177,10 @@ class _Rivals:
 
     def of(self, key: KeyFact, probe: Probe, *, first: bool) -> list[str]:
         """Up to `RIVALS`: the probe's own for its first key fact, else other facts' values."""
-        right = {normalize(alias) for alias in key.any}
-        own = [*(probe.contrast if first else ()), *probe.forbidden]
+        right = {normalize(alias) for each in probe.key_facts for alias in each.any}
+        # What a probe forbids may be a wrong value of any of its facts.
+        alike = [value for value in probe.forbidden if _has_digits(value) == _has_digits(key.any[0])]
+        own = [*(probe.contrast if first else ()), *alike]
         this = next((f for f in self._facts if f.id == key.fact_id), None)
         others = [f for f in self._facts if f.type == key.type and f.id != key.fact_id]
         others.sort(key=lambda f: this is None or f.relation != this.relation)  # stable: in the file's order
@@ -206,6 +219,10 @@ def _place(gold: str, key: KeyFact) -> tuple[int, str] | None:
         if (start := gold.casefold().find(alias.casefold())) >= 0:
             return start, gold[start : start + len(alias)]
     return None
+
+
+def _has_digits(text: str) -> bool:
+    return any(char.isdigit() for char in text)
 
 
 def _cased(value: str, like: str) -> str:

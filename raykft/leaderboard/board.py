@@ -13,12 +13,16 @@ from typing import Any
 
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.evidence import Evidence, Front, front, gather
+from raykft.leaderboard.measurement import Measurement, measure
 from raykft.leaderboard.read import (
     BaselineRecord,
     TrialRecord,
     open_experiment,
     read_baselines,
+    read_curves,
     read_findings,
+    read_rules,
+    read_seeds,
     read_trials,
 )
 from raykft.leaderboard.statistics import rank_groups
@@ -76,6 +80,19 @@ class Leaderboard:
         ranked = {"select": [t for t in self.trials if t.rank is not None], "report": self.reported}
         return {split: _groups(ranked[split], evidence) for split, evidence in self.evidence.items()}
 
+    @cached_property
+    def measurement(self) -> Measurement:
+        """What of the select split's figures is signal."""
+        paths = ExperimentPaths(self.directory)
+        ranked = [t for t in self.trials if t.rank is not None]
+        return measure(
+            self.trials,
+            self.evidence.get("select"),
+            read_seeds(paths),
+            read_curves(paths, ranked),
+            read_rules(paths).objective.name,
+        )
+
     @property
     def rows(self) -> list[dict[str, Any]]:
         """One flat record a row; metrics are prefixed `select.` and `report.`, sampled values carry their path.
@@ -110,6 +127,7 @@ class Leaderboard:
             "report_evaluations": sum(bool(t.report) for t in self.trials),
             "front": list(found.members) if found else [],
             "hypervolume": found.volume if found else None,
+            "measurement": self.measurement.as_dict(),
             "rows": self.rows,
         }
         return json.dumps(tree, ensure_ascii=False, indent=2) + "\n"
@@ -130,7 +148,7 @@ class Leaderboard:
 
     def _trial_row(self, trial: TrialRecord) -> dict[str, Any]:
         name = trial.trial_id
-        row = {
+        row: dict[str, Any] = {
             "rank": trial.rank,
             "rank_group": self.rank_groups.get("select", {}).get(name),
             "trial_id": name,
@@ -147,9 +165,12 @@ class Leaderboard:
             row["report.rank_group"] = group
         if (gap := optimism_of(trial)) is not None:
             row["optimism"] = gap
+        if name in self.measurement.rank_intervals:
+            row["rank_interval"] = list(self.measurement.rank_intervals[name])
+        row["seeds"] = max(1, len(trial.seeds))
         if trial.seeds:
             scores = trial.seeds.values()
-            row |= {"seeds": len(scores), "seeds.score.low": min(scores), "seeds.score.high": max(scores)}
+            row |= {"seeds.score.low": min(scores), "seeds.score.high": max(scores)}
         return row
 
     def _metrics(self, name: str, record: BaselineRecord | TrialRecord) -> dict[str, Any]:

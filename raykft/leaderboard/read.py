@@ -140,6 +140,18 @@ def rung_scores(paths: ExperimentPaths, trial_id: str) -> dict[int, float]:
     return {row["epoch"]: row["rung_score"] for row in rows if "rung_score" in row}
 
 
+def read_curves(paths: ExperimentPaths, trials: Sequence[TrialRecord]) -> dict[str, list[dict[str, Any]]]:
+    """What trials told after every epoch, by trial."""
+    files = {t.trial_id: paths.trial(t.trial_id).metrics for t in trials}
+    return {name: list(read_jsonl(file)) for name, file in files.items() if file.is_file()}
+
+
+def read_seeds(paths: ExperimentPaths) -> dict[str, list[dict[str, float]]]:
+    """The metrics of recipes that were trained with several seeds, one row a seed, by trial."""
+    tree = read_json(paths.seeds)["trials"] if paths.seeds.is_file() else {}
+    return {name: trial["metrics"] for name, trial in tree.items()}
+
+
 def read_findings(paths: ExperimentPaths) -> list[Any]:
     """What the contamination check found: probes whose answers the training rows give away."""
     return list(read_json(paths.contamination)["findings"]) if paths.contamination.is_file() else []

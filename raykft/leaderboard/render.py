@@ -14,6 +14,7 @@ from rich.text import Text
 
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
+from raykft.leaderboard.measurement import ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.records import Split
@@ -88,6 +89,9 @@ def terminal_board(board: Leaderboard, width: int) -> RenderableType:
         fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
         sheet = every if fits else _report_sheet(board, WITH_INTERVAL[:1])
         parts += ["", _drawn(sheet, REPORT_WANTED, width)]
+    if (measured := _measurement_sheet(board)) is not None:
+        wanted = [column.name for column in measured.columns]
+        parts += ["", _drawn(measured, wanted, width, lead=wanted[0]), Text(_measured(board))]
     if told := verdicts(board):
         findings = Table.grid(padding=(0, 1))
         for sentence in told:
@@ -102,12 +106,16 @@ def markdown_board(board: Leaderboard) -> str:
     for sheet in sheets(board):
         rows = zip(*(column.cells for column in sheet.columns), strict=True)
         lines += ["", f"## {sheet.title}", "", *_md_table([column.title for column in sheet.columns], rows)]
-    return "\n".join([*lines, "", *(f"- {_md(line)}" for line in [*verdicts(board), *closing_lines(board)])]) + "\n"
+    measured = [_measured(board)] if board.measurement.columns else []
+    told = [*measured, *verdicts(board), *closing_lines(board)]
+    return "\n".join([*lines, "", *(f"- {_md(line)}" for line in told)]) + "\n"
 
 
 def sheets(board: Leaderboard) -> list[Sheet]:
     """Every table in full width."""
-    return [_select_sheet(board), *([_report_sheet(board, WITH_INTERVAL)] if board.reported else [])]
+    measured = _measurement_sheet(board)
+    reported = [_report_sheet(board, WITH_INTERVAL)] if board.reported else []
+    return [_select_sheet(board), *reported, *([measured] if measured else [])]
 
 
 def closing_lines(board: Leaderboard) -> list[str]:
@@ -166,6 +174,39 @@ def _report_sheet(board: Leaderboard, with_interval: Sequence[str]) -> Sheet:
     return Sheet(title, columns, [_class(row) for row in rows])
 
 
+def _measurement_sheet(board: Leaderboard) -> Sheet | None:
+    """What of every column is signal; columns that say little are grey."""
+    found = board.measurement
+    if not found.columns:
+        return None
+    names = list(found.columns)
+    figures = [found.columns[name] for name in names]
+
+    def column(title: str, cell: Callable[[ColumnMeasure], float | None], form: str = ".2f") -> Column:
+        values = [cell(figure) for figure in figures]
+        return Column(title, title, ["-" if value is None else f"{value:{form}}" for value in values])
+
+    columns = [
+        Column("column", "column", [METRICS[name].title for name in names], left=True),
+        column("spread", lambda c: c.spread),
+        column("noise", lambda c: c.noise),
+        column("snr", lambda c: c.snr, ".1f"),
+        column("reliability", lambda c: c.reliability),
+        column("decided pairs", lambda c: c.decided_pairs, ".0%"),
+    ]
+    classes = ["" if figure.readable else "unranked" for figure in figures]
+    return Sheet(f"measurement: ranked by {METRICS['score'].title} ({found.ranked_by})", columns, classes)
+
+
+def _measured(board: Leaderboard) -> str:
+    found = board.measurement
+    if found.decided_pairs is None:
+        return found.advice
+    grey = [METRICS[name].title for name, column in found.columns.items() if not column.readable]
+    said = f"this board decides {found.decided_pairs:.0%} of its pairs; {found.advice}"
+    return said + (f"; grey columns are mostly noise here: {', '.join(grey)}" if grey else "")
+
+
 def _leading(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[Column]:
     names = [BASELINE_TITLES.get(r.name, r.name) if isinstance(r, BaselineRecord) else r.trial_id for r in rows]
     return [_trial_column("#", rows, lambda t: _rank(board, t, split)), Column("trial", "trial", names, left=True)]
@@ -220,9 +261,9 @@ def _class(row: Record) -> str:
     return "winner" if row.rank == 1 else "" if row.rank else "unranked"
 
 
-def _drawn(sheet: Sheet, wanted: Sequence[str], width: int) -> Table:
+def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial") -> Table:
     """The columns that fit, in their own order, chosen in the order of `wanted`."""
-    kept = [column for column in sheet.columns if column.name in {"#", "trial"}]
+    kept = [column for column in sheet.columns if column.name in {"#", lead}]
     by_name = {column.name: column for column in sheet.columns}
     for name in dict.fromkeys(wanted):
         if name in by_name and _width([*kept, by_name[name]]) <= width:

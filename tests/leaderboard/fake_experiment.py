@@ -94,6 +94,13 @@ def make_nats(passages: list[Passage], bits: float, rng: np.random.Generator) ->
     return {p.id: float(len(p.text) * 0.693 * (bits + 0.05 * rng.standard_normal())) for p in passages}
 
 
+def lost_grades(general: list[Probe], passages: list[Passage], base: GeneralScores, now: GeneralScores) -> float:
+    """Graded forgetting of invented answers."""
+    before, after = ({id: r.grade for id, r in s.results.items() if r.grade is not None} for s in (base, now))
+    asked = [p for p in general if p.id in before]
+    return graded.forgetting(asked, before, after, graded.bits_by_language(passages, base, now))
+
+
 class FakeExperiment:
     """Writes an experiment and keeps what it wrote."""
 
@@ -129,9 +136,7 @@ class FakeExperiment:
         found = self.domain_metrics(results, split)
         general = [p for p in self.of(split) if p.level == 0]
         found |= forgetting_metrics(losses(general, self.passages, self.base[split], GeneralScores(results, nats)))
-        asked_general = [p for p in general if results[p.id].grade is not None]
-        now = GeneralScores(results, nats)
-        found["graded_forgetting"] = graded.forgetting(asked_general, self.passages, self.base[split], now)
+        found["graded_forgetting"] = lost_grades(general, self.passages, self.base[split], GeneralScores(results, nats))
         found |= self.gains(found, split)
         asked = self.config.search.objective
         found["score"] = float(score(Objective(asked.name, asked.forgetting_budget, asked.penalty), found))
