@@ -123,7 +123,7 @@ def evaluate(
     console.print()
     print_board(board, console)
     if lm_eval:
-        from raykft.models.harness import evaluate_harness
+        from raykft.models.harness import evaluate_harness, harness_table
 
         scores = evaluate_harness(
             experiment.base_model,
@@ -134,18 +134,7 @@ def evaluate(
             quantization=experiment.quantization,
             device=experiment.resources.device,
         )
-        console.print(_harness_table(scores[None], scores[adapter]))
-
-
-def _harness_table(base: dict[str, dict[str, float]], tuned: dict[str, dict[str, float]]) -> Any:
-    from rich.table import Table
-
-    table = Table("task", "metric", "base", "tuned", "change", title="lm-evaluation-harness", box=None)
-    for task, metrics in base.items():
-        for metric, before in metrics.items():
-            now = tuned[task][metric]
-            table.add_row(task, metric, f"{before:.3f}", f"{now:.3f}", f"{now - before:+.3f}")
-    return table
+        console.print(harness_table(scores[None], scores[adapter]))
 
 
 @app.command()
@@ -388,16 +377,21 @@ def doctor(
         bool | None,
         typer.Option("--measure/--no-measure", help="time training steps here; by default without a cluster"),
     ] = None,
+    format: Annotated[str, typer.Option("--format", help="table or json; json measures no steps")] = "table",
 ) -> None:
     """Check every node for what an experiment needs; exit code 1 if something is missing."""
     from raykft.cluster.connect import is_embedded
     from raykft.config import load_config
-    from raykft.doctor.nodes import diagnose, failed, render_checks
+    from raykft.doctor.nodes import checks_json, diagnose, failed, render_checks
     from raykft.doctor.speed import measure_here
 
+    _check_format(format, ("table", "json"))
     console, experiment = _console(), load_config(config) if config else None
     address = address or (experiment.resources.address if experiment else None)
     checks = diagnose(experiment, address)
+    if format == "json":
+        typer.echo(json.dumps(checks_json(checks), ensure_ascii=False, indent=2))
+        raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
     console.print(render_checks(checks))
     if not failed(checks) and (is_embedded(address) if measure is None else measure):
         console.print()

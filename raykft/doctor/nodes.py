@@ -44,6 +44,7 @@ class Check:
     status: Status
     detail: str
     step: str = ""
+    data: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -336,6 +337,9 @@ def _judge_device(node: str, device: dict[str, Any], config: ExperimentConfig | 
     problem = device["quantization"]
     step = "pip install --force-reinstall bitsandbytes, in the version that fits this CUDA"
     yield Check(node, "bitsandbytes", "fail" if problem else "ok", problem or "NF4 round trip", step if problem else "")
+    rates = device["compute"]
+    told = f"a core multiplies {rates['fp32_gflops']:.0f} GFLOP/s in fp32, {rates['bf16_gflops']:.0f} in bf16"
+    yield Check(node, "compute type", "ok", f"{told}; {rates['chosen']} on the CPU", data=rates)
 
 
 def _judge_folder(node: str, name: str, folder: dict[str, Any], step: str) -> Check:
@@ -377,6 +381,13 @@ def render_checks(checks: Sequence[Check]) -> Table:
         styles = ("", "", colours[check.status], "", "")
         table.add_row(*(Text(plain(cell), style=style) for cell, style in zip(cells, styles, strict=True)))
     return table
+
+
+def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The checks as data; `compute` are the rates of the first node."""
+    rates = next((check.data for check in checks if check.name == "compute type"), None)
+    rows = [{"node": c.node, "check": c.name, "status": c.status, "found": c.detail, "next": c.step} for c in checks]
+    return {"checks": rows, "compute": rates}
 
 
 def failed(checks: Sequence[Check]) -> bool:

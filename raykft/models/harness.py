@@ -103,3 +103,15 @@ def _numbers(values: Mapping[str, Any]) -> Scores:
         for name, value in values.items()
         if isinstance(value, int | float) and "," in name
     }
+
+
+def harness_table(base: dict[str, dict[str, float]], tuned: dict[str, dict[str, float]]) -> Any:
+    """Both models' scores side by side, for a terminal."""
+    from rich.table import Table
+
+    table = Table("task", "metric", "base", "tuned", "change", title="lm-evaluation-harness", box=None)
+    for task, metrics in base.items():
+        for metric, before in metrics.items():
+            now = tuned[task][metric]
+            table.add_row(task, metric, f"{before:.3f}", f"{now:.3f}", f"{now - before:+.3f}")
+    return table

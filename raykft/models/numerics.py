@@ -24,6 +24,13 @@ class Rates:
         """The faster type, "bf16" or "fp32"."""
         return "bf16" if self.bf16_gflops > self.fp32_gflops else "fp32"
 
+    def as_dict(self) -> dict[str, float | str]:
+        return {
+            "fp32_gflops": round(self.fp32_gflops, 1),
+            "bf16_gflops": round(self.bf16_gflops, 1),
+            "chosen": self.chosen,
+        }
+
 
 def dtype_bytes(device: str, *, fast_bf16: bool) -> int:
     """Bytes of an activation: bf16 where that is multiplied faster, fp32 elsewhere.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from raykft.models.dtype import measure_rates
 from raykft.models.quantize import round_trip
 
 # NF4 has 16 levels a block: standard normal weights come back with a relative error of about 0.09.
@@ -14,13 +15,25 @@ MAX_NF4_ERROR = 0.15
 
 
 def device_facts() -> dict[str, Any]:
-    """CUDA devices with their memory, the driver's version, and `quantization`: "" or what is wrong with it."""
+    """CUDA devices with their memory, the driver's version, `quantization`: "" or what is wrong with it, and how fast a
+    core multiplies."""
     return {
         "cuda": torch.version.cuda,
         "driver": _driver_version(),
         "gpus": [_gpu(n) for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else [],
         "quantization": quantization_problem(),
+        "compute": _one_thread_rates(),
     }
+
+
+def _one_thread_rates() -> dict[str, float | str]:
+    """Of one core, as a host on a CPU has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return measure_rates().as_dict()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _gpu(index: int) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from raykft.doctor.nodes import (
     _remove_marker,
     _storage,
     _unreachable,
+    checks_json,
     diagnose,
     failed,
     inspect_node,
@@ -43,7 +44,8 @@ from raykft.search import extras
 SECRET = "hf_neverShowThisToken"
 FOLDER = {"path": "/there", "free_bytes": 50 * GIB, "problem": ""}
 GPU = {"name": "NVIDIA H100", "free_bytes": 79 * GIB, "total_bytes": 80 * GIB}
-DEVICE = {"cuda": None, "driver": "", "gpus": [], "quantization": ""}
+RATES = {"fp32_gflops": 90.0, "bf16_gflops": 195.0, "chosen": "bf16"}
+DEVICE = {"cuda": None, "driver": "", "gpus": [], "quantization": "", "compute": RATES}
 WANTED = {"raykft": "1", "python": "3.11", **dict.fromkeys(PACKAGES, "2")}
 WELL: dict[str, Any] = {
     "versions": WANTED,
@@ -75,7 +77,8 @@ def shown(renderable: Any) -> str:
 
 def test_a_node_that_lacks_nothing(tmp_path: Path) -> None:
     checks = judged({}, config_of(tmp_path))
-    names = ["versions", "GPU", "bitsandbytes", "free memory", "cache", "storage", "base model", "HF token", "clock"]
+    names = ["versions", "GPU", "bitsandbytes", "compute type", "free memory", "cache", "storage"]
+    names += ["base model", "HF token", "clock"]
     assert list(checks) == names
     assert {check.status for check in checks.values()} == {"ok"}
     assert not any(check.step for check in checks.values())
@@ -255,6 +258,8 @@ def test_this_machine(embedded_ray: None, tmp_path: Path, tiny_model_dir: Path) 
     config = validate(experiment_tree(tmp_path, str(tiny_model_dir)), "test")
     checks = {check.name: check for check in diagnose(config)}
     assert {"versions", "GPU", "bitsandbytes", "free memory", "cache", "storage", "base model", "clock"} <= set(checks)
+    rates = checks_json(list(checks.values()))["compute"]
+    assert rates["chosen"] == ("bf16" if rates["bf16_gflops"] > rates["fp32_gflops"] else "fp32")
     assert checks["base model"].detail == str(tiny_model_dir)
     assert checks["versions"].status == checks["bitsandbytes"].status == checks["clock"].status == "ok"
     assert not config.directory.exists()
@@ -280,7 +285,7 @@ cluster = Cluster(initialize_head=True, head_node_args=settings)
 try:
     cluster.add_node(num_cpus=0, num_gpus=64, object_store_memory=100 << 20)
     from raykft.config import load_config
-    from raykft.doctor.nodes import diagnose
+    from raykft.doctor.nodes import checks_json, diagnose
     checks = diagnose(load_config({str(config)!r}), cluster.address)
 finally:
     cluster.shutdown()
