@@ -2,6 +2,7 @@
 
     python benchmarks/table.py --work DIR                 # trains what is missing in DIR, resumable at any moment
     python benchmarks/table.py --work DIR --write         # packs what is there into results/table-<date>.json.gz
+    python benchmarks/table.py --work DIR --packed FILE   # goes on from a packed table, its runs not trained again
 
 Each run trains one recipe with one seed to its end, without Ray. After its first epochs and its last ones every probe
 of the select split is graded (`raykft.evaluation.graded`), with general questions and running text; in the end all
@@ -229,6 +230,15 @@ def work(number: int, workers: int, args: argparse.Namespace) -> None:
         list(pool.map(run, todo))
 
 
+def unpack(packed: Path, work: Path) -> None:
+    """Lay the runs of a packed table into an empty folder as if they had been trained there."""
+    if any(work.glob("runs-*.jsonl")):
+        raise SystemExit(f"{work} holds runs already; --packed wants an empty folder")
+    for row in json.loads(gzip.decompress(packed.read_bytes()))["runs"]:
+        append_jsonl(work / "runs-packed.jsonl", row)
+        (work / f"{row['recipe']}-s{row['seed']}.done").touch()
+
+
 def write(args: argparse.Namespace) -> Path:
     """Pack what is there."""
     rows: list[dict[str, Any]] = []
@@ -264,12 +274,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")
     parser.add_argument("--dtype", default="auto", choices=["auto", "bf16", "fp32"])
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no run later than that")
+    parser.add_argument("--packed", type=Path, help="a packed table to go on from")
     parser.add_argument("--write", action="store_true", help="pack the results instead of training")
     args = parser.parse_args(arguments)
     args.work.mkdir(parents=True, exist_ok=True)
     if args.write:
         print(f"written: {write(args)}")
         return
+    if args.packed:
+        unpack(args.packed, args.work)
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=work, args=(n, args.workers, args)) for n in range(args.workers)]
     for process in processes:

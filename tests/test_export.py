@@ -61,7 +61,8 @@ def test_scores_stand_beside_the_base_with_intervals(fake: FakeExperiment) -> No
     bounds = trial.board.evidence["report"].intervals[TRIAL]["knowledge"]
     assert held_out == f"{trial.record.report['knowledge']:.3f} [{bounds.low:.3f} {bounds.high:.3f}]"
     assert tuned.startswith(f"{trial.record.select['knowledge']:.3f} [")
-    assert base.startswith(f"{fake.knowledge['base', 'select']:.3f}")
+    known = fake.known["base", "select"]["knowledge"]
+    assert base.startswith(f"{known:.3f}")
     (forgetting,) = [line for line in scores.splitlines() if line.startswith("| forgetting |")]
     assert forgetting.split("|")[2].strip() == "-"  # the base forgets nothing by definition
 

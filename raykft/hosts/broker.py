@@ -50,10 +50,7 @@ class Broker:
             elif len(self._down) < len(self._hosts):
                 last_up = time.monotonic()
             if time.monotonic() - last_up > self._patience_s:
-                raise ResourceError(
-                    f"none of the {len(self._hosts)} training hosts has been up for {self._patience_s:.0f} s; "
-                    "look at the cluster with `raykft doctor`, then run the same command again to go on"
-                )
+                raise self._nobody()
             await asyncio.sleep(0.05)
 
     async def release(self, trial_id: str) -> None:
@@ -80,6 +77,25 @@ class Broker:
         """How many trials every host that is up trains now."""
         await asyncio.gather(*(self._answers(name) for name in self._hosts))
         return {name: load for name, load in self._load.items() if name not in self._down}
+
+    async def up(self) -> list[str]:
+        """The hosts that are up, as soon as there are any: where all died at once they are waited for.
+
+        Raises:
+            ResourceError: no host has been up for `patience_s`.
+        """
+        began = time.monotonic()
+        while not (up := list(await self.loads())):
+            if time.monotonic() - began > self._patience_s:
+                raise self._nobody()
+            await asyncio.sleep(PULSE_SECONDS)
+        return up
+
+    def _nobody(self) -> ResourceError:
+        return ResourceError(
+            f"none of the {len(self._hosts)} training hosts has been up for {self._patience_s:.0f} s; "
+            "look at the cluster with `raykft doctor`, then run the same command again to go on"
+        )
 
     def _lease(self, trial_id: str) -> str | None:
         free = [name for name, load in self._load.items() if load < self._slots and name not in self._down]
@@ -144,6 +160,17 @@ class Hosts(Mapping[str, Any]):
 
         loads: dict[str, int] = ray.get(self._broker.loads.remote())
         return loads
+
+    def up(self) -> list[str]:
+        """The hosts that are up, waited for if there are none.
+
+        Raises:
+            ResourceError: none came up for as long as a trial would wait.
+        """
+        import ray
+
+        names: list[str] = ray.get(self._broker.up.remote())
+        return names
 
     def _refresh(self) -> None:
         import ray

@@ -26,7 +26,7 @@ def score_held_out(crew: Crew, paths: ExperimentPaths, trials: Sequence[TrialRec
             with crew.attached(host, name, files.adapter):
                 score_adapter(crew.evaluator, host, name, files)
 
-    names = list(crew.hosts.loads())
+    names = crew.hosts.up()
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(score, names, [trials[n :: len(names)] for n in range(len(names))]))
 
@@ -44,7 +44,7 @@ def score_with_retrieval(crew: Crew, paths: ExperimentPaths, winner: TrialRecord
     """Ask the best trial with BM25's facts in its prompt: does tuning add to retrieval at all?"""
     adapter, name = paths.trial(winner.trial_id).adapter, f"{winner.trial_id}.bm25"
     with ExitStack() as everywhere:
-        for handle in [*(crew.hosts[host] for host in crew.hosts.loads()), *crew.evaluation_hosts]:
+        for handle in [*(crew.hosts[host] for host in crew.hosts.up()), *crew.evaluation_hosts]:
             everywhere.enter_context(held(handle, name, adapter))
         row = get(crew.evaluator.in_context.remote(name, "bm25"))
     if row is not None:

@@ -173,7 +173,7 @@ class StubbornError(Exception):
 
 @pytest.mark.parametrize(("error", "kind"), [(KeyError("a bug"), KeyError), (StubbornError("a", " bug"), RuntimeError)])
 def test_a_bug_on_a_rank_keeps_its_traceback(error: Exception, kind: type) -> None:
-    from raykft.hosts.replicas import sendable
+    from raykft.hosts.group import sendable
 
     def fail_deep_down() -> None:
         raise error

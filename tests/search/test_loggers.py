@@ -20,6 +20,7 @@ from raykft.paths import ExperimentPaths, write_json
 from raykft.search import loggers
 from raykft.search.extras import check_extras
 from raykft.search.loggers import LoggingCallback, Prometheus, finite, make_loggers
+from raykft.search.names import TRIAL_ID
 
 pytestmark = pytest.mark.ray
 NAMES = ["t000-r4-lr2e-4-e2-all-d0", "t001-r8-lr2e-4-e2-all-d0"]
@@ -37,7 +38,7 @@ def configure(tmp_path: Path, *names: str) -> ExperimentConfig:
 
 def run(callbacks: list[LoggingCallback], paths: ExperimentPaths) -> None:
     """Two trials beside each other: one ends well after an epoch whose metrics are not numbers, one diverges."""
-    trials = [SimpleNamespace(config={"adapter.rank": rank, "_number": n}) for n, rank in enumerate((4, 8))]
+    trials = [SimpleNamespace(config={"adapter.rank": rank, TRIAL_ID: name}) for name, rank in zip(NAMES, (4, 8), strict=True)]
     row = {"epoch": 1, "loss": 2.0, "tokens": 100, "seconds": 1.0, "rung_score": 0.25, "score": math.nan}
     row |= {"config": {"token": SECRET}, "answer": "text of a model", "hostname": "here"}
     metrics = {"score": 0.5, "knowledge": 0.75, "forgetting": math.inf}
@@ -217,9 +218,8 @@ def test_a_logger_that_fails_is_switched_off_and_nothing_else_happens(
     tmp_path: Path, paths: ExperimentPaths, caplog: pytest.LogCaptureFixture, fails: str
 ) -> None:
     broken, well = Broken(fails), Broken("")
-    config = configure(tmp_path)
     with caplog.at_level(logging.WARNING):
-        run([LoggingCallback(name, to, config, paths) for name, to in (("broken", broken), ("well", well))], paths)
+        run([LoggingCallback(name, to, paths) for name, to in (("broken", broken), ("well", well))], paths)
     assert broken.calls[-1] == fails
     assert broken.calls.count(fails) == 1
     assert well.calls == ["start"] * 2 + ["log"] * 4 + ["end"] * 2 + ["close"]

@@ -22,6 +22,7 @@ from raykft.data.domain import load_domain, manifest
 from raykft.errors import ConfigError, ExperimentError, ResourceError
 from raykft.paths import ExperimentPaths, write_atomic, write_json
 from raykft.search import extras
+from raykft.search.experiment import checked
 from raykft.search.extras import check_extras
 from raykft.search.names import TRIAL_ID, number_of, sample_of
 from raykft.search.scheduler import make_scheduler, remember
@@ -453,7 +454,7 @@ class TestWarmStart:
     def test_scores_are_completed_trials_of_the_study_once(self, tmp_path: Path) -> None:
         before = self.finished(tmp_path, [0.4, 0.0, 0.7], seed=5)
         config = configure(tmp_path, {"warm_start": str(before.root), "points": [{"adapter.rank": 16}]})
-        trials = earlier_trials(config, load_domain(config))
+        trials = earlier_trials(checked(config))
         for _ in range(2):  # the first driver may die before its first trial
             search = searcher(config, tmp_path, earlier=trials)
         told = study(tmp_path).trials
@@ -477,10 +478,10 @@ class TestWarmStart:
         before = self.finished(tmp_path, [0.4])
         config = configure(tmp_path, {"warm_start": str(before.root)}, **section)
         if not words:
-            assert len(earlier_trials(config, load_domain(config))) == 1
+            assert len(earlier_trials(checked(config))) == 1
             return
         with pytest.raises(ExperimentError, match=words):
-            earlier_trials(config, load_domain(config))
+            earlier_trials(checked(config))
 
     def test_data_are_compared_by_content(self, tmp_path: Path) -> None:
         before = self.finished(tmp_path, [0.4])
@@ -490,19 +491,19 @@ class TestWarmStart:
         text = (PACKAGE_DATA / "en-small" / "train.jsonl").read_text(encoding="utf-8")
         (tmp_path / "train.jsonl").write_text(text, encoding="utf-8")
         copied = configure(tmp_path, {"warm_start": str(before.root)}, data=tree | {"train": "train.jsonl"})
-        assert len(earlier_trials(copied, load_domain(copied))) == 1
+        assert len(earlier_trials(checked(copied))) == 1
         (tmp_path / "train.jsonl").write_text("".join(text.splitlines(keepends=True)[:-1]), encoding="utf-8")
         with pytest.raises(ExperimentError, match=r"differ in: data.train"):
-            earlier_trials(copied, load_domain(copied))
+            earlier_trials(checked(copied))
 
     def test_an_experiment_without_scores_or_no_experiment(self, tmp_path: Path) -> None:
         before = self.finished(tmp_path, [0.0])
         config = configure(tmp_path, {"warm_start": str(before.root)})
         with pytest.raises(ExperimentError, match=r"no trial of .* has a score"):
-            earlier_trials(config, load_domain(config))
+            earlier_trials(checked(config))
         nowhere = configure(tmp_path, {"warm_start": str(tmp_path / "nowhere")})
         with pytest.raises(ExperimentError, match=r"holds no experiment"):
-            earlier_trials(nowhere, load_domain(nowhere))
+            earlier_trials(checked(nowhere))
 
 
 def test_making_a_searcher_warns_of_nothing(tmp_path: Path) -> None:
