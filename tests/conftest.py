@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=tier)
     for item in items:
         alone = bool(item.get_closest_marker("spread"))
-        name = "cluster" if item.get_closest_marker("cluster") else item.nodeid if alone else str(item.path)
+        name = "cluster" if item.get_closest_marker("cluster") else item.nodeid if alone else item.path.name
         item.add_marker(pytest.mark.xdist_group(name))
     if os.environ.get("RAYKFT_EXPECT_GPU") == "1":
         return

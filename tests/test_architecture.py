@@ -223,3 +223,9 @@ def test_the_readme_tree_is_the_tree_on_disk() -> None:
     for package in PACKAGE.iterdir():
         if package.is_dir() and (package / "__init__.py").is_file():
             assert f"raykft/{package.name}" in listed, f"README's tree lacks raykft/{package.name}"
+
+
+def test_tests_that_share_their_fixtures_share_a_process(request: pytest.FixtureRequest) -> None:
+    """Where several processes share the suite: pytest and pytest-xdist have not always agreed on what marks a group."""
+    if hasattr(request.config, "workerinput"):
+        assert request.node.nodeid.endswith("@test_architecture.py")

@@ -36,6 +36,7 @@ def experiment(folder: Path) -> dict[str, Any]:
         "train": select_lines("train.jsonl", rows, folder),
         "probes": select_lines("probes.jsonl", probes, folder),
         "general": select_lines("general.jsonl", ["g001", "g002", "g003", "g004"], folder),
+        "passages": select_lines("passages.jsonl", ["x01"], folder),
     }
     tree["train"] = {"epochs": EPOCHS, "batch_size": 1, "learning_rate": 1e-3}
     tree["search"] = {

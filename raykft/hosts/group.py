@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import pickle
 import threading
 import traceback
@@ -27,6 +28,8 @@ from raykft.hosts.actor import HostConfig, ReplicaHost
 from raykft.paths import write_atomic
 from raykft.records import TrainRow
 from raykft.storage.store import address
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 120  # that processes may take to come up once they have their places
 MAX_STARTS = 3  # deaths in a row before all replicas were up
@@ -215,6 +218,8 @@ class ReplicaGroup:
 
     def _disband(self, reason: str) -> None:
         """No call that is open will be answered by these replicas, and none of them will take another."""
+        if not self._closing:
+            log.warning("the %d replicas of a host start again: %s", self._group.replicas, reason)
         if self._present and not self._whole:
             self._starts += 1
         if self._starts >= MAX_STARTS:

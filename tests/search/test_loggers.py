@@ -38,7 +38,9 @@ def configure(tmp_path: Path, *names: str) -> ExperimentConfig:
 
 def run(callbacks: list[LoggingCallback], paths: ExperimentPaths) -> None:
     """Two trials beside each other: one ends well after an epoch whose metrics are not numbers, one diverges."""
-    trials = [SimpleNamespace(config={"adapter.rank": rank, TRIAL_ID: name}) for name, rank in zip(NAMES, (4, 8), strict=True)]
+    trials = [
+        SimpleNamespace(config={"adapter.rank": rank, TRIAL_ID: name}) for name, rank in zip(NAMES, (4, 8), strict=True)
+    ]
     row = {"epoch": 1, "loss": 2.0, "tokens": 100, "seconds": 1.0, "rung_score": 0.25, "score": math.nan}
     row |= {"config": {"token": SECRET}, "answer": "text of a model", "hostname": "here"}
     metrics = {"score": 0.5, "knowledge": 0.75, "forgetting": math.inf}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raykft.errors import LostError
 from raykft.records import TrainRow
 from raykft.testing.contracts import HostContract
 from raykft.testing.fake_cluster import FakeTrainingHost
@@ -127,4 +130,10 @@ class TestParallelHost(HostContract):
 
     @pytest.fixture
     def host(self, parallel_host: Any) -> Any:
+        """As soon as its replicas are up: on a machine under load Ray Train may have started them again."""
+        for _ in range(60):
+            with suppress(LostError):
+                parallel_host.info()
+                break
+            time.sleep(2)
         return parallel_host
