@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,73 @@ def test_the_comparison_of_searches_divides_trl_by_raykft(script: Any) -> None:
     assert row["mean_trl"] == pytest.approx({"score": 0.8 / 3, "level_1": 0.5})  # of those that both have scored
     assert row["mean_raykft"]["level_1"] == 0.75
     assert row["rank_correlation"] == pytest.approx(1)
+
+
+def a_table(seeds: int = 2, count: int = 6) -> dict[str, Any]:
+    """A table of recipes whose quality is their number, with grades that say so and answers that say it with noise."""
+    runs: list[dict[str, Any]] = []
+    for number in range(count):
+        for seed in range(seeds):
+            quality = number / count
+            epoch = {"domain": {"p2": quality, "p4": quality / 2}, "general": {"g": 0.5}, "nats": {"x": 70.0}}
+            metrics = {
+                "score": quality + (0.3 if (number + seed) % 2 else 0.0),
+                "knowledge": quality,
+                "forgetting": 0.1,
+            }
+            runs.append(
+                {"recipe": f"w{number:02d}", "kind": "wide", "seed": seed, "epochs": [epoch | {"loss": 1 - quality}]}
+                | {"metrics_select": metrics, "metrics_report": {"score": quality}}
+                | {"answers_select": {"p2": [quality, 0, 0]}}
+            )
+    runs.append({"recipe": "w99", "kind": "wide", "seed": 0, "epochs": [], "error": "DivergedError: loss"})
+    base = {"graded": {"select": {"domain": {"p2": 0.1, "p4": 0.1}, "general": {"g": 0.5}}}}
+    return {
+        "probes": {
+            "p2": ["select", 2, "recall", "en", ["f1"]],
+            "p4": ["select", 4, "recall", "en", ["f1", "f2"]],
+            "g": ["select", 0, "recall", "en", []],
+        },
+        "passages": {"x": ["en", 100]},
+        "base": base | {"shown": {"select": {"p2": 0.9, "p4": 0.9}}, "nats": {"x": 70.0}},
+        "runs": runs,
+    }
+
+
+def test_replay_tells_what_repeats_from_what_does_not(script: Any) -> None:
+    found = script("replay").repeatability(a_table())["wide"]
+    graded, noisy = found["graded_score"], found["score"]
+    assert graded["recipes"] == 6
+    assert (graded["spearman"], graded["decided_pairs"], graded["validity"], graded["noise"]) == (1, 1, 1, 0)
+    assert noisy["spearman"] < 0.7
+    assert noisy["decided_pairs"] < 1
+    assert noisy["noise"] == pytest.approx(0.3 / 2**0.5)
+    assert found["graded_forgetting"]["spread"] == 0
+    assert found["drift"]["recipes"] == 6  # not measured in this table: no number is made up
+    assert math.isnan(found["drift"]["noise"])
+
+
+def test_a_table_goes_on_from_a_packed_one(script: Any, tmp_path: Path) -> None:
+    table = script("table")
+    packed, work = tmp_path / "table.json.gz", tmp_path / "work"
+    packed.write_bytes(gzip.compress(json.dumps(a_table(count=2)).encode()))
+    work.mkdir()
+    table.unpack(packed, work)
+    assert sorted(p.name for p in work.glob("*.done")) == [
+        *(f"w0{n}-s{s}.done" for n in (0, 1) for s in (0, 1)),
+        "w99-s0.done",
+    ]
+    assert len((work / "runs-packed.jsonl").read_text().splitlines()) == 5
+    with pytest.raises(SystemExit, match="holds runs already"):
+        table.unpack(packed, work)
+
+
+def test_the_recipes_of_a_table_never_change(script: Any) -> None:
+    table = script("table")
+    recipes = table.recipes()
+    assert recipes == table.recipes()
+    assert len(recipes) == len({recipe["name"] for recipe in recipes}) == 32
+    assert {recipe["kind"] for recipe in recipes[:12]} == {"wide", "narrow", "broken"}
+    jobs = [(recipe["name"], seed) for recipe, seed in table.jobs(4)]
+    assert len(set(jobs)) == len(jobs) == 128
+    assert {seed for _, seed in jobs[:64]} == {0, 1}
