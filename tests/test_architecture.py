@@ -196,9 +196,18 @@ def test_help_is_instant_and_imports_nothing_heavy(argument: str) -> None:
     assert best < 0.6  # 0.3 s is the promise; a busy test machine gets twice that
 
 
-def test_a_trial_process_imports_neither_torch_nor_transformers() -> None:
-    heavy = ("torch", "transformers", "optuna")
-    code = f"import sys, raykft.search.trainable\nprint([m for m in {heavy!r} if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("raykft.search.trainable", ("torch", "transformers", "optuna")),
+        ("raykft.hosts.broker", ("torch", "transformers", "pandas")),
+        ("raykft.hosts.evaluator", ("torch", "transformers")),
+        ("raykft.hosts.crew", ("torch", "transformers")),
+        ("raykft.testing.fake_cluster", ("torch", "transformers")),
+    ],
+)
+def test_a_process_imports_nothing_heavy_that_it_does_not_need(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys, {module}\nprint([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
 

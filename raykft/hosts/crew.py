@@ -22,7 +22,6 @@ from raykft.errors import ModelError, OutOfMemoryError, RaykftError, ResourceErr
 from raykft.evaluation.evaluator import Context, Suite
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
-from raykft.hosts import replicas
 from raykft.hosts.actor import HostConfig, TrainingHost, faster_dtype
 from raykft.hosts.broker import Broker, Hosts
 from raykft.hosts.evaluator import EvaluatorActor
@@ -107,6 +106,8 @@ class Crew:
         if self._growth.is_alive():
             self._growth.join(timeout=places.QUIET_SECONDS + GROWTH_SECONDS)
         if self._replicated:
+            from raykft.hosts import replicas
+
             replicas.close(self._replicated)
         for actor in self._actors:
             ray.kill(actor)
@@ -215,6 +216,8 @@ class Crew:
         options = self.plan.actor_options(evaluates=evaluates)
         arguments = [Sealed(a) for a in (self._host_config(), self.domain.train, self.domain.distractors)]
         if self.plan.replicas > 1 and not evaluates and kind is TrainingHost:
+            from raykft.hosts import replicas  # Ray Train imports torch; no driver needs it for other hosts
+
             host = replicas.start(
                 self.plan, arguments, self.paths.ray, self.config.resources.wait_minutes, place, options
             )
