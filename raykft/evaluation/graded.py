@@ -81,11 +81,11 @@ def domain_grades(probes: Sequence[Probe], facts: Sequence[Fact]) -> list[Graded
 
 def general_grades(probes: Sequence[Probe]) -> list[Graded]:
     """General questions with rivals: short answers and multiple choice, without neighbours of the domain."""
-    found = []
+    found, rivals = [], _Rivals(())
     for probe in probes:
         if LOCALITY in probe.tags or not probe.contrast:
             continue
-        picks = [choice_pick(probe)] if is_choice(probe) else _fact_picks(probe, _Rivals(()))
+        picks = [choice_pick(probe)] if is_choice(probe) else _fact_picks(probe, rivals)
         if picks:
             found.append(Graded(probe, tuple(picks)))
     return found

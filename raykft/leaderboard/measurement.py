@@ -214,7 +214,7 @@ def _advice(
         return "fewer than two trials have a score; there is no order to measure"
     if noise is None:
         return "how much of the order is noise cannot be told; train the leaders with more seeds (raykft confirm)"
-    leaders = trials[: min(LEADERS, len(trials))]
+    leaders = trials[:LEADERS]
     gap = leaders[0].select["score"] - leaders[1].select["score"]
     have = max(1, len(seeds.get(leaders[0].trial_id, ())))
     needed = math.ceil(2 * (Z * noise / gap) ** 2) if gap > 0 else MOST_SEEDS + 1
