@@ -27,19 +27,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-TIERS = ("torch", "ray", "model", "slow", "gpu")
+# In the order in which they begin; a test of several is of the first of them. After the plain ones, which show most
+# mistakes within a minute, come the longest, so that processes that share the tests end together.
+TIERS = ("gpu", "cluster", "model", "slow", "ray", "torch")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks for groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tiers first, so that a mistake shows in seconds; `gpu` tests skip without CUDA unless one is expected.
+    """Put tests in order and in groups; `gpu` tests skip without CUDA unless one is expected.
 
     Where several processes share the tests (`pytest -n`), those of a file stay together with their fixtures, unless
     they are marked `spread`; clusters of several nodes come one after another.
     """
 
     def tier(item: pytest.Item) -> int:
-        return max((n for n, name in enumerate(TIERS, start=1) if item.get_closest_marker(name)), default=0)
+        return next((n for n, name in enumerate(TIERS, start=1) if item.get_closest_marker(name)), 0)
 
     items.sort(key=tier)
     for item in items:
