@@ -251,11 +251,12 @@ class ExperimentConfig(_Section):
         return [*dimension.corners, *([outside] if dimension.when else [])]
 
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same experiment: everything but where it runs and who is told of it."""
+        """What makes two runs the same experiment: everything but where it runs, how much of it and who is told."""
         tree = self.resolved()
         for key in ("storage_path", "resources", "logging"):
             tree.pop(key)
-        tree["search"].pop("trials")
+        for key in ("trials", "race"):
+            tree["search"].pop(key)
         return tree
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 IntRange = tuple[int, int]  # named here because a field called `int` hides the type inside its class
@@ -84,6 +84,13 @@ class ObjectiveConfig(Section):
     penalty: float = Field(5.0, ge=0)
 
 
+class RaceConfig(Section):
+    """The best `top` recipes of the search train again, until each still in the race has `seeds` seeds in all."""
+
+    top: int = Field(4, ge=2, le=100)
+    seeds: int = Field(3, ge=2, le=100)
+
+
 class SearchConfig(Section):
     """What is searched, how proposals are made and which trials are stopped early. `trials` is a total.
 
@@ -92,6 +99,7 @@ class SearchConfig(Section):
         warm_start: directory of an earlier experiment whose scores the searcher begins with.
         fidelity: "epochs" gives every trial the most epochs that the file allows, and leaves it to the scheduler how
             many of them it trains; "none" lets trials have epochs of their own.
+        race: what the best recipes do after `trials` have ended; false for nothing.
         objectives: two metrics to search a front of; empty for the single number of `objective`.
         constrain_forgetting: tell the searcher that more forgetting than `objective.forgetting_budget` is infeasible.
     """
@@ -106,9 +114,16 @@ class SearchConfig(Section):
     fidelity: Literal["none", "epochs"] = "none"
     grace_epochs: int = Field(4, ge=1)
     reduction_factor: float = Field(3.0, gt=1)
+    race: RaceConfig | Literal[False] = RaceConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     objectives: tuple[Literal["knowledge", "gain", "forgetting"], ...] = ()
     constrain_forgetting: bool = False
+
+    @field_validator("race", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """`true` is the usual race, and `null` none."""
+        return RaceConfig() if value is True else value or False
 
     @model_validator(mode="after")
     def _fits_together(self) -> SearchConfig:

@@ -111,13 +111,14 @@ class ExperimentPaths:
         return self.root / "passages.jsonl"
 
     @property
-    def seeds(self) -> Path:
-        """The scores of recipes that were trained with several seeds."""
-        return self.root / "confirm.json"
+    def seed_runs(self) -> Path:
+        """The best recipes trained with other seeds; in earlier versions only `raykft confirm` did that."""
+        earlier = self.root / "confirm"
+        return earlier if earlier.is_dir() else self.root / "seeds"
 
     def seed_run(self, trial_id: str, seed: int) -> TrialPaths:
         """The files of a trial's recipe trained with another seed."""
-        return TrialPaths(self.root / "confirm" / f"{self.trial(trial_id).root.name}-s{seed}")
+        return TrialPaths(self.seed_runs / f"{self.trial(trial_id).root.name}-s{seed}")
 
     @property
     def exchange(self) -> Path:

@@ -80,7 +80,7 @@ def fake_experiment(tmp_path: Path, address: str | None, *, seconds: float = 0.0
     tree = experiment_tree(tmp_path, f"fake:{seconds}")
     tree["train"] |= {"epochs": 4}
     space = {"adapter.rank": {"choice": [2, 4, 8]}, "train.learning_rate": {"log": [1e-4, 1e-2]}}
-    tree["search"] = {"trials": 6, "scheduler": "none", "space": space}
+    tree["search"] = {"race": False, "trials": 6, "scheduler": "none", "space": space}
     tree["evaluate"] = {"report_top": 2, "baselines": ["facts_needed"]}
     tree["resources"] = {"slots_per_host": 1, **resources}
     if address:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests_support import experiment_tree, write_config
 
-from raykft.config import apply_sample, dump_yaml, load_config, load_resolved, searchable_paths
+from raykft.config import apply_sample, dump_yaml, load_config, load_resolved, searchable_paths, validate
+from raykft.config_search import RaceConfig
 from raykft.errors import ConfigError
 
 
@@ -119,3 +120,13 @@ def test_every_searchable_path_names_a_field(file: Path) -> None:
     for path in searchable_paths():
         section, field = path.split(".")
         assert field in tree[section]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [(True, RaceConfig()), (None, False), (False, False), ({"top": 2}, RaceConfig(top=2))]
+)
+def test_a_race_is_switched_on_and_off(tree: dict[str, Any], tmp_path: Path, given: Any, meant: Any) -> None:
+    tree["search"]["race"] = given
+    config = load_config(write_config(tmp_path / "c.yaml", tree))
+    assert config.search.race == meant
+    assert validate(config.resolved(), "again").search.race == meant

@@ -40,6 +40,7 @@ def experiment(folder: Path) -> dict[str, Any]:
     }
     tree["train"] = {"epochs": EPOCHS, "batch_size": 1, "learning_rate": 1e-3}
     tree["search"] = {
+        "race": False,
         "trials": 2,
         "scheduler": "none",
         "points": [{"adapter.target_layers": "all-linear"}, {"adapter.target_layers": "all-linear+lm_head"}],

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
 
 if TYPE_CHECKING:
     import pytest
@@ -16,6 +19,11 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def spoken() -> Console:
+    """A console that keeps what is printed and shows nothing."""
+    return Console(record=True, width=160, file=StringIO())
 
 
 def write_tiny_model(directory: Path, *, tied: bool = True, template: bool = True, layers: int = 2) -> Path:
@@ -67,7 +75,7 @@ def experiment_tree(tmp_path: Path, base_model: str) -> dict[str, Any]:
             "system_prompt": "",
         },
         "train": {"epochs": 2, "batch_size": 4},
-        "search": {"trials": 2, "space": {"adapter.rank": {"choice": [2, 4]}}, "grace_epochs": 1},
+        "search": {"race": False, "trials": 2, "space": {"adapter.rank": {"choice": [2, 4]}}, "grace_epochs": 1},
         "storage_path": str(tmp_path / "runs"),
     }
 

@@ -22,7 +22,6 @@ from raykft.leaderboard.read import (
     read_curves,
     read_findings,
     read_rules,
-    read_seeds,
     read_trials,
 )
 from raykft.leaderboard.statistics import rank_groups
@@ -88,7 +87,7 @@ class Leaderboard:
         return measure(
             self.trials,
             self.evidence.get("select"),
-            read_seeds(paths),
+            {t.trial_id: [run.select for run in t.runs] for t in ranked if t.runs},
             read_curves(paths, ranked),
             read_rules(paths).objective.name,
         )
@@ -106,7 +105,7 @@ class Leaderboard:
         conditions = {
             CONTAMINATED: bool(self.findings),
             PARTIAL: trial.status in {TrialStatus.STOPPED, TrialStatus.INTERRUPTED},
-            ONE_SEED: trial.rank is not None and len(trial.seeds) < 2,
+            ONE_SEED: trial.rank is not None and len(trial.runs) < 2,
             PROXY_ONLY: "probe_lp" in trial.select and "knowledge" not in trial.select,
         }
         return [badge for badge, holds in conditions.items() if holds]
@@ -167,8 +166,8 @@ class Leaderboard:
             row["optimism"] = gap
         if name in self.measurement.rank_intervals:
             row["rank_interval"] = list(self.measurement.rank_intervals[name])
-        row["seeds"] = max(1, len(trial.seeds))
-        if trial.seeds:
+        row["seeds"] = max(1, len(trial.runs))
+        if trial.runs:
             scores = trial.seeds.values()
             row |= {"seeds.score.low": min(scores), "seeds.score.high": max(scores)}
         return row

@@ -6,7 +6,7 @@ not answer every probe, there is simply no interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -29,7 +29,7 @@ from raykft.leaderboard.read import (
 )
 from raykft.leaderboard.statistics import Array, Difference, Interval, against, difference, interval, share_interval
 from raykft.paths import ExperimentPaths
-from raykft.records import ProbeResult, Split
+from raykft.records import Split
 
 SPLITS: tuple[Split, ...] = ("select", "report")
 # Kept resampled, for differences between rows.
@@ -97,14 +97,24 @@ def gather(
         return {}
     passages = read_passages(paths)
     objective = read_rules(paths).objective
-    answered = {record.name: baseline_results(paths, record.name) for record in baselines}
+    answered = {b.name: baseline_results(paths, b.name) for b in baselines}
     found: dict[Split, Evidence] = {}
     for split in SPLITS:
         if any(p.split == split and p.level > 0 for p in probes):
             resamples = Resamples(probes, passages, split, draws=draws)
-            results = answered | {t.trial_id: trial_results(paths, t.trial_id, split) for t in trials}
-            found[split] = _evidence(resamples, objective, split, baselines, trials, results)
+            scores = {b.name: [GeneralScores(answered[b.name], b.nats.get(split, {}))] for b in baselines}
+            scores |= {t.trial_id: _of_seeds(paths, t, split) for t in trials}
+            stored = {b.name: getattr(b, split) for b in baselines} | {t.trial_id: getattr(t, split) for t in trials}
+            found[split] = _evidence(resamples, objective, scores, stored, {b.name for b in baselines})
     return found
+
+
+def _of_seeds(paths: ExperimentPaths, trial: TrialRecord, split: Split) -> list[GeneralScores]:
+    """What a trial's recipe answered with each of its seeds, as far as that is in its figures."""
+    if not trial.runs:
+        return [GeneralScores(trial_results(paths.trial(trial.trial_id), split), trial.nats.get(split, {}))]
+    runs = [run for run in trial.runs if getattr(run, split)]
+    return [GeneralScores(trial_results(run.files, split), run.nats.get(split, {})) for run in runs]
 
 
 def front(trials: Sequence[TrialRecord], evidence: Evidence | None) -> Front | None:
@@ -143,38 +153,67 @@ def _fronts(gain_TW: Array, lost_TW: Array) -> tuple[npt.NDArray[np.bool_], Arra
 def _evidence(
     resamples: Resamples,
     objective: Objective,
-    split: Split,
-    baselines: Sequence[BaselineRecord],
-    trials: Sequence[TrialRecord],
-    results: Mapping[str, Mapping[str, ProbeResult]],
+    scores: Mapping[str, Sequence[GeneralScores]],
+    stored: Mapping[str, Mapping[str, float]],
+    baselines: Collection[str],
 ) -> Evidence:
+    """
+    Args:
+        scores: what every row answered, once a seed.
+        stored: the figures that the row has.
+    """
     figures: dict[str, Figures] = {}
     intervals: dict[str, dict[str, Interval]] = {}
-    stored = {r.name: getattr(r, split) for r in baselines} | {t.trial_id: getattr(t, split) for t in trials}
-    nats = {r.name: r.nats.get(split, {}) for r in baselines} | {t.trial_id: t.nats.get(split, {}) for t in trials}
-    adapters = {t.trial_id for t in trials}
-    base = GeneralScores(results.get(BASE, {}), nats.get(BASE, {}))
+    base = scores[BASE][0] if BASE in scores else GeneralScores({}, {})
     # The base model and the base with the needed facts come first: gain is measured between them.
-    for name in dict.fromkeys(chain([BASE, FACTS_NEEDED], results)):
-        found = resamples.knowledge(results.get(name, {}))
-        if found is None:
-            continue
-        yardstick = figures[BASE] if name != BASE and BASE in figures else found
-        if name == BASE or BASE in figures:
-            for gained, known in (("gain", "knowledge"), ("graded_gain", "graded_knowledge")):
-                if known in found and known in yardstick:
-                    shown = figures.get(FACTS_NEEDED, {}).get(known)
-                    found[gained] = gain(found[known], yardstick[known], shown)
+    for name in dict.fromkeys(chain([BASE, FACTS_NEEDED], scores)):
         # Baselines are the base model itself: a prompt makes it forget nothing that the other prompts ask.
-        if name in adapters or name == BASE:
-            lost = resamples.forgetting(base, GeneralScores(results[name], nats[name]))
-            if lost is not None and "gain" in found and (objective.name != "graded" or "graded_gain" in found):
-                found |= lost
-                found["score"] = score(objective, found)
-                found["score_signed"] = score(objective, found | {"forgetting": lost["forgetting_signed"]})
-        intervals[name] = _intervals(found, stored.get(name, {}), resamples.units)
-        figures[name] = {metric: found[metric] for metric in COMPARED if metric in found}
+        forgets = name not in baselines or name == BASE
+        found = [_figures(resamples, objective, run, base, figures, name, forgets) for run in scores.get(name, ())]
+        known = [each for each in found if each is not None]
+        if not known or len(known) < len(found):
+            continue
+        mean = _mean(known)
+        intervals[name] = _intervals(mean, stored.get(name, {}), resamples.units)
+        figures[name] = {metric: mean[metric] for metric in COMPARED if metric in mean}
     return Evidence(resamples.units, figures, intervals)
+
+
+def _figures(
+    resamples: Resamples,
+    objective: Objective,
+    scores: GeneralScores,
+    base: GeneralScores,
+    before: Mapping[str, Figures],
+    name: str,
+    forgets: bool,
+) -> Figures | None:
+    """Every figure of one run, resampled; None where it did not answer all probes.
+
+    Args:
+        before: the figures of rows that came earlier, the yardsticks among them.
+    """
+    found = resamples.knowledge(scores.results)
+    if found is None:
+        return None
+    yardstick = found if name == BASE else before.get(BASE)
+    for gained, known in (("gain", "knowledge"), ("graded_gain", "graded_knowledge")):
+        if yardstick is not None and known in found and known in yardstick:
+            found[gained] = gain(found[known], yardstick[known], before.get(FACTS_NEEDED, {}).get(known))
+    lost = resamples.forgetting(base, scores) if forgets else None
+    if lost is not None and "gain" in found and (objective.name != "graded" or "graded_gain" in found):
+        found |= lost
+        found["score"] = score(objective, found)
+        found["score_signed"] = score(objective, found | {"forgetting": lost["forgetting_signed"]})
+    return found
+
+
+def _mean(runs: Sequence[Figures]) -> Figures:
+    """Over the seeds of a recipe, of the figures that all of them have."""
+    if len(runs) == 1:
+        return runs[0]
+    shared = [metric for metric in runs[0] if all(metric in run for run in runs)]
+    return {metric: np.mean([run[metric] for run in runs], axis=0) for metric in shared}
 
 
 def _intervals(found: Figures, stored: Mapping[str, float], units: Mapping[str, int]) -> dict[str, Interval]:

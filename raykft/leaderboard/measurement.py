@@ -8,9 +8,9 @@ Two things make a column noisy, and both are estimated from what the experiment 
   epochs stand in, for columns that are measured after every epoch.
 
 `noise` is the root of the sum of their squares, `spread` the standard deviation over ranked trials, `snr` their ratio
-and `reliability` the share of the spread's variance that is not noise. A pair of trials is decided where their values
-differ by more than `Z` times the noise of a difference. A column with an snr below `MIN_SNR` says little about the
-order.
+and `reliability` the share of the spread's variance that is not noise. More seeds of a recipe lessen the noise of its
+training, not that of the questions. A pair of trials is decided where their values differ by more than `Z` times the
+noise of a difference. A column with an snr below `MIN_SNR` says little about the order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ import numpy as np
 
 from raykft.leaderboard.evidence import Evidence
 from raykft.leaderboard.read import TrialRecord
-from raykft.leaderboard.statistics import Array
+from raykft.leaderboard.statistics import Array, residual_variance
 
 Z = 1.96
 MIN_SNR = 2.0
 DRAWS, SEED = 2000, 20_261_129
-LEADERS = 3
 MOST_SEEDS = 50  # that are still advised; more would not pay
 COLUMNS = (
     "score",
@@ -51,6 +50,22 @@ COLUMNS = (
 )
 # What is measured after every epoch in place of a column.
 BY_EPOCH = {"score": "rung_score"}
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Of one run: standard deviations between sets of questions and between seeds; None where that cannot be told."""
+
+    questions: float | None
+    training: float | None
+
+    @property
+    def known(self) -> bool:
+        return self.questions is not None or self.training is not None
+
+    def of(self, seeds: int) -> float:
+        """Of a mean over `seeds`."""
+        return math.hypot(self.questions or 0.0, (self.training or 0.0) / math.sqrt(seeds))
 
 
 @dataclass(frozen=True)
@@ -117,25 +132,35 @@ def measure(
         values = [t.select[name] for t in ranked if name in t.select]
         if len(values) == len(ranked) and len(ranked) > 1:
             noises[name] = _noise(name, ranked, evidence, seeds, curves)
-            columns[name] = _column(np.array(values), noises[name])
+            columns[name] = _column(ranked, np.array(values), noises[name])
     score = columns.get("score")
+    noise = noises.get("score", _Noise(None, None))
     return Measurement(
         columns,
         ranked_by,
         score.decided_pairs if score else None,
-        _advice(ranked, noises.get("score"), seeds),
-        _rank_intervals(ranked, evidence, noises.get("score")),
+        _advice(ranked, noise),
+        _rank_intervals(ranked, evidence, noise),
     )
 
 
-def _column(values: Array, noise: float | None) -> ColumnMeasure:
+def _column(trials: Sequence[TrialRecord], values: Array, noise: _Noise) -> ColumnMeasure:
     spread = float(values.std(ddof=1))
-    if noise is None:
+    if not noise.known:
         return ColumnMeasure(spread, None, None, None, None)
-    decided = [abs(a - b) > Z * math.sqrt(2) * noise for a, b in itertools.combinations(values, 2)]
-    snr = spread / noise if noise else math.inf
-    reliability = max(0.0, 1 - (noise / spread) ** 2) if spread else 0.0
-    return ColumnMeasure(spread, noise, None if math.isinf(snr) else snr, reliability, float(np.mean(decided)))
+    own = np.array([noise.of(_seeds_of(t)) for t in trials])
+    decided = [
+        abs(values[a] - values[b]) > Z * math.hypot(own[a], own[b])
+        for a, b in itertools.combinations(range(len(values)), 2)
+    ]
+    mean = float(np.sqrt(np.mean(own**2)))
+    snr = spread / mean if mean else None
+    reliability = max(0.0, 1 - (mean / spread) ** 2) if spread else 0.0
+    return ColumnMeasure(spread, mean, snr, reliability, float(np.mean(decided)))
+
+
+def _seeds_of(trial: TrialRecord) -> int:
+    return max(1, len(trial.runs))
 
 
 def _noise(
@@ -144,12 +169,9 @@ def _noise(
     evidence: Evidence | None,
     seeds: Mapping[str, Sequence[Mapping[str, float]]],
     curves: Mapping[str, Sequence[Mapping[str, float]]],
-) -> float | None:
-    parts = [_of_questions(name, trials, evidence), _of_seeds(name, seeds)]
-    if parts[1] is None:
-        parts[1] = _of_epochs(name, curves)
-    known = [part for part in parts if part is not None]
-    return math.hypot(*known) if known else None
+) -> _Noise:
+    training = _of_seeds(name, seeds)
+    return _Noise(_of_questions(name, trials, evidence), _of_epochs(name, curves) if training is None else training)
 
 
 def _of_questions(name: str, trials: Sequence[TrialRecord], evidence: Evidence | None) -> float | None:
@@ -172,9 +194,14 @@ def _of_intervals(name: str, trials: Sequence[TrialRecord], evidence: Evidence |
 
 
 def _of_seeds(name: str, seeds: Mapping[str, Sequence[Mapping[str, float]]]) -> float | None:
-    groups = [[m[name] for m in each if name in m] for each in seeds.values()]
-    variances = [np.var(values, ddof=1) for values in groups if len(values) > 1]
-    return float(np.sqrt(np.mean(variances))) if variances else None
+    """Between seeds of a recipe, less what a seed does to all recipes alike: that moves no order."""
+    groups = [values for each in seeds.values() if len(values := [m[name] for m in each if name in m]) > 1]
+    if not groups:
+        return None
+    shared = min(map(len, groups))
+    if len(groups) > 1 and shared == max(map(len, groups)):
+        return math.sqrt(residual_variance(np.array(groups)))
+    return float(np.sqrt(np.mean([np.var(values, ddof=1) for values in groups])))
 
 
 def _of_epochs(name: str, curves: Mapping[str, Sequence[Mapping[str, float]]]) -> float | None:
@@ -186,45 +213,60 @@ def _of_epochs(name: str, curves: Mapping[str, Sequence[Mapping[str, float]]]) -
 
 
 def _rank_intervals(
-    trials: Sequence[TrialRecord], evidence: Evidence | None, noise: float | None
+    trials: Sequence[TrialRecord], evidence: Evidence | None, noise: _Noise
 ) -> dict[str, tuple[int, int]]:
-    """Ranks over draws of the questions, where they can be resampled, and of the rest of the noise."""
-    if noise is None or len(trials) < 2:
+    """Ranks over draws of the questions, where they can be resampled, and of the rest of the noise.
+
+    A rank is that among all scores here. A trial that the board places by its seeds before one that scored higher with
+    a single seed has its place in its interval too.
+    """
+    if not noise.known or len(trials) < 2:
         return {}
     rng = np.random.default_rng(SEED)
     values = np.array([t.select["score"] for t in trials])
-    drawn = values[:, None] + noise * rng.standard_normal((len(trials), DRAWS))
     figures = [evidence.figures.get(t.trial_id, {}).get("score") for t in trials] if evidence else [None]
     known = [figure for figure in figures if figure is not None]
     if len(known) == len(trials):
         # What moves all trials alike moves no rank: questions are drawn for all of them together.
-        of_questions = _of_questions("score", trials, evidence) or 0.0
-        rest = math.sqrt(max(0.0, noise**2 - of_questions**2))
-        picks = rng.integers(1, len(known[0]), DRAWS)
-        drawn = np.stack(known)[:, picks] + rest * rng.standard_normal((len(trials), DRAWS))
+        rest, picks = _Noise(None, noise.training), rng.integers(1, len(known[0]), DRAWS)
+        drawn = np.stack(known)[:, picks]
+    else:
+        rest, drawn = noise, np.repeat(values[:, None], DRAWS, axis=1)
+    own = np.array([rest.of(_seeds_of(t)) for t in trials])
+    drawn = drawn + own[:, None] * rng.standard_normal(drawn.shape)
     ranks = 1 + np.argsort(np.argsort(-drawn, axis=0, kind="stable"), axis=0)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=1, method="closest_observation")
-    return {t.trial_id: (int(a), int(b)) for t, a, b in zip(trials, low, high, strict=True)}
+    return {
+        t.trial_id: (min(int(a), place), max(int(b), place))
+        for place, (t, a, b) in enumerate(zip(trials, low, high, strict=True), start=1)
+    }
 
 
-def _advice(
-    trials: Sequence[TrialRecord], noise: float | None, seeds: Mapping[str, Sequence[Mapping[str, float]]]
-) -> str:
+def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> str:
+    """How many seeds would tell the first from the second."""
     if len(trials) < 2:
         return "fewer than two trials have a score; there is no order to measure"
-    if noise is None:
+    if not noise.known:
         return "how much of the order is noise cannot be told; train the leaders with more seeds (raykft confirm)"
-    leaders = trials[:LEADERS]
-    gap = leaders[0].select["score"] - leaders[1].select["score"]
-    have = max(1, len(seeds.get(leaders[0].trial_id, ())))
-    needed = math.ceil(2 * (Z * noise / gap) ** 2) if gap > 0 else MOST_SEEDS + 1
-    names = f"the first {len(leaders)}"
-    if needed <= have:
+    first, second = trials[:2]
+    gap, have = first.select["score"] - second.select["score"], max(_seeds_of(first), _seeds_of(second))
+    if gap > Z * math.hypot(noise.of(_seeds_of(first)), noise.of(_seeds_of(second))):
         return f"the first is told from the second by {gap:.2f}, more than noise makes of equal recipes"
-    if needed > MOST_SEEDS:
+    # Of the variance that two equal recipes of as many seeds may have, the questions take theirs first.
+    left = (max(gap, 0.0) / Z) ** 2 / 2 - (noise.questions or 0.0) ** 2
+    needed = math.ceil((noise.training or 0.0) ** 2 / left) if left > 0 else MOST_SEEDS + 1
+    if needed <= MOST_SEEDS:
+        more = max(1, needed - have)
         return (
-            f"the first two differ by {gap:.2f}, so little that no reasonable number of seeds would separate them: "
-            "take the cheaper one"
+            f"{more} more seed{'s' if more > 1 else ''} of the first two would separate them "
+            f"(raykft confirm --top 2 --seeds {have + more})"
         )
-    more = needed - have
-    return f"{more} more seed{'s' if more > 1 else ''} of {names} would separate them (raykft confirm --seeds {needed})"
+    if left <= 0 and gap > 0:
+        return (
+            f"the first two differ by {gap:.2f}, less than this many questions can tell; more seeds would not help: "
+            "ask about more facts, or take the cheaper one"
+        )
+    return (
+        f"the first two differ by {gap:.2f}, so little that no reasonable number of seeds would separate them: "
+        "take the cheaper one"
+    )

@@ -24,7 +24,7 @@ def overlap_of(paths: ExperimentPaths, trial_id: str, japanese: Japanese = "char
     """
     splits: tuple[Split, ...] = ("report", "select")
     for split in splits:
-        tuned = trial_results(paths, trial_id, split)
+        tuned = trial_results(paths.trial(trial_id), split)
         if tuned:
             base = baseline_results(paths, "base")
             probes = [p for p in read_probes(paths) if p.id in tuned and p.id in base]

@@ -133,7 +133,7 @@ def wrong_answers(board: Leaderboard, winner: TrialRecord) -> list[dict[str, Any
     """What the winner got wrong on both splits, beside the gold and the base model's answer."""
     paths = ExperimentPaths(board.directory)
     base = baseline_results(paths, "base")
-    results = {s: trial_results(paths, winner.trial_id, s) for s in ("select", "report")}
+    results = {s: trial_results(paths.trial(winner.trial_id), s) for s in ("select", "report")}
     rows = []
     for probe in read_probes(paths):
         result = results[probe.split].get(probe.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeVar
 
 from raykft.config import parse_yaml
@@ -19,10 +20,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class TrialRecord:
-    """One trial as its files tell it. `select` are the scores it was chosen by, `report` the held-out ones.
+class SeedRun:
+    """A recipe trained with one seed: its figures of both splits, empty where it was not scored."""
 
-    `nats` are those of every passage, by split; `seeds` the scores of the same recipe trained with several seeds.
+    seed: int
+    files: TrialPaths
+    status: TrialStatus
+    select: dict[str, float] = field(default_factory=dict)
+    report: dict[str, float] = field(default_factory=dict)
+    nats: dict[Split, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as its files tell it. `select` are the scores it was chosen by, `report` the held-out ones; where its
+    recipe was trained with several seeds, both are means over them.
+
+    `runs` are the trained seeds that have a score, the trial's own first, and `failed_seeds` counts those that have
+    none; without other seeds both are empty.
     """
 
     trial_id: str
@@ -36,8 +51,14 @@ class TrialRecord:
     select: dict[str, float] = field(default_factory=dict)
     report: dict[str, float] = field(default_factory=dict)
     rank: int | None = None
+    runs: tuple[SeedRun, ...] = ()
+    failed_seeds: int = 0
     nats: dict[Split, dict[str, float]] = field(default_factory=dict)
-    seeds: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> dict[int, float]:
+        """The score of every seed on the select split."""
+        return {run.seed: run.select["score"] for run in self.runs}
 
 
 @dataclass(frozen=True)
@@ -84,19 +105,24 @@ def read_baselines(paths: ExperimentPaths) -> list[BaselineRecord]:
 
 def read_trials(paths: ExperimentPaths) -> list[TrialRecord]:
     """All trials, best first: ranked ones by their `score` on the select split, then the rest by name."""
-    directories = sorted(p for p in paths.trials.iterdir() if p.is_dir()) if paths.trials.is_dir() else []
-    seeds = read_json(paths.seeds)["trials"] if paths.seeds.is_file() else {}
-    records = [_read_trial(TrialPaths(d), seeds.get(d.name, {})) for d in directories if TrialPaths(d).config.is_file()]
-    return ranked(records)
+    others = _other_seeds(paths)
+    return ranked(
+        [_with_seeds(_read_trial(files), files, others.get(files.root.name, ())) for files in _begun(paths.trials)]
+    )
 
 
 def ranked(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Best first: by score among those that were trained with as many seeds, those with more of them first, and those
+    that failed with one of them last.
+
+    More seeds are given to the best alone, and a mean of several does not compete with a single lucky score.
+    """
     scored: list[TrialRecord] = []
     rest: list[TrialRecord] = []
     for record in records:
         (scored if record.status.ranked and "score" in record.select else rest).append(record)
     # Equal scores go to the cheaper trial, then by name, so that the order never depends on the file system.
-    scored.sort(key=lambda r: (-r.select["score"], r.tokens, r.trial_id))
+    scored.sort(key=lambda r: (r.failed_seeds, -len(r.runs), -r.select["score"], r.tokens, r.trial_id))
     rest.sort(key=lambda r: (-r.epoch, r.trial_id))
     return [*(_with_rank(r, n) for n, r in enumerate(scored, start=1)), *rest]
 
@@ -122,10 +148,9 @@ def read_rules(paths: ExperimentPaths) -> Rules:
     return Rules(Objective(**objective), search["grace_epochs"])
 
 
-def trial_results(paths: ExperimentPaths, trial_id: str, split: Split) -> dict[str, ProbeResult]:
+def trial_results(files: TrialPaths, split: Split) -> dict[str, ProbeResult]:
     """What a trial answered, by probe id; empty where it was not asked."""
-    trial = paths.trial(trial_id)
-    return _results(trial.probe_results if split == "select" else trial.report_results)
+    return _results(files.probe_results if split == "select" else files.report_results)
 
 
 def baseline_results(paths: ExperimentPaths, name: str) -> dict[str, ProbeResult]:
@@ -144,12 +169,6 @@ def read_curves(paths: ExperimentPaths, trials: Sequence[TrialRecord]) -> dict[s
     """What trials told after every epoch, by trial."""
     files = {t.trial_id: paths.trial(t.trial_id).metrics for t in trials}
     return {name: list(read_jsonl(file)) for name, file in files.items() if file.is_file()}
-
-
-def read_seeds(paths: ExperimentPaths) -> dict[str, list[dict[str, float]]]:
-    """The metrics of recipes that were trained with several seeds, one row a seed, by trial."""
-    tree = read_json(paths.seeds)["trials"] if paths.seeds.is_file() else {}
-    return {name: trial["metrics"] for name, trial in tree.items()}
 
 
 def read_findings(paths: ExperimentPaths) -> list[Any]:
@@ -180,7 +199,49 @@ def _with_rank(record: TrialRecord, rank: int) -> TrialRecord:
     return replace(record, rank=rank)
 
 
-def _read_trial(paths: TrialPaths, confirmed: Mapping[str, Any]) -> TrialRecord:
+def _begun(folder: Path) -> list[TrialPaths]:
+    """The trials in a folder that have written their first file, by name."""
+    found = [TrialPaths(p) for p in sorted(folder.iterdir()) if p.is_dir()] if folder.is_dir() else []
+    return [files for files in found if files.config.is_file()]
+
+
+def _other_seeds(paths: ExperimentPaths) -> dict[str, list[SeedRun]]:
+    """Every run with another seed that has ended, by the trial whose recipe it is."""
+    found: dict[str, list[SeedRun]] = {}
+    for files in _begun(paths.seed_runs):
+        if files.result.is_file():
+            trial_id, _, _ = files.root.name.rpartition("-s")
+            found.setdefault(trial_id, []).append(_as_run(_read_trial(files), files))
+    return found
+
+
+def _as_run(record: TrialRecord, files: TrialPaths) -> SeedRun:
+    seed = read_json(files.config)["config"].get("seed", 0)
+    return SeedRun(seed, files, record.status, record.select, record.report, record.nats)
+
+
+def _with_seeds(record: TrialRecord, files: TrialPaths, others: Sequence[SeedRun]) -> TrialRecord:
+    """`record` with the means over its seeds."""
+    if not others or not record.status.ranked or "score" not in record.select:
+        return record
+    scored = [run for run in others if run.status.ranked and "score" in run.select]
+    runs = (_as_run(record, files), *sorted(scored, key=lambda run: run.seed))
+    return replace(
+        record,
+        select=_mean([run.select for run in runs]),
+        report=_mean([run.report for run in runs if run.report]),
+        runs=runs,
+        failed_seeds=len(others) - len(scored),
+    )
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of the metrics that all rows have."""
+    shared = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
+    return {name: fmean(row[name] for row in rows) for name in shared}
+
+
+def _read_trial(paths: TrialPaths) -> TrialRecord:
     written = read_json(paths.config)
     result: dict[str, Any] = {"status": TrialStatus.UNFINISHED, "reason": "the run ended before the trial did"}
     if paths.result.is_file():
@@ -201,7 +262,6 @@ def _read_trial(paths: TrialPaths, confirmed: Mapping[str, Any]) -> TrialRecord:
         select=result.get("metrics", {}),
         report=report.get("metrics", {}),
         nats={"select": result.get("passage_nats", {}), "report": report.get("passage_nats", {})},
-        seeds=dict(zip(confirmed.get("seeds", []), confirmed.get("scores", []), strict=True)),
     )
 
 

@@ -206,3 +206,13 @@ def _mean_ranks(values: Sequence[float]) -> Array:
     last = np.cumsum(counts)
     ranks: Array = (last - (counts - 1) / 2)[place]
     return ranks
+
+
+def residual_variance(values_RS: Array) -> float:
+    """What is left of the variance in a table of recipes by seeds once the means of both are taken out.
+
+    The error of a randomized block design: seeds that all recipes share are the blocks.
+    """
+    recipes, seeds = values_RS.shape
+    rest = values_RS - values_RS.mean(axis=0) - values_RS.mean(axis=1, keepdims=True) + values_RS.mean()
+    return float((rest**2).sum() / ((recipes - 1) * (seeds - 1)))

@@ -156,7 +156,7 @@ def _hints(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[st
     paths = ExperimentPaths(board.directory)
     if split not in board.evidence:
         return
-    helped, harmed = hint_changes(read_probes(paths), trial_results(paths, winner.trial_id, split))
+    helped, harmed = hint_changes(read_probes(paths), trial_results(paths.trial(winner.trial_id), split))
     if helped or harmed:
         told = f"{helped} wrong answers right and {harmed} right ones wrong ({_p(mcnemar(helped, harmed))})"
         yield f"naming the category of the answer in the question made {told}"
@@ -183,7 +183,7 @@ def _rungs(board: Leaderboard) -> Iterator[str]:
 def _coverage(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:
     """Facts by how many of their paraphrases the winner gets right, against the base model."""
     paths = ExperimentPaths(board.directory)
-    base, tuned = baseline_results(paths, "base"), trial_results(paths, winner.trial_id, split)
+    base, tuned = baseline_results(paths, "base"), trial_results(paths.trial(winner.trial_id), split)
     probes = [p for p in read_probes(paths) if p.id in base and p.id in tuned]
     shift = knowledge_shift(probes, *([results[p.id] for p in probes] for results in (base, tuned)))
     if facts := sum(map(sum, (row.values() for row in shift.values()))):
@@ -198,7 +198,7 @@ def _coverage(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator
 def _without_flagged(board: Leaderboard, winner: TrialRecord, split: Split, flagged: Collection[str]) -> str | None:
     """The winner's knowledge with and without the probes that are given away."""
     paths = ExperimentPaths(board.directory)
-    results = trial_results(paths, winner.trial_id, split)
+    results = trial_results(paths.trial(winner.trial_id), split)
     probes = [p for p in read_probes(paths) if p.level > 0 and p.id in results]
     clean = [p for p in probes if p.id not in flagged]
     known = [summarize(asked, [results[p.id] for p in asked])["overall"]["knowledge"] for asked in (probes, clean)]

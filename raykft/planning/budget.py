@@ -228,6 +228,17 @@ def expected_epochs(config: ExperimentConfig, epochs: Sequence[int]) -> Stopping
     return Stopping(trained, ended)
 
 
+def race_runs(config: ExperimentConfig, scored: float) -> float:
+    """Runs of the race with further seeds, if nobody leaves it early.
+
+    Args:
+        scored: trials that reach their last epoch.
+    """
+    race = config.search.race
+    entrants = min(race.top, scored) if race else 0
+    return entrants * (race.seeds - 1) if race and entrants >= 2 else 0.0
+
+
 # Questions.
 
 
@@ -246,13 +257,16 @@ class Asked:
         return Asked(self.questions * times, self.tokens * times, self.steps * times)
 
 
-def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float, epochs: float) -> Asked:
+def asked(
+    config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float, epochs: float, seeds: float = 0.0
+) -> Asked:
     """All that is asked in a search: rungs after every epoch, `scored` trials on the select split, the best of them on
     the report split, and the baselines as `Evaluator.base` asks them.
 
     Args:
         scored: trials that reach their last epoch.
-        epochs: trained by all trials together.
+        epochs: trained by all trials and the race together.
+        seeds: runs of the race, of which those of the best are reported too.
     """
     ask = config.evaluate
     evaluator = Evaluator(
@@ -281,7 +295,9 @@ def asked(config: ExperimentConfig, domain: Domain, rows: Rows, *, scored: float
     reported = min(ask.report_top, scored)
     priors = [prior_probe(p) for p in domain.probes if p.prior]
     total = _questions(priors, rows, ask.batch_size)
-    total += rung * (epochs + 1) + full("select") * (scored + 1) + full("report") * (reported + 1)
+    total += rung * (epochs + 1) + full("select") * (scored + seeds + 1)
+    again = min(seeds, reported * (config.search.race.seeds - 1)) if config.search.race else 0.0
+    total += full("report") * (reported + again + 1)
     for name in ask.baselines:
         context = sum(facts) if name == "facts_all" else few
         total += with_context("report", context)
@@ -304,3 +320,27 @@ def _questions(probes: Sequence[Probe], rows: Rows, batch_size: int) -> Asked:
 def _chosen(picks: Sequence[Pick], rows: Rows) -> Asked:
     tokens = sum(rows.count(p.question) + rows.plain(p.lead_in) + sum(map(rows.plain, p.candidates)) for p in picks)
     return Asked(len(picks), tokens)
+
+
+def volume(
+    config: ExperimentConfig,
+    domain: Domain,
+    rows: Rows,
+    tokens_a_trial: float,
+    epochs_a_trial: float,
+    finished: float,
+    *,
+    longest: tuple[float, float],
+) -> tuple[float, Asked]:
+    """Tokens trained and all that is asked, by the trials and in the race.
+
+    Args:
+        finished: the share of trials that reach their last epoch.
+        longest: tokens and epochs of the longest recipe of the space. Nobody knows which recipes will race, so every
+            run of the race is counted as that.
+    """
+    trials, scored = config.search.trials, config.search.trials * finished
+    seeds = race_runs(config, scored)
+    epochs = trials * epochs_a_trial + seeds * longest[1]
+    questions = asked(config, domain, rows, scored=scored, epochs=epochs, seeds=seeds)
+    return trials * tokens_a_trial + seeds * longest[0], questions

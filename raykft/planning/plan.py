@@ -21,13 +21,14 @@ from raykft.planning.budget import (
     Spread,
     Stopping,
     asha_milestones,
-    asked,
     count_tokens,
     draws,
     expected_epochs,
     mean_batch,
     mixtures,
+    race_runs,
     spread,
+    volume,
 )
 from raykft.planning.fitting import RESERVE, Corner, Machine, admitted, corners_of
 from raykft.planning.slots import room
@@ -90,6 +91,7 @@ class Plan:
     base_model: str
     parameters: int
     trials: int
+    race_runs: int
     mixtures: int
     rows: int
     distractors: int
@@ -159,21 +161,23 @@ def make_plan(
     rate = tokens_per_second or rate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
-    mean_epoch, trials = statistics.fmean(per_epoch), config.search.trials
 
     def work(tokens_a_trial: float, epochs_a_trial: float, finished: float) -> Work:
-        questions = asked(config, domain, rows, scored=trials * finished, epochs=trials * epochs_a_trial)
-        train = trials * tokens_a_trial / (rate * devices) / count / 3600
+        trained, questions = volume(
+            config, domain, rows, tokens_a_trial, epochs_a_trial, finished, longest=(max(per_trial), max(epochs))
+        )
+        train = trained / (rate * devices) / count / 3600
         evaluate = _answer_seconds(questions, shape, rate, cuda=device is not None) / (apart or count) / 3600
         hours = max(train, evaluate) if apart else train + evaluate
         cost = None if price is None else price * (count * devices + apart) * hours
-        return Work(round(trials * tokens_a_trial), round(questions.questions), train, evaluate, hours, cost)
+        return Work(round(trained), round(questions.questions), train, evaluate, hours, cost)
 
     return Plan(
         experiment=config.name,
         base_model=config.base_model,
         parameters=shape.parameters,
-        trials=trials,
+        trials=config.search.trials,
+        race_runs=math.ceil(race_runs(config, config.search.trials)),
         mixtures=mixtures(config, len(domain.train)),
         rows=len(domain.train),
         distractors=len(domain.distractors),
@@ -191,9 +195,9 @@ def make_plan(
         corners=len(corners),
         too_large=tuple(c for c in corners if c.memory.total > limit * (1 - RESERVE)),
         without_stopping=work(statistics.fmean(per_trial), statistics.fmean(epochs), 1.0),
-        expected=work(stopping.epochs * mean_epoch, stopping.epochs, stopping.finished),
+        expected=work(stopping.epochs * statistics.fmean(per_epoch), stopping.epochs, stopping.finished),
         assumptions=_assumptions(
-            config, shape, rows, stopping, why if tokens_per_second is None else "as measured", priced=price is not None
+            config, shape, rows, stopping, "as measured" if tokens_per_second else why, priced=price is not None
         ),
     )
 
@@ -310,6 +314,11 @@ def _assumptions(
         f"tokens: {rows.how}",
         f"proposals: {DRAWS} seeded draws, every axis on its own; a searcher that learns moves away from that",
         asha,
+        *(
+            (f"race: the best {race.top} with up to {race.seeds - 1} more seed(s), each counted as the longest recipe",)
+            if (race := config.search.race)
+            else ()
+        ),
         "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers only",
         "a token read or written for a score costs half of it; every answer is as long as its probe allows",
         f"speed of a device: {speed}",

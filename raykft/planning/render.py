@@ -37,11 +37,12 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         sizes["evaluation host"] = memory.evaluation
     parts = ", ".join(f"{name} {_gib(size)}" for name, size in sizes.items())
     apart = f", and {plan.evaluation_hosts} that only evaluate" if plan.evaluation_hosts else ""
+    raced = f", then up to {plan.race_runs} run(s) of the best with other seeds" if plan.race_runs else ""
     many = f"{plan.devices_per_host} x " if plan.devices_per_host > 1 else ""
     return [
         ("base model", f"{plan.base_model}, {plan.parameters:,} parameters"),
         ("rows", f"{plan.rows} of the domain, {plan.distractors} distractors to mix in"),
-        ("trials", f"{plan.trials}, on {plan.mixtures} different mixture(s) of rows"),
+        ("trials", f"{plan.trials}{raced}, on {plan.mixtures} different mixture(s) of rows"),
         ("tokens an epoch", f"{epoch.minimum:,.0f} to {epoch.maximum:,.0f}, median {epoch.median:,.0f}"),
         ("tokens a trial", f"{trial.minimum:,.0f} to {trial.maximum:,.0f}, median {trial.median:,.0f}"),
         ("hosts", f"{plan.hosts} x {many}{plan.device}, {plan.slots_per_host} slot(s) each{apart}"),

@@ -13,8 +13,17 @@ from raykft.errors import ConfigError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import TrialRecord, finished, open_experiment, read_trials
 from raykft.models.source import check_model_present
-from raykft.search.experiment import Experiment, checked, not_held_out, prepare_directory, write_board, write_config
+from raykft.search.experiment import (
+    Experiment,
+    best_of,
+    checked,
+    not_held_out,
+    prepare_directory,
+    write_board,
+    write_config,
+)
 from raykft.search.extras import check_extras
+from raykft.search.race import next_runs
 from raykft.search.space import make_space
 from raykft.search.study import opened, still_running
 from raykft.search.warm_start import earlier_trials
@@ -86,6 +95,8 @@ def resume(
 
 def _is_complete(experiment: Experiment, records: Sequence[TrialRecord]) -> bool:
     config = experiment.config
-    if len(finished(records)) < config.search.trials or not_held_out(experiment, records):
+    if len(finished(records)) < config.search.trials:
+        return False
+    if next_runs(config, experiment.paths) or not_held_out(experiment, best_of(experiment, records)):
         return False
     return not still_running(experiment.paths.study, config.name)

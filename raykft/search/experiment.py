@@ -17,7 +17,7 @@ from raykft.evaluation.scoring import score_answer
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
 from raykft.leaderboard.read import TrialRecord
 from raykft.leaderboard.render import markdown_board
-from raykft.paths import LOCK, ExperimentPaths, ensure_dir, write_atomic, write_json, write_jsonl
+from raykft.paths import LOCK, ExperimentPaths, TrialPaths, ensure_dir, write_atomic, write_json, write_jsonl
 from raykft.provenance import environment
 from raykft.storage.store import fetch, keep
 
@@ -56,12 +56,20 @@ def checked(config: ExperimentConfig) -> Experiment:
     return Experiment(config, domain, found.overlaps)
 
 
-def not_held_out(experiment: Experiment, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best trials, chosen on the select split, that have no score on the report split yet."""
+def best_of(experiment: Experiment, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials, chosen on the select split, that the report split is asked about."""
+    return [t for t in records if t.rank is not None][: experiment.config.evaluate.report_top]
+
+
+def not_held_out(experiment: Experiment, chosen: Sequence[TrialRecord]) -> list[TrialPaths]:
+    """The runs of `chosen` trials that have no score on the report split yet: one of each seed that a trial's recipe
+    was trained with.
+    """
     if not any(p.split == "report" for p in experiment.domain.probes):
         return []
-    chosen = [t for t in records if t.rank is not None][: experiment.config.evaluate.report_top]
-    return [t for t in chosen if not t.report]
+    own = [experiment.paths.trial(t.trial_id) for t in chosen]
+    runs = [[run.files for run in t.runs] or [files] for t, files in zip(chosen, own, strict=True)]
+    return [files for each in runs for files in each if not files.report.is_file()]
 
 
 def prepare_directory(config: ExperimentConfig) -> ExperimentPaths:

@@ -15,20 +15,19 @@ from raykft.paths import ExperimentPaths, TrialPaths, write_json, write_jsonl
 from raykft.search.baselines import keep_tuned_with_retrieval
 
 
-def score_held_out(crew: Crew, paths: ExperimentPaths, trials: Sequence[TrialRecord]) -> None:
-    """Score finished trials on the report split, dealt out among the hosts."""
+def score_held_out(crew: Crew, runs: Sequence[TrialPaths]) -> None:
+    """Score finished runs on the report split, dealt out among the hosts."""
 
-    def score(host: str, hand: Sequence[TrialRecord]) -> None:
-        for trial in hand:
-            files = paths.trial(trial.trial_id)
+    def score(host: str, hand: Sequence[TrialPaths]) -> None:
+        for files in hand:
             # Not under the trial's own name: the process of a trial that the scheduler has just ended may detach late.
-            name = f"{trial.trial_id}.report"
+            name = f"{files.root.name}.report"
             with crew.attached(host, name, files.adapter):
                 score_adapter(crew.evaluator, host, name, files)
 
     names = crew.hosts.up()
     with ThreadPoolExecutor(len(names)) as pool:
-        list(pool.map(score, names, [trials[n :: len(names)] for n in range(len(names))]))
+        list(pool.map(score, names, [runs[n :: len(names)] for n in range(len(names))]))
 
 
 def score_adapter(evaluator: Any, host: str, trial_id: str, files: TrialPaths) -> FullScores:

@@ -19,7 +19,7 @@ from raykft.paths import ExperimentPaths, read_jsonl
 from raykft.search.backlog import Backlog
 from raykft.search.baselines import score_base
 from raykft.search.callbacks import DriverCallback, mark_interrupted
-from raykft.search.experiment import Experiment, not_held_out, write_evidence
+from raykft.search.experiment import Experiment, best_of, not_held_out, write_evidence
 from raykft.search.held_out import score_held_out, score_with_retrieval
 from raykft.search.loggers import make_loggers
 from raykft.search.processes import cheap_collections, keep_processes
@@ -27,6 +27,7 @@ from raykft.search.progress import Progress
 from raykft.search.resume import Unfinished, reconcile
 from raykft.search.scheduler import make_scheduler, remember
 from raykft.search.searcher import make_searcher
+from raykft.search.seeds import run_race
 from raykft.search.space import Space
 from raykft.search.stopper import Interrupt, interruptible
 from raykft.search.trainable import MAX_LOSSES, Trainable, halting
@@ -61,6 +62,7 @@ def run_search(
     for line in remains.lines():
         console.print(line, markup=False, highlight=False)
     todo = config.search.trials - len(remains.reused)
+    entrants = config.search.race.top if config.search.race else 1
     scheduler = make_scheduler(config, [_curve(paths, trial) for trial in remains.reused])
     # Tune pickles the searcher with all it holds, so this one holds the paths and not the crew.
     backlog = Backlog(searcher, remains.unfinished, partial(_remember, scheduler, paths))
@@ -69,7 +71,7 @@ def run_search(
         config,
         experiment.domain,
         paths,
-        useful_trials=max(1, todo),
+        useful_trials=max(todo, entrants),
         embedded=embedded,
         console=console,
         on_capacity=limiter.set_max_concurrency,
@@ -78,6 +80,7 @@ def run_search(
         score_base(crew.evaluator, paths, console)
         keep(paths.root, light=True)
         if todo <= 0 or run_trials(crew, limiter, scheduler, todo):
+            run_race(crew)
             _hold_out(experiment, crew)
 
 
@@ -150,11 +153,11 @@ def _directory_name(trial: Any) -> str:
 def _hold_out(experiment: Experiment, crew: Crew) -> None:
     """Score the best trials, chosen on the select split, on the report split."""
     records = read_trials(experiment.paths)
-    chosen = not_held_out(experiment, records)
-    if not chosen:
+    runs = not_held_out(experiment, best_of(experiment, records))
+    if not runs:
         return
-    crew.console.print(f"scoring the best {len(chosen)} trial(s) on the report split ...")
-    score_held_out(crew, experiment.paths, chosen)
+    crew.console.print(f"scoring the best on the report split: {len(runs)} adapter(s) ...")
+    score_held_out(crew, runs)
     if "bm25" in experiment.config.evaluate.baselines:
         score_with_retrieval(crew, experiment.paths, records[0])
 

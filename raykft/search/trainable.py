@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,23 +71,7 @@ class Trainable:
 
     def _run(self, trial: Trial, experiment: ExperimentConfig) -> None:
         config = apply_sample(experiment, trial.sample)
-        losses, before = 0, None
-        while True:
-            fetch(trial.paths.checkpoint, light=True)
-            checkpoint = latest_checkpoint(trial.paths)
-            try:
-                self._attempt(trial, config, checkpoint)
-            except Exception as error:
-                if not is_loss(error):
-                    raise
-                losses = losses + 1 if checkpoint == before else 1
-                before = checkpoint
-                if losses > MAX_LOSSES:
-                    raise LostError(
-                        f"its host died {losses} times without an epoch between: {first_line(error)}"
-                    ) from error
-            else:
-                return
+        survive_losses(trial.paths, lambda checkpoint: self._attempt(trial, config, checkpoint))
 
     def _attempt(self, trial: Trial, config: ExperimentConfig, checkpoint: Path | None) -> None:
         name = ray.get(self.broker.acquire.remote(trial.trial_id))
@@ -98,6 +83,31 @@ class Trainable:
             tune.report(row)
 
         run_trial(trial, config, host, scorer, tell, checkpoint)
+
+
+def survive_losses(paths: TrialPaths, attempt: Callable[[Path | None], None]) -> None:
+    """Call `attempt` with the trial's last checkpoint, again whenever its host died, until it ends otherwise.
+
+    Raises:
+        LostError: hosts died more often than `MAX_LOSSES` times without an epoch between.
+    """
+    losses, before = 0, None
+    while True:
+        fetch(paths.checkpoint, light=True)
+        checkpoint = latest_checkpoint(paths)
+        try:
+            attempt(checkpoint)
+        except Exception as error:
+            if not is_loss(error):
+                raise
+            losses = losses + 1 if checkpoint == before else 1
+            before = checkpoint
+            if losses > MAX_LOSSES:
+                raise LostError(
+                    f"its host died {losses} times without an epoch between: {first_line(error)}"
+                ) from error
+        else:
+            return
 
 
 class HostScorer:

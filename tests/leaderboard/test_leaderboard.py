@@ -93,8 +93,10 @@ def test_an_experiment_that_kept_no_probes_has_no_intervals_but_verdicts(paths: 
 
 def test_rows_carry_badges_optimism_and_seeds(paths: ExperimentPaths) -> None:
     write_json(paths.root / "contamination.json", {"allowed": True, "findings": [{"item": "p1"}, {"item": "p2"}]})
-    confirmed = {"seeds": [0, 1, 2], "scores": [0.70, 0.61, 0.66], "metrics": [{}, {}, {}]}
-    write_json(paths.root / "confirm.json", {"trials": {"t002": confirmed}})
+    for seed, score in ((1, 0.61), (2, 0.66)):
+        files = paths.seed_run("t002", seed)
+        write_json(files.config, {"sample": {}, "config": {"train": {"epochs": 4}, "seed": seed}})
+        write_result(Trial(files.root.name, {}, files), {"score": score, "epoch": 4}, TrialStatus.OK)
     board = load_leaderboard(paths.root)
     rows = {row["trial_id"]: row for row in board.rows}
     assert rows["t002"]["badges"] == ["CONTAMINATED"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,11 @@ import pytest
 
 from raykft.leaderboard.evidence import Evidence
 from raykft.leaderboard.measurement import MIN_SNR, Measurement, measure
-from raykft.leaderboard.read import TrialRecord
+from raykft.leaderboard.read import SeedRun, TrialRecord
+from raykft.paths import TrialPaths
 from raykft.records import TrialStatus
+
+RUN = SeedRun(0, TrialPaths(Path("run")), TrialStatus.OK, {"score": 0.5})
 
 
 def board(values: dict[str, Any], seeds: dict[str, Any] | None = None, evidence: Evidence | None = None) -> Measurement:
@@ -78,9 +83,8 @@ def test_advice_counts_the_seeds_that_would_separate_the_leaders() -> None:
     noise = found.columns["score"].noise
     assert noise is not None
     needed = int(np.ceil(2 * (1.96 * noise / 0.06) ** 2))
-    assert (
-        found.advice == f"{needed - 1} more seeds of the first 3 would separate them (raykft confirm --seeds {needed})"
-    )
+    told = f"{needed - 1} more seeds of the first two would separate them (raykft confirm --top 2 --seeds {needed})"
+    assert found.advice == told
     assert "no reasonable number of seeds" in board({"score": [0.6, 0.599, 0.1]}, seeds).advice
     assert "cannot be told" in board({"score": [0.6, 0.5, 0.1]}).advice
     assert "fewer than two trials" in board({"score": [0.6]}, seeds).advice
@@ -104,3 +108,35 @@ def test_epochs_stand_in_for_seeds() -> None:
     curves = {t.trial_id: [{"rung_score": 0.5}, {"rung_score": 0.5 + gap}] for t, gap in zip(trials, gaps, strict=True)}
     found = measure(trials, None, {}, curves, "graded").columns["score"]
     assert found.noise == pytest.approx(np.std(gaps, ddof=1) / np.sqrt(2))  # what all learned in common is no noise
+
+
+def test_more_seeds_lessen_the_noise_of_training_alone() -> None:
+    """Two recipes of four seeds are told apart where two of one seed are not; a third of one seed is told from none."""
+    rng = np.random.default_rng(5)
+    seeds = of_seeds(rng, 0.1, recipes=200)
+    raced = [
+        TrialRecord(f"t{n}", TrialStatus.OK, select={"score": score}, rank=n + 1, runs=runs)
+        for n, (score, runs) in enumerate([(0.7, (RUN,) * 4), (0.5, (RUN,) * 4), (0.4, ())])
+    ]
+    noise = 0.1
+    found = measure(raced, None, seeds, {}, "graded")
+    assert found.columns["score"].decided_pairs == pytest.approx(2 / 3)  # .2 > 1.96 * .1 * sqrt(1/4 + 1/4) = .139
+    assert found.columns["score"].noise == pytest.approx(noise * np.sqrt((1 / 4 + 1 / 4 + 1) / 3), rel=0.1)
+    single = [replace(t, runs=()) for t in raced]
+    assert measure(single, None, seeds, {}, "graded").columns["score"].decided_pairs == pytest.approx(1 / 3)
+
+
+def test_more_seeds_are_not_advised_where_the_questions_are_too_few() -> None:
+    rng = np.random.default_rng(6)
+    figures = {
+        f"t{n}": {"score": np.concatenate([[v], v + 0.2 * rng.standard_normal(4000)])}
+        for n, v in enumerate((0.6, 0.55))
+    }
+    found = board({"score": [0.6, 0.55]}, of_seeds(rng, 0.01), Evidence({"score": 30}, figures, {}))
+    assert "more seeds would not help" in found.advice
+
+
+def test_what_a_seed_does_to_all_recipes_alike_is_no_noise() -> None:
+    shift = [0.0, -0.4, 0.3]
+    seeds = {f"t{n}": [{"score": 0.5 + 0.1 * n + s} for s in shift] for n in range(3)}
+    assert board({"score": [0.7, 0.6, 0.5]}, seeds).columns["score"].noise == pytest.approx(0, abs=1e-12)

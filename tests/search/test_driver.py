@@ -33,6 +33,7 @@ pytestmark = [
 def small(small_experiment: dict[str, Any]) -> dict[str, Any]:
     small_experiment["evaluate"] |= {"report_top": 1}
     small_experiment["search"] = {
+        "race": False,
         "trials": 4,
         "startup_trials": 2,
         "grace_epochs": 1,
@@ -126,10 +127,11 @@ def test_the_winner_is_evaluated_alone_and_confirmed_with_another_seed(
     board = confirm(config.directory, top=1, seeds=2, console=Console(quiet=True))
     (trial,) = board.trials
     assert trial.seeds.keys() == {0, 1}
-    assert trial.seeds[0] == winner.report["score"]
-    assert "1-SEED" in Leaderboard.badges(board, replace(trial, seeds={}))
+    assert trial.seeds[0] == winner.select["score"]
+    assert trial.report["score"] == pytest.approx(sum(run.report["score"] for run in trial.runs) / 2)
+    assert "1-SEED" in Leaderboard.badges(board, replace(trial, runs=()))
     assert "1-SEED" not in board.badges(trial)
-    runs = ExperimentPaths(config.directory).root / "confirm"
+    runs = ExperimentPaths(config.directory).seed_runs
     adapters = [load_file(p / "adapter" / "adapter_model.safetensors") for p in (files.root, *runs.iterdir())]
     assert any(not adapters[0][name].equal(adapters[1][name]) for name in adapters[0])
     written = {p: p.stat().st_mtime_ns for p in runs.rglob("*.json")}

@@ -52,6 +52,7 @@ def tree_of(tmp_path: Path, name: str, trials: int, base_model: str = "fake:0.1"
     tree = experiment_tree(tmp_path, base_model)
     tree |= {"name": name, "train": {"epochs": EPOCHS, "batch_size": 8}, "logging": []}
     tree["search"] = {
+        "race": False,
         "trials": trials,
         "scheduler": "none",
         "startup_trials": 1,

@@ -29,6 +29,7 @@ def test_a_search_of_two_objectives_ends_with_a_front(
     small = small_experiment
     small["evaluate"] |= {"baselines": ["facts_needed"]}
     small["search"] = {
+        "race": False,
         "trials": 5,
         "startup_trials": 2,
         "grace_epochs": 1,

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import optuna
 import pytest
 from cluster_support import fake_experiment, loopback_cluster
 from rich.console import Console
-from tests_support import assert_scored_once, experiment_tree, kept_directory, on_report, write_config
+from tests_support import assert_scored_once, experiment_tree, kept_directory, on_report, spoken, write_config
 
 from raykft.config import load_config
 from raykft.errors import ConfigError, ExperimentError
@@ -59,7 +58,7 @@ def tree_of(tmp_path: Path, name: str, trials: int, seconds: float = 0.0) -> dic
     tree = experiment_tree(tmp_path, f"fake:{seconds}")
     tree |= {"name": name, "train": {"epochs": EPOCHS, "batch_size": 8}, "logging": []}
     space = {"train.learning_rate": {"log": [1e-4, 1e-2]}}
-    tree["search"] = {"trials": trials, "scheduler": "none", "startup_trials": 1, "space": space}
+    tree["search"] = {"race": False, "trials": trials, "scheduler": "none", "startup_trials": 1, "space": space}
     tree["evaluate"] = {"report_top": 1, "baselines": []}
     tree["resources"] = {"hosts": 1, "slots_per_host": 2}
     return tree
@@ -67,10 +66,6 @@ def tree_of(tmp_path: Path, name: str, trials: int, seconds: float = 0.0) -> dic
 
 def study_of(paths: ExperimentPaths) -> optuna.Study:
     return optuna.load_study(study_name=None, storage=f"sqlite:///{paths.study}")
-
-
-def spoken() -> Console:
-    return Console(record=True, width=160, file=StringIO())
 
 
 def contents(paths: ExperimentPaths, trial_id: str) -> dict[str, tuple[bytes, int]]:
