@@ -12,6 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 # Below this distance between the base model and the base with the needed facts in its prompt the ratio is noise.
 MIN_RANGE = 0.2
+GRADED = "graded"  # the objective that ranks by likelihoods instead of by what models say
 
 
 @dataclass(frozen=True)
@@ -60,5 +61,5 @@ _FORMULAS: dict[str, Callable[[Objective, Mapping[str, Any]], Any]] = {
     "gain_minus_forgetting": lambda _, metrics: metrics["gain"] - metrics["forgetting"],
     "gain": lambda _, metrics: metrics["gain"],
     "knowledge": lambda _, metrics: metrics["knowledge"],
-    "graded": lambda _, metrics: metrics["graded_gain"] - metrics["graded_forgetting"],
+    GRADED: lambda _, metrics: metrics["graded_gain"] - metrics["graded_forgetting"],
 }

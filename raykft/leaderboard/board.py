@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from raykft.evaluation.metrics import METRICS
+from raykft.evaluation.objective import GRADED
 from raykft.leaderboard.evidence import Evidence, Front, front, gather
+from raykft.leaderboard.guard import crowned
 from raykft.leaderboard.measurement import Measurement, measure
 from raykft.leaderboard.read import (
     BaselineRecord,
@@ -44,13 +46,15 @@ CONTAMINATED, PARTIAL, ONE_SEED, PROXY_ONLY = "CONTAMINATED", "PARTIAL", "1-SEED
 class Leaderboard:
     """Ranked trials of one experiment below the rows of its baselines.
 
-    `findings` are those of the contamination check. Intervals and rank groups are worked out when first asked for.
+    `findings` are those of the contamination check; `overruled` says why the winner is not the first by graded scores.
+    Intervals and rank groups are worked out when first asked for.
     """
 
     directory: Path
     baselines: list[BaselineRecord]
     trials: list[TrialRecord]
     findings: list[Any] = field(default_factory=list)
+    overruled: str = ""
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -192,7 +196,10 @@ def load_leaderboard(directory: str | Path) -> Leaderboard:
         ExperimentError: the directory holds no experiment.
     """
     paths = open_experiment(Path(directory))
-    return Leaderboard(paths.root, read_baselines(paths), read_trials(paths), read_findings(paths))
+    baselines, trials, overruled = read_baselines(paths), read_trials(paths), ""
+    if read_rules(paths).objective.name == GRADED:
+        trials, overruled = crowned(paths, baselines, trials)
+    return Leaderboard(paths.root, baselines, trials, read_findings(paths), overruled)
 
 
 def write_leaderboard(paths: ExperimentPaths, board: Leaderboard, markdown: str) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from raykft.evaluation.evaluator import BASE, FACTS_NEEDED
 from raykft.evaluation.forgetting import GeneralScores
-from raykft.evaluation.objective import Objective, gain, score
+from raykft.evaluation.objective import GRADED, Objective, gain, score
 from raykft.leaderboard import pareto
 from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples
 from raykft.leaderboard.read import (
@@ -201,7 +201,7 @@ def _figures(
         if yardstick is not None and known in found and known in yardstick:
             found[gained] = gain(found[known], yardstick[known], before.get(FACTS_NEEDED, {}).get(known))
     lost = resamples.forgetting(base, scores) if forgets else None
-    if lost is not None and "gain" in found and (objective.name != "graded" or "graded_gain" in found):
+    if lost is not None and "gain" in found and (objective.name != GRADED or "graded_gain" in found):
         found |= lost
         found["score"] = score(objective, found)
         found["score_signed"] = score(objective, found | {"forgetting": lost["forgetting_signed"]})

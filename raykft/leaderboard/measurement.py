@@ -25,7 +25,7 @@ import numpy as np
 
 from raykft.leaderboard.evidence import Evidence
 from raykft.leaderboard.read import TrialRecord
-from raykft.leaderboard.statistics import Array, residual_variance
+from raykft.leaderboard.statistics import Array, residual_variance, spearman
 
 Z = 1.96
 MIN_SNR = 2.0
@@ -48,6 +48,8 @@ COLUMNS = (
     "forgetting",
     "graded_forgetting",
 )
+# How trials are compared where the board says that one is better than another.
+TEST = "paired bootstrap over clusters of facts, Holm-corrected"
 # What is measured after every epoch in place of a column.
 BY_EPOCH = {"score": "rung_score"}
 
@@ -91,6 +93,8 @@ class Measurement:
     Attributes:
         ranked_by: the objective's name.
         decided_pairs: of the score; None where its noise cannot be told.
+        agreement: Spearman's correlation of what the two kinds of score say of the ranked trials: graded gain less
+            graded forgetting, and gain less forgetting of generated answers; None where there are too few of both.
         advice: what would separate the leaders, as a sentence.
         rank_intervals: trial → the ranks that its score leaves possible, 95 % of them.
     """
@@ -98,6 +102,7 @@ class Measurement:
     columns: dict[str, ColumnMeasure]
     ranked_by: str
     decided_pairs: float | None
+    agreement: float | None
     advice: str
     rank_intervals: dict[str, tuple[int, int]]
 
@@ -107,6 +112,8 @@ class Measurement:
             "columns": {name: asdict(column) for name, column in self.columns.items()},
             "ranked_by": self.ranked_by,
             "decided_pairs": self.decided_pairs,
+            "agreement": self.agreement,
+            "test": TEST,
             "advice": self.advice,
         }
 
@@ -139,6 +146,7 @@ def measure(
         columns,
         ranked_by,
         score.decided_pairs if score else None,
+        _agreement(ranked),
         _advice(ranked, noise),
         _rank_intervals(ranked, evidence, noise),
     )
@@ -240,6 +248,14 @@ def _rank_intervals(
         t.trial_id: (min(int(a), place), max(int(b), place))
         for place, (t, a, b) in enumerate(zip(trials, low, high, strict=True), start=1)
     }
+
+
+def _agreement(trials: Sequence[TrialRecord]) -> float | None:
+    pairs = (("graded_gain", "graded_forgetting"), ("gain", "forgetting"))
+    if not all(name in t.select for t in trials for pair in pairs for name in pair):
+        return None
+    graded, generated = ([t.select[good] - t.select[bad] for t in trials] for good, bad in pairs)
+    return spearman(graded, generated)
 
 
 def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> str:

