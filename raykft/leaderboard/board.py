@@ -40,6 +40,9 @@ BASELINE_TITLES = {
     "template_copy": "template copy",
 }
 CONTAMINATED, PARTIAL, ONE_SEED, PROXY_ONLY = "CONTAMINATED", "PARTIAL", "1-SEED", "PROXY-ONLY"
+NO_EFFECT = "NO-EFFECT"
+# The reason of a row whose adapter changes nothing.
+WITHOUT_EFFECT = "the adapter changes nothing: all its answers and likelihoods equal the base model's"
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class Leaderboard:
             CONTAMINATED: bool(self.findings),
             PARTIAL: trial.status in {TrialStatus.STOPPED, TrialStatus.INTERRUPTED},
             ONE_SEED: trial.rank is not None and len(trial.runs) < 2,
+            NO_EFFECT: trial.reason == WITHOUT_EFFECT,
             PROXY_ONLY: "probe_lp" in trial.select and "knowledge" not in trial.select,
         }
         return [badge for badge, holds in conditions.items() if holds]

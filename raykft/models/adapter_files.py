@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from raykft.errors import ModelError
+from raykft.models.adapter_layout import PREFIX, check_whole, read_layout
 from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
 from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, write_json
-
-PREFIX = "base_model.model."
 
 
 def save_adapter(directory: Path, pairs: dict[str, LoraPair], *, base_name: str, alpha: float, dropout: float) -> None:
@@ -54,28 +54,38 @@ def load_adapter(packed: PackedModel, slot: int, directory: Path) -> dict[str, A
     """Attach a PEFT LoRA directory to `slot`, whoever trained it. Returns its config.
 
     Raises:
-        ModelError: no such files, not LoRA, or modules or shapes that this base model does not have.
+        ModelError: it is no plain LoRA adapter that is whole and finite, or belongs to another base model; nothing has
+            been attached then.
     """
-    try:
-        config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        tensors = load_file(directory / ADAPTER_WEIGHTS)
-    except OSError as error:
-        raise ModelError(f"{directory} is no PEFT adapter directory: {error}") from error
-    unsupported = [k for k in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(k)]
-    if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none" or unsupported:
-        found = unsupported or config.get("peft_type")
-        raise ModelError(f"{directory}: only plain LoRA adapters without bias can be read; found {found}")
-    for key in [k for k in tensors if k.endswith(".lora_A.weight")]:
-        name = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
+    layout = read_layout(directory)
+    for name, module in layout.modules.items():
         layer = packed.layers.get(name)
-        A, B = tensors[key].float(), tensors[key.replace("lora_A", "lora_B")].float()
-        if layer is None or (A.shape[1], B.shape[0]) != (layer.base.in_features, layer.base.out_features):
+        if layer is None or (module.inputs, module.outputs) != (layer.base.in_features, layer.base.out_features):
             raise ModelError(f"{directory}: module {name!r} does not fit base model {packed.base.source.name!r}")
-        scale = config["lora_alpha"] / config["r"]
-        layer.pairs[slot] = LoraPair(
-            torch.nn.Parameter(A.to(packed.device)), torch.nn.Parameter(B.to(packed.device)), scale
-        )
-    return dict(config)
+    check_whole(directory, layout, list(packed.layers))
+    tensors = load_file(directory / ADAPTER_WEIGHTS)
+    for name, key in layout.base_layers.items():
+        _check_base_layer(packed, directory, name, tensors[key])
+    for name, module in layout.modules.items():
+        A, B = (nn.Parameter(tensors[key].float().to(packed.device)) for key in (module.A, module.B))
+        packed.layers[name].pairs[slot] = LoraPair(A, B, module.scale)
+    return layout.config
+
+
+def _check_base_layer(packed: PackedModel, directory: Path, name: str, saved: torch.Tensor) -> None:
+    """PEFT saves the layer below an adapter of the head or the embeddings; it has to be that of the base model."""
+    try:
+        own = packed.base.model.get_parameter(f"{name}.weight")
+    except AttributeError:
+        layer = packed.layers.get(name)
+        own = layer.base.weight if layer is not None else None
+    if own is None or own.shape != saved.shape:
+        raise ModelError(f"{directory}: {name} does not fit base model {packed.base.source.name!r}")
+    # It may have been saved in another type than the base is held in.
+    kinds = {saved.dtype, own.dtype}
+    coarse = next((t for t in (torch.float16, torch.bfloat16) if t in kinds), torch.float32)
+    if not torch.equal(saved.to(coarse).cpu(), own.detach().to(coarse).cpu()):
+        raise ModelError(f"{directory}: it holds a trained {name}, and only its low-rank factors could be applied")
 
 
 def adapter_digest(directory: Path) -> str:

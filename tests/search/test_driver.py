@@ -142,9 +142,15 @@ def test_the_winner_is_evaluated_alone_and_confirmed_with_another_seed(
 
 
 def test_what_is_no_adapter_or_cannot_be_confirmed_is_refused(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Before Ray or a model is started, and nothing is left behind."""
     config = configure(tmp_path, small)
     with pytest.raises(ModelError, match="adapter_config.json"):
         evaluate(tmp_path, config)
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_dora": true}')
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="use_dora"):
+        evaluate(tmp_path, config)
+    assert not config.directory.parent.exists()
     with pytest.raises(ConfigError, match="2 seeds"):
         confirm(tmp_path, seeds=1)
     with pytest.raises(ExperimentError, match="holds no experiment"):
