@@ -31,9 +31,13 @@ TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
 
 
 class RowSource(_Section):
-    """Where question-answer rows come from: a file (JSONL, JSON, CSV, Parquet) or a Hugging Face dataset id."""
+    """Where question-answer rows come from: a file (JSONL, JSON, CSV, TSV, Parquet) or a Hugging Face dataset id.
+
+    `encoding` is that of a text file, by default UTF-8 or what its byte order mark says.
+    """
 
     path: str | None = None
+    encoding: str | None = None
     hub: str | None = None
     subset: str | None = None
     split: str = "train"

@@ -78,8 +78,22 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said in a conversation: by `role` "system", "user" or "assistant"."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class TrainRow:
-    """One supervised question-answer pair; a distractor is the same with `kind="distractor"`."""
+    """One supervised question-answer pair; a distractor is the same with `kind="distractor"`.
+
+    `before` are the turns that lead to the question: read by the model, and no part of the loss. A system turn among
+    them takes the place of `data.system_prompt`.
+    """
 
     id: str
     instruction: str
@@ -88,6 +102,7 @@ class TrainRow:
     fact_ids: tuple[str, ...] = ()
     kind: RowKind = "qa"
     pool: str = ""
+    before: tuple[Turn, ...] = ()
 
     __pydantic_config__ = _STRICT
 

@@ -55,7 +55,10 @@ DOORS = {
     "yaml": ("config",),
     "typer": ("cli",),
     "datasets": ("data",),
-    "pyarrow": ("storage.mirror",),
+    "pyarrow": (
+        "data.tables",
+        "storage.mirror",
+    ),
     "bm25s": ("evaluation",),
     "sacrebleu": ("evaluation",),
     "rouge_score": ("evaluation",),

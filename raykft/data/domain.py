@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _LINT_CHARS, _LINT_LETTERS, _LINT_TIMEOUT_S = 200, 16, 0.5
 
 @dataclass(frozen=True)
 class Domain:
-    """Facts, what is trained, and what is asked."""
+    """Facts, what is trained, and what is asked; `notes` tell of what the files hold besides."""
 
     facts: tuple[Fact, ...]
     train: tuple[TrainRow, ...]
@@ -31,9 +31,10 @@ class Domain:
     probes: tuple[Probe, ...]
     general: tuple[Probe, ...]
     passages: tuple[Passage, ...]
+    notes: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
-        return {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {name: len(getattr(self, name)) for name in self.__dataclass_fields__ if name != "notes"}
 
 
 def load_domain(config: ExperimentConfig) -> Domain:
@@ -43,21 +44,22 @@ def load_domain(config: ExperimentConfig) -> Domain:
         DataError: naming file, line or id, field and rule.
     """
     data = config.data
+    notes: list[str] = []
     domain = Domain(
         facts=tuple(read_records(Path(data.facts), Fact)),
-        train=_rows(data.train, "qa"),
-        distractors=_rows(data.distractors, "distractor") if data.distractors else (),
+        train=_rows(data.train, "qa", notes),
+        distractors=_rows(data.distractors, "distractor", notes) if data.distractors else (),
         probes=tuple(read_records(Path(data.probes), Probe)),
         general=tuple(read_records(Path(data.general), Probe)) if data.general else (),
         passages=tuple(read_records(Path(data.passages), Passage)) if data.passages else (),
     )
     raise_problems([*_reference_problems(domain, data), *_probe_problems(domain, data)])
     _check_distractors(domain, config)
-    return domain
+    return replace(domain, notes=tuple(notes))
 
 
-def _rows(source: RowSource, kind: RowKind) -> tuple[TrainRow, ...]:
-    return tuple(read_rows(**source.model_dump(), kind=kind))
+def _rows(source: RowSource, kind: RowKind, notes: list[str]) -> tuple[TrainRow, ...]:
+    return tuple(read_rows(**source.model_dump(), kind=kind, notes=notes))
 
 
 def _reference_problems(domain: Domain, data: DataConfig) -> list[str]:

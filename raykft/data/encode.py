@@ -5,14 +5,16 @@ The end-of-turn token is part of what is trained: a model tuned without it does 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from raykft.errors import DataError
-from raykft.records import TrainRow
+from raykft.records import TrainRow, Turn
 
 IGNORE = -100
+MARK = "raykft-turn-"
 PLAIN_PROMPT = "Question: {question}\nAnswer:"  # for base models without a chat template (`data.plain_prompt`)
 
 
@@ -42,6 +44,7 @@ class PromptFormat:
         self.plain_prompt = plain_prompt
         self.system_prompt = system_prompt
         self.has_template = bool(getattr(tokenizer, "chat_template", None))
+        self._controls = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         eos = tokenizer.eos_token_id
         end = self._template_suffix() if self.has_template else []
         if not end and eos is None:
@@ -51,37 +54,69 @@ class PromptFormat:
         self.end_ids: list[int] = end or [eos]
         self.stop_ids: set[int] = {self.end_ids[-1], *extra_stop_ids} | ({eos} if eos is not None else set())
 
-    def prompt_text(self, question: str) -> str:
-        if not self.has_template:
-            system = f"{self.system_prompt}\n" if self.system_prompt else ""
-            return system + self.plain_prompt.replace("{question}", question)
-        return str(
-            self.tokenizer.apply_chat_template(self._messages(question), tokenize=False, add_generation_prompt=True)
-        )
+    def prompt_text(self, question: str, before: Sequence[Turn] = ()) -> str:
+        """All that the model reads before it answers.
 
-    def prompt_ids(self, question: str) -> list[int]:
+        Args:
+            before: earlier turns; a system turn among them takes the place of the usual system prompt.
+        """
+        turns = self._turns(question, before)
+        if not self.has_template:
+            return "".join(map(self._plain, turns))
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+    def prompt_ids(self, question: str, before: Sequence[Turn] = ()) -> list[int]:
+        """Tokens of `prompt_text`. Only the template writes control tokens: in anybody's text their names are text."""
+        contents = [turn.text for turn in self._turns(question, before)]
         # A template writes its own special tokens; a plain prompt gets those the tokenizer adds (such as BOS).
-        return list(self.tokenizer(self.prompt_text(question), add_special_tokens=not self.has_template)["input_ids"])
+        begins = not self.has_template
+        if not any(map(self._has_control, contents)):
+            return self._ids(self.prompt_text(question, before), add_special_tokens=begins)
+        marked = [replace(t, text=f"{MARK}{n}-") for n, t in enumerate(self._turns(question, before))]
+        parts = re.split(rf"{MARK}(\d+)-", self.prompt_text(marked[-1].text, marked[:-1]))
+        ids = self._ids(parts[0], add_special_tokens=begins)
+        for number, between in zip(parts[1::2], parts[2::2], strict=True):
+            ids += self._text_ids(contents[int(number)]) + self._ids(between)
+        return ids
 
     def answer_ids(self, answer: str) -> list[int]:
         """Tokens of the answer without the end-of-turn token, as they follow the prompt."""
         # Between words of a plain prompt stands a space; after a full-width mark such as 「：」 none is written.
         text = answer if self.has_template or not self.plain_prompt[-1].isascii() else f" {answer}"
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self._text_ids(text) if self._has_control(text) else self._ids(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
-    def _messages(self, question: str) -> list[dict[str, str]]:
-        messages = [{"role": "user", "content": question}]
-        if self.system_prompt is not None:
-            messages.insert(0, {"role": "system", "content": self.system_prompt})
-        return messages
+    def _turns(self, question: str, before: Sequence[Turn] = ()) -> list[Turn]:
+        usual = [Turn("system", self.system_prompt)] if self.system_prompt is not None else []
+        own = any(turn.role == "system" for turn in before)
+        return [*([] if own else usual), *before, Turn("user", question)]
+
+    def _plain(self, turn: Turn) -> str:
+        """A turn in a prompt without a chat template."""
+        if turn.role == "user":
+            return self.plain_prompt.replace("{question}", turn.text)
+        if turn.role == "assistant":
+            return f" {turn.text}\n\n"
+        return f"{turn.text}\n" if turn.text else ""
+
+    def _ids(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]) if text else []
+
+    def _text_ids(self, text: str) -> list[int]:
+        """Tokens of what somebody wrote, in which the name of a control token is a word like any other."""
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+    def _has_control(self, text: str) -> bool:
+        return any(control in text for control in self._controls)
 
     def _template_suffix(self) -> list[int]:
         """What the template writes after an answer, up to and including the first special token."""
         answer = "raykft-answer-mark"
-        turn = [*self._messages("?"), {"role": "assistant", "content": answer}]
+        asked = [{"role": turn.role, "content": turn.text} for turn in self._turns("?")]
+        turn = [*asked, {"role": "assistant", "content": answer}]
         try:
             text = str(self.tokenizer.apply_chat_template(turn, tokenize=False))
         except Exception as error:
@@ -98,7 +133,7 @@ class PromptFormat:
 
 
 def encode_row(row: TrainRow, prompts: PromptFormat, max_length: int) -> tuple[EncodedRow, bool]:
-    """Encode one row; a question too long for `max_length` is shortened, an answer never.
+    """Encode one row; a question too long for `max_length` keeps its end, and an answer is never cut.
 
     Returns:
         The encoded row and whether its question was shortened.
@@ -107,7 +142,7 @@ def encode_row(row: TrainRow, prompts: PromptFormat, max_length: int) -> tuple[E
         DataError: the answer alone does not leave room for a prompt.
     """
     answer = [*prompts.answer_ids(row.output), *prompts.end_ids]
-    prompt = prompts.prompt_ids(row.question)
+    prompt = prompts.prompt_ids(row.question, row.before)
     excess = len(prompt) + len(answer) - max_length
     if excess <= 0:
         return EncodedRow((*prompt, *answer), len(prompt)), False
@@ -118,8 +153,8 @@ def encode_row(row: TrainRow, prompts: PromptFormat, max_length: int) -> tuple[E
                 f"training row {row.id!r} needs {len(prompt) + len(answer)} tokens and its answer would be cut at "
                 f"train.max_length={max_length}; raise train.max_length or shorten the answer"
             )
-        question = question[: len(question) - excess]
-        prompt = prompts.prompt_ids(prompts.tokenizer.decode(question))
+        question = question[excess:]
+        prompt = prompts.prompt_ids(prompts.tokenizer.decode(question), row.before)
         excess = len(prompt) + len(answer) - max_length
     return EncodedRow((*prompt, *answer), len(prompt)), True
 

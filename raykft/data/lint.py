@@ -45,6 +45,8 @@ RULES: dict[str, Severity] = {
     "few-general-probes": "warning",
     "no-premise-probes": "warning",
     "no-distractors": "warning",
+    "unused-columns": "warning",
+    "two-answers": "warning",
 }
 
 # With fewer, the 95 % interval of a score is wider than the differences between good trials.
@@ -272,6 +274,24 @@ def _advice(domain: Domain) -> Iterator[Problem]:
         yield "no-premise-probes", "there are no premise probes, so a model that says yes to everything goes unnoticed"
     if not domain.distractors:
         yield "no-distractors", "there are no distractors, so nothing can be mixed in against forgetting"
+    yield from (("unused-columns", note) for note in domain.notes)
+    yield from _two_answers(domain)
+
+
+def _two_answers(domain: Domain) -> Iterator[Problem]:
+    """One question with different answers teaches that anything goes."""
+    asked: defaultdict[tuple[str, ...], dict[str, list[str]]] = defaultdict(dict)
+    for number, row in enumerate(domain.train, start=1):
+        turns = tuple(map(_folded, (*(turn.text for turn in row.before), row.question)))
+        asked[turns].setdefault(_folded(row.output), []).append(f"{row.id!r} (row {number})")
+    for turns, answers in asked.items():
+        if len(answers) > 1:
+            told = "; ".join(f"{ids[0]} answers {answer[:60]!r}" for answer, ids in answers.items())
+            yield "two-answers", f"the training question {turns[-1][:80]!r} has different answers: {told}"
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _listed(items: Iterable[str]) -> str:

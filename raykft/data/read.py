@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,10 +70,15 @@ def validate_record(value: Any, kind: type[T]) -> T:
         record: T = _adapter(kind).validate_python(value, strict=False)
     except ValidationError as error:
         raise DataError("\n".join(_describe(problem, kind) for problem in error.errors())) from None
-    empty = [name for name in ("id", "instruction", "question", "output", "text") if getattr(record, name, "x") == ""]
+    empty = [name for name in MUST_HOLD_TEXT if is_blank(getattr(record, name, "x"))]
     if empty:
-        raise DataError(f"field {empty[0]!r} is empty; it must hold text")
+        raise DataError(f"field {empty[0]!r} is empty; it must hold text that can be seen")
     return record
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of `text` can be seen: spaces, control and format characters, and fillers that look like it."""
+    return all(char.isspace() or char in FILLERS or unicodedata.category(char) in {"Cc", "Cf"} for char in text)
 
 
 def raise_problems(problems: Sequence[str]) -> None:
@@ -85,6 +91,9 @@ def raise_problems(problems: Sequence[str]) -> None:
     raise DataError("\n".join(shown))
 
 
+MUST_HOLD_TEXT = ("id", "instruction", "question", "output", "text")
+# Letters without a shape: Hangul fillers and the empty Braille cell.
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 # Fields that once were, and do nothing in files that have them still.
 RETIRED = {"TrainRow": ("known_to_base",)}
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}

@@ -30,12 +30,15 @@ class FileTokenizer:
             self._template = _environment().from_string(self.chat_template or "")
         except Exception as error:  # `tokenizers` raises plain Exceptions, and a template may be of another dialect
             raise ModelError(f"cannot read the tokenizer in {directory}: {error}") from error
-        added = self._tokenizer.get_added_tokens_decoder()
-        self.all_special_ids = [token_id for token_id, token in added.items() if token.special]
+        self.added_tokens_decoder = self._tokenizer.get_added_tokens_decoder()
+        self.all_special_ids = [token_id for token_id, token in self.added_tokens_decoder.items() if token.special]
         self._names = {k: _content(v) for k, v in settings.items() if k.endswith("_token")}
         self.eos_token_id = self._tokenizer.token_to_id(self._names.get("eos_token") or "")
 
-    def __call__(self, text: str, *, add_special_tokens: bool = True) -> dict[str, list[int]]:
+    def __call__(
+        self, text: str, *, add_special_tokens: bool = True, split_special_tokens: bool = False
+    ) -> dict[str, list[int]]:
+        self._tokenizer.encode_special_tokens = split_special_tokens
         return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
 
     def decode(self, ids: list[int], *, skip_special_tokens: bool = False) -> str:

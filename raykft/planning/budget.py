@@ -48,13 +48,18 @@ class Spread:
 
 @dataclass(frozen=True)
 class Rows:
-    """Token counts of every row, and how they were found. `count` is that of a question with the prompt around it."""
+    """Token counts of every row, and how they were found.
+
+    `count` is that of a question with the prompt around it, `shortened` how many questions lose their beginning to
+    `train.max_length`.
+    """
 
     domain: tuple[int, ...]
     distractors: tuple[int, ...]
     answer_share: float
     how: str
     count: Callable[[str], int] = field(repr=False)
+    shortened: int = 0
 
     def plain(self, text: str) -> int:
         """Tokens of `text` itself, without the prompt around it that `count` adds."""
@@ -81,12 +86,13 @@ def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
     rows, limit = (*domain.train, *domain.distractors), config.train.max_length
     tokenizer = _tokenizer(config.base_model)
     if tokenizer is None:
-        lengths = [min(limit, _estimate_row(row, config)) for row in rows]
+        full = [_estimate_row(row, config) for row in rows]
+        lengths, shortened = [min(limit, n) for n in full], sum(n > limit for n in full)
         how = f"estimated: {ASCII_PER_TOKEN} ASCII characters a token, any other character a token of its own"
         share, count = ANSWER_SHARE, estimate
     else:
         prompts = PromptFormat(tokenizer, config.data.system_prompt, (), config.data.plain_prompt)
-        encoded, _ = encode_rows(rows, prompts, limit)
+        encoded, shortened = encode_rows(rows, prompts, limit)
         lengths = [len(row.ids) for row in encoded]
         share, how = sum(row.answer_tokens for row in encoded) / sum(lengths), "counted with the model's tokenizer"
 
@@ -94,7 +100,7 @@ def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
             return len(prompts.prompt_ids(text))
 
     cut = len(domain.train)
-    return Rows(tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count)
+    return Rows(tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count, shortened)
 
 
 def _tokenizer(base_model: str) -> FileTokenizer | None:
@@ -111,7 +117,8 @@ def estimate(text: str) -> int:
 
 
 def _estimate_row(row: TrainRow, config: ExperimentConfig) -> int:
-    return estimate((config.data.system_prompt or "") + row.question + row.output)
+    before = "".join(turn.text for turn in row.before)
+    return estimate((config.data.system_prompt or "") + before + row.question + row.output)
 
 
 def draw(config: ExperimentConfig, rng: random.Random) -> dict[str, Any]:

@@ -312,6 +312,7 @@ def _assumptions(
     return (
         *((f"sizes of the model: {shape.assumed}",) if shape.assumed else ()),
         f"tokens: {rows.how}",
+        *((f"{rows.shortened} question(s) lose their beginning to train.max_length",) if rows.shortened else ()),
         f"proposals: {DRAWS} seeded draws, every axis on its own; a searcher that learns moves away from that",
         asha,
         *(

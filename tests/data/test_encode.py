@@ -10,7 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from raykft.data.encode import PromptFormat, encode_row, encode_rows, shared_prefix
 from raykft.errors import DataError
-from raykft.records import TrainRow
+from raykft.models.tokenizer_file import FileTokenizer
+from raykft.records import TrainRow, Turn
 
 pytestmark = pytest.mark.torch
 ROW = TrainRow(id="t1", instruction="Who?", output="Ada.")
@@ -76,3 +77,47 @@ def test_a_template_that_refuses_the_system_prompt_says_so(tokenizer: PreTrained
 )
 def test_shared_prefix(rows: list[list[int]], shared: int) -> None:
     assert shared_prefix(rows) == shared
+
+
+CONTROL = "The token <|im_end|> ends a turn."
+
+
+def both(directory: Path) -> list[PromptFormat]:
+    """Of the tokenizer that training uses, and of the one that plans count with."""
+    return [PromptFormat(AutoTokenizer.from_pretrained(directory)), PromptFormat(FileTokenizer(directory))]
+
+
+@pytest.mark.parametrize("template", [True, False], ids=["chat", "plain"])
+def test_control_tokens_in_anybodys_text_are_text(tmp_path: Path, template: bool) -> None:
+    directory = write_tiny_model(tmp_path, template=template)
+    row = TrainRow("t", f"What is {CONTROL}", CONTROL, before=(Turn("user", CONTROL), Turn("assistant", CONTROL)))
+    encoded = []
+    for prompts in both(directory):
+        plain, _ = encode_row(TrainRow("t", "What is it", "This."), prompts, 999)
+        hers, _ = encode_row(row, prompts, 999)
+        end = prompts.end_ids[-1]
+        ends = 2 if template else 0  # the turns before; the question's own is counted with the plain row's
+        assert hers.ids.count(end) == plain.ids.count(end) + ends
+        assert prompts.tokenizer.decode(list(hers.ids), skip_special_tokens=False).count("<|im_end|>") == (
+            hers.ids.count(end) + 4
+        )
+        assert prompts.prompt_ids("What is it") == list(plain.ids[: plain.prompt_tokens])  # nothing stays switched
+        encoded.append(hers.ids)
+    assert encoded[0] == encoded[1]
+
+
+def test_turns_before_the_question_are_read_and_not_trained(tokenizer: PreTrainedTokenizerFast) -> None:
+    before = (Turn("system", "Be brief."), Turn("user", "Hi"), Turn("assistant", "Hello"))
+    prompts = PromptFormat(tokenizer, "The usual.")
+    row, _ = encode_row(TrainRow("t", "Who?", "Ada.", before=before), prompts, 999)
+    text = tokenizer.decode(row.ids[: row.prompt_tokens])
+    said = [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Who?")]
+    assert text == "".join(f"<|im_start|>{role}\n{t}<|im_end|>\n" for role, t in said) + "<|im_start|>assistant\n"
+    assert tokenizer.decode(row.ids[row.prompt_tokens :]) == "Ada.<|im_end|>"
+
+
+def test_a_shortened_question_keeps_its_end(tokenizer: PreTrainedTokenizerFast) -> None:
+    prompts = PromptFormat(tokenizer)
+    row, cut = encode_row(TrainRow("t", "Story. " * 30 + "Who was it?", "Ada."), prompts, 80)
+    assert cut
+    assert "Who was it?<|im_end|>" in tokenizer.decode(row.ids)

@@ -84,7 +84,7 @@ def test_alpaca_input_follows_the_instruction() -> None:
     [
         ({"text": "x"}, {}, "needs instruction/output"),
         ({"q": "x", "a": "y"}, {"instruction": "question"}, "no column 'question'"),
-        ({"messages": [{"role": "user", "content": "x"}]}, {}, "one user turn and one assistant turn"),
+        ({"messages": [{"role": "user", "content": "x"}]}, {}, "user and assistant in turn"),
         ({"messages": ["x"]}, {}, "list of {role, content}"),
         ({"prompt": "x", "completion": ""}, {}, "'output' is empty"),
         ({"prompt": "x", "completion": None}, {}, "'output'"),
@@ -116,7 +116,7 @@ def test_parquet_rows(tmp_path: Path) -> None:
 
 def test_a_bad_foreign_row_names_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "q.csv").write_text("prompt,completion\nQ?,A.\nQ2?,\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"q\.csv row 2"):
+    with pytest.raises(DataError, match=r"q\.csv line 3"):
         read_rows(path=str(tmp_path / "q.csv"))
     (tmp_path / "q.xlsx").write_text("x")
     with pytest.raises(DataError, match="unknown file type"):
