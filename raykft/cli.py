@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -43,6 +44,9 @@ def main() -> None:
     """Entry point. raykft's own errors become one message and an exit code, never a traceback."""
     from raykft.errors import USAGE_ERRORS, RaykftError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or log that is not UTF-8 loses an arrow, not the board
+            stream.reconfigure(errors="replace")
     try:
         app()
     except RaykftError as error:

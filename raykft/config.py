@@ -269,7 +269,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
 
     Args:
         path: the YAML file. Relative data paths inside are resolved against its folder, `demo:` against the
-            bundled domains.
+            bundled domains; so is a `base_model` that is a folder or file.
         overrides: `a.b=value` strings, as after `--set`; values are parsed as YAML.
 
     Raises:
@@ -446,7 +446,16 @@ def _suggest(word: str, known: list[str]) -> str:
 
 def _with_absolute_data(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
     data = config.data.with_files(lambda _, path: str(resolve_data_path(path, folder)))
-    return config.model_copy(update={"data": data})
+    return config.model_copy(update={"data": data, "base_model": _resolved_model(config.base_model, folder)})
+
+
+def _resolved_model(name: str, folder: Path) -> str:
+    """A model's own folder or file is found as data files are; packages and ids of the hub stay as they are."""
+    if name.startswith("package:"):
+        return name
+    path = folder / Path(name).expanduser()
+    given_as_path = name.startswith((".", "~", "/")) or name.endswith(".gguf")
+    return str(path.resolve()) if given_as_path or path.is_dir() else name
 
 
 def resolve_data_path(value: str, folder: Path) -> Path:

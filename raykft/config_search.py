@@ -169,6 +169,11 @@ def cautions(search: SearchConfig, lr_schedule: str) -> list[str]:
         )
     if search.searcher == "nsga2" and not search.objectives:
         found.append("search.searcher nsga2 is made for several objectives; with a single one tpe needs fewer trials")
+    if (different := _different_recipes(search)) is not None and different < search.trials:
+        found.append(
+            f"search.space holds {different} different recipes, and search.trials is {search.trials}: a recipe that is "
+            "proposed again gets the earlier result, and the search may end with fewer trials"
+        )
     counted = [path for path, dimension in search.space.items() if dimension.choice is not None]
     if search.searcher == "qmc" and counted:
         found.append(f"search.searcher qmc spreads numbers evenly, but draws choices at random: {', '.join(counted)}")
@@ -177,6 +182,14 @@ def cautions(search: SearchConfig, lr_schedule: str) -> list[str]:
             f"search.searcher {search.searcher} draws conditional settings at random: {', '.join(search.conditional)}"
         )
     return found
+
+
+def _different_recipes(search: SearchConfig) -> int | None:
+    """How many recipes a space of counted values holds; None where it has real numbers or conditions."""
+    values = [[None] if is_fixed(search, path) else d.values for path, d in search.space.items()]
+    if search.conditional or any(v is None for v in values):
+        return None
+    return math.prod(len(set(v or [])) for v in values)
 
 
 def _objective_problems(search: SearchConfig) -> Iterator[str]:

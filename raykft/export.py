@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections import Counter
@@ -83,7 +84,7 @@ def find_trial(directory: Path, trial_id: str) -> Finished:
     board = load_leaderboard(paths.root)
     record = next((t for t in board.trials if t.trial_id == trial_id), None)
     if record is None:
-        raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {directory}`")
+        raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {shlex.quote(str(directory))}`")
     fetch(files.adapter)
     missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (files.adapter / name).is_file()]
     if missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -156,7 +157,9 @@ class ExperimentPaths:
     def trial(self, trial_id: str) -> TrialPaths:
         """The files of trial `trial_id`; the id must be one path component, whoever typed it."""
         if not trial_id or trial_id in {".", ".."} or any(c in trial_id for c in "/\\\0"):
-            raise ExperimentError(f"trial id {trial_id!r} is not a plain name; see `raykft leaderboard {self.root}`")
+            raise ExperimentError(
+                f"trial id {trial_id!r} is not a plain name; see `raykft leaderboard {shlex.quote(str(self.root))}`"
+            )
         return TrialPaths(self.trials / trial_id)
 
     def leaderboard(self, suffix: str) -> Path:
@@ -171,16 +174,18 @@ def cache_dir() -> Path:
     return Path(base).expanduser().resolve() / "raykft"
 
 
-def ensure_dir(path: Path) -> Path:
-    """Create `path` and check that it can be written to."""
+STORAGE_REMEDY = "choose another `storage_path` (--set storage_path=DIR)"
+CACHE_REMEDY = "set RAYKFT_CACHE to a folder that can be written to"
+
+
+def ensure_dir(path: Path, remedy: str = STORAGE_REMEDY) -> Path:
+    """Create `path` and check that it can be written to; where it cannot, the error says the `remedy`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise ResourceError(
-            f"cannot write to {path}: {error.strerror or error}; choose another `storage_path` (--set storage_path=DIR)"
-        ) from error
+        raise ResourceError(f"cannot write to {path}: {error.strerror or error}; {remedy}") from error
     return path
 
 

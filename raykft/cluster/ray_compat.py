@@ -77,6 +77,11 @@ PRIVATE = {
     "available_resources_per_node": Private(
         "ray._private.state", "available_resources_per_node", "hosts on devices that are free"
     ),
+    "canonicalize_bootstrap_address_or_die": Private(
+        "ray._private.services",
+        "canonicalize_bootstrap_address_or_die",
+        "saying at once that nothing answers at `auto`",
+    ),
 }
 
 
@@ -118,6 +123,15 @@ def node_kinds() -> Sequence[tuple[dict[str, float], int]]:
     config = _found(PRIVATE["cluster_state"]).get_cluster_config()
     groups = config.node_group_configs if config is not None else ()
     return [(dict(group.resources), int(group.max_count)) for group in groups]
+
+
+def found_address() -> str:
+    """HOST:PORT of the Ray that the address `auto` means on this machine.
+
+    Raises:
+        ConnectionError: there is none, or there are several.
+    """
+    return str(_found(PRIVATE["canonicalize_bootstrap_address_or_die"])("auto"))
 
 
 def free_resources() -> list[Mapping[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
 from rich.table import Table
@@ -30,7 +31,9 @@ def overlap_of(paths: ExperimentPaths, trial_id: str, japanese: Japanese = "char
             probes = [p for p in read_probes(paths) if p.id in tuned and p.id in base]
             answers = [{p.id: results[p.id].answer for p in probes} for results in (base, tuned)]
             return split, overlap_table(probes, *answers, japanese=japanese)
-    raise ExperimentError(f"trial {trial_id!r} has no scored answers; see `raykft leaderboard {paths.root}`")
+    raise ExperimentError(
+        f"trial {trial_id!r} has no scored answers; see `raykft leaderboard {shlex.quote(str(paths.root))}`"
+    )
 
 
 def render_overlap(split: Split, rows: list[OverlapRow]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
 from raykft.leaderboard.measurement import TEST, ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
+from raykft.paths import ExperimentPaths
 from raykft.records import Split
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
@@ -134,8 +136,10 @@ def closing_lines(board: Leaderboard) -> list[str]:
         lines.append("no trial has a score yet")
         return lines
     lines.append(f"winner: {winner.trial_id}  ({sample_text(winner)})")
-    lines.append(f"adapter: {board.directory / 'trials' / winner.trial_id / 'adapter'}")
-    lines.append(f"next: raykft show {board.directory} {winner.trial_id}")
+    adapter = ExperimentPaths(board.directory).trial(winner.trial_id).adapter
+    if adapter.is_dir():  # one that was only evaluated lies where it was
+        lines.append(f"adapter: {adapter}")
+    lines.append(f"next: raykft show {shlex.quote(str(board.directory))} {shlex.quote(winner.trial_id)}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,9 @@ def side_by_side(paths: ExperimentPaths, trial_id: str, questions: dict[str, str
     """
     trial = paths.trial(trial_id)
     if not trial.root.is_dir():
-        raise ExperimentError(f"there is no trial {trial_id!r}; see `raykft leaderboard {paths.root}`")
+        raise ExperimentError(
+            f"there is no trial {trial_id!r}; see `raykft leaderboard {shlex.quote(str(paths.root))}`"
+        )
     if not trial.probe_results.is_file():
         raise ExperimentError(f"trial {trial_id!r} has no scored answers: it was stopped, failed or is still running")
     base = _base_answers(paths)

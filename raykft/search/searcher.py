@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -34,6 +35,9 @@ WORST = {SCORE: 0.0, "gain": 0.0, "knowledge": 0.0, "forgetting": 1.0}
 TRAINABLE, FORGETS = "trainable", "forgetting"  # names of constraints; above 0 is infeasible
 ORPHAN, EARLIER = "orphan", "warm_start"  # user attributes
 STOPPED_AFTER = "stopped_after"
+REPEATS = "repeats"  # the number of the trial whose recipe it would have been
+# How often in a row a sampler may repeat a recipe, and when a space is taken to hold nothing new.
+PATIENCE, MAX_REPEATS = 5, 50
 
 
 # From a seed and a number of trials to draw at random first. Each passes `raykft.testing.contracts.SearcherContract`;
@@ -123,13 +127,58 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if trial_id not in asked_of(self):
-            if self._grid is not None and not self._enqueue_from(self._grid):
+            proposed = self._propose()
+            if proposed is None:
                 no_more: Any = self.FINISHED  # a word that Tune understands
                 return no_more  # type: ignore[no-any-return]
-            asked_of(self)[trial_id] = self.study.ask()
+            asked_of(self)[trial_id] = proposed
         trial = asked_of(self)[trial_id]
         sample = self._draw(trial)
         return {**sample, TRIAL_ID: self._name(trial.number, sample)}
+
+    def _propose(self) -> optuna.Trial | None:
+        """A trial of a recipe that has not been trained yet; None where none is to be had.
+
+        All trials share one seed, so a repeated recipe would be the same adapter bit for bit. The study is told the
+        values that it has; one that is still training is not waited for. A sampler that insists is not asked again:
+        the next ones are drawn at random.
+        """
+        for attempt in range(MAX_REPEATS):
+            if self._grid is not None and not self._enqueue_from(self._grid):
+                return None
+            trial = self._ask(at_random=attempt >= PATIENCE)
+            self._draw(trial)
+            before = self._twin_of(trial)
+            if before is None:
+                return trial
+            log.info("trial %d would repeat the recipe of trial %d and is not trained", trial.number, before.number)
+            trial.set_user_attr(REPEATS, before.number)
+            if before.state == TrialState.COMPLETE and self._learns:
+                self.study.tell(trial, before.values)
+            else:
+                self.study.tell(trial, state=TrialState.FAIL)
+        return None
+
+    def _ask(self, *, at_random: bool) -> optuna.Trial:
+        if not at_random:
+            return self.study.ask()
+        own = self.study.sampler
+        self.study.sampler = optuna.samplers.RandomSampler(seed=len(self.study.get_trials(deepcopy=False)))
+        try:
+            trial = self.study.ask()
+            self._draw(trial)  # while the sampler is this one
+        finally:
+            self.study.sampler = own
+        return trial
+
+    def _twin_of(self, trial: optuna.Trial) -> FrozenTrial | None:
+        """An earlier trial of the same recipe: one that is done or in training, lost ones excepted."""
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        for other in self.study.get_trials(deepcopy=False, states=states):
+            own = other.number < trial.number and not {EARLIER, REPEATS, ORPHAN} & other.user_attrs.keys()
+            if own and other.params == trial.params:
+                return other
+        return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         trial, value = asked_of(self).get(trial_id), result.get(RUNG_SCORE)
@@ -265,7 +314,7 @@ def make_searcher(
     search = StudySearch(
         space,
         chosen.objectives or (SCORE,),
-        make_sampler(config),
+        make_sampler(config, _begun(storage, config.name)),
         config.name,
         storage,
         learns=chosen.searcher in LEARNING,
@@ -280,11 +329,22 @@ def make_searcher(
     return search
 
 
-def make_sampler(config: ExperimentConfig) -> BaseSampler:
-    """Optuna's sampler for `search.searcher`."""
+def make_sampler(config: ExperimentConfig, begun: int = 0) -> BaseSampler:
+    """Optuna's sampler for `search.searcher`.
+
+    Args:
+        begun: trials that the study has. A sampler that goes on draws from a seed of its own: from the first one it
+            would draw again what it has drawn.
+    """
+    seed = random.Random(f"{config.seed}:{begun}").getrandbits(31) if begun else config.seed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # in name only; the versions are pinned
-        return SAMPLERS[config.search.searcher](config.seed, config.search.startup_trials)
+        return SAMPLERS[config.search.searcher](seed, config.search.startup_trials)
+
+
+def _begun(storage: RDBStorage, name: str) -> int:
+    studies = [study._study_id for study in storage.get_all_studies() if study.study_name == name]
+    return sum(storage.get_n_trials(number) for number in studies)
 
 
 def _is_finite(value: Any) -> bool:

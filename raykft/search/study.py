@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from sqlalchemy import event
 from raykft.storage.store import StoredPath
 
 # A write-ahead log needs memory that all readers of the file share, which file systems of a network do not give.
+LOCK_S = 120.0  # how long a write waits for somebody else who holds the database
 SHARED_MEMORY = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "apfs", "hfs", "ntfs"}
 
 
@@ -28,7 +31,7 @@ def open_storage(path: Path) -> RDBStorage:
     elsewhere does without, because there one file has to be all of it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = RDBStorage(f"sqlite:///{path}")
+    storage = _storage(path)
     if not isinstance(path, StoredPath) and _file_system(path) in SHARED_MEMORY:
 
         @event.listens_for(storage.engine, "connect")
@@ -38,6 +41,12 @@ def open_storage(path: Path) -> RDBStorage:
 
         storage.engine.dispose()  # connections opened before know nothing of it
     return storage
+
+
+def _storage(path: Path) -> RDBStorage:
+    """The database at `path`, whatever signs the path has: in a URL a `?` would begin a query."""
+    connect = partial(sqlite3.connect, str(path.absolute()), timeout=LOCK_S, check_same_thread=False)
+    return RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": connect})
 
 
 @contextmanager
@@ -69,6 +78,6 @@ def still_running(path: Path, name: str) -> bool:
     """Whether the study counts on a trial that no driver runs any more."""
     if not path.is_file():
         return False
-    storage = RDBStorage(f"sqlite:///{path}")
+    storage = _storage(path)
     studies = [study._study_id for study in storage.get_all_studies() if study.study_name == name]
     return any(storage.get_all_trials(n, deepcopy=False, states=(TrialState.RUNNING,)) for n in studies)

@@ -7,6 +7,7 @@ takes its trials' slots with it: each leases another, or the same once it is up,
 from __future__ import annotations
 
 import errno
+import shlex
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -144,7 +145,7 @@ def halting(error: BaseException, directory: Path) -> str | None:
         if (isinstance(link, OSError) and link.errno in FULL_DISK) or f"os error {errno.ENOSPC}" in str(link):
             return (
                 f"the storage of {directory} is full ({first_line(link)}); finished trials and the last checkpoints of "
-                f"the others are whole: free some space, then go on with `raykft resume {directory}`"
+                f"the others are whole: free some space, then go on with `raykft resume {shlex.quote(str(directory))}`"
             )
     return None
 

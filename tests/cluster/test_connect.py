@@ -132,7 +132,18 @@ def planned(
     return places.plan_hosts(**{"device": "auto", "hosts": "auto", "useful": 100, "embedded": False} | asked)
 
 
-@pytest.mark.parametrize("address", ["auto", "", "local"])
+def test_the_address_auto_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when another search's Ray, which listens on loopback, is found under the machine's own address."""
+    with pytest.raises(ResourceError, match="no Ray was found for the address auto"):
+        check_answers("auto")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(ray_compat, "found_address", lambda: f"127.0.0.1:{port}")
+    with pytest.raises(ResourceError, match=rf"nothing answers at auto \(127.0.0.1:{port}\).*unset RAY_ADDRESS"):
+        check_answers("auto")
+
+
+@pytest.mark.parametrize("address", ["", "local"])
 def test_addresses_that_need_no_look(address: str) -> None:
     check_answers(address)
 

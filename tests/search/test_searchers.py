@@ -26,9 +26,9 @@ from raykft.search.experiment import checked
 from raykft.search.extras import check_extras
 from raykft.search.names import TRIAL_ID, number_of, sample_of
 from raykft.search.scheduler import make_scheduler, remember
-from raykft.search.searcher import StudySearch, make_searcher
+from raykft.search.searcher import REPEATS, StudySearch, make_searcher
 from raykft.search.space import make_space, max_epochs
-from raykft.search.study import open_storage
+from raykft.search.study import open_storage, still_running
 from raykft.search.warm_start import earlier_trials
 
 pytestmark = pytest.mark.ray
@@ -130,7 +130,9 @@ def test_every_searcher_works_with_every_scheduler(tmp_path: Path, name: str, sc
     assert played.ok > 0
     assert played.stopped == 0 or scheduler != "none"
     told = study(tmp_path).trials
-    states = [t.state for t in told]
+    trained = [t for t in told if REPEATS not in t.user_attrs]
+    states = [t.state for t in trained]
+    assert len({tuple(sorted(t.params.items())) for t in trained}) == len(trained) == 12
     assert states.count(TrialState.PRUNED) == played.stopped
     learns = name in {"tpe", "gp", "nsga2"}
     assert states.count(TrialState.FAIL) == (0 if learns else played.diverged)
@@ -514,3 +516,67 @@ def test_making_a_searcher_warns_of_nothing(tmp_path: Path) -> None:
             folder = tmp_path / str(n)
             folder.mkdir()
             searcher(configure(folder, {"searcher": name, "space": space}), folder)
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_a_recipe_is_never_proposed_twice(tmp_path: Path, name: str) -> None:
+    """Four recipes: the fifth proposal is that there are no more."""
+    space = {"adapter.rank": {"choice": [2, 4]}, "train.epochs": {"choice": [1, 2]}}
+    search = searcher(configure(tmp_path, {"searcher": name, "space": space, "trials": 4}), tmp_path)
+    seen = []
+    for n in range(4):
+        suggestion = search.suggest(f"id{n}")
+        assert isinstance(suggestion, dict)
+        seen.append(tuple(sample_of(suggestion).values()))
+        row = {"final": True, "score": 0.5, "training_iteration": 1, "knowledge": 0.5, "forgetting": 0.1}
+        search.on_trial_complete(f"id{n}", row)
+    assert len(set(seen)) == 4
+    assert search.suggest("id4") == search.FINISHED
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "nsga2", "random", "qmc"])
+def test_a_search_that_goes_on_draws_anew(tmp_path: Path, name: str) -> None:
+    config = configure(tmp_path, {"searcher": name, "space": RATES, "startup_trials": 12, "trials": 12})
+    drawn = []
+    for run in range(3):
+        search = searcher(config, tmp_path)
+        for n in range(4):
+            suggestion = search.suggest(f"run{run}-{n}")
+            assert isinstance(suggestion, dict)
+            drawn.append(tuple(sample_of(suggestion).values()))
+            row = {"final": True, "score": 0.5, "training_iteration": 1, "knowledge": 0.5, "forgetting": 0.1}
+            search.on_trial_complete(f"run{run}-{n}", row)
+    assert len(set(drawn)) == 12
+
+
+def test_more_trials_than_recipes_are_cautioned_against(tmp_path: Path) -> None:
+    space = {"adapter.rank": {"choice": [2, 4]}, "train.epochs": {"choice": [1]}}
+    config = configure(tmp_path, {"space": space, "trials": 12, "searcher": "random"})
+    assert any("2 different recipes" in caution for caution in config.cautions)
+    assert not any("different recipes" in c for c in configure(tmp_path, {"space": RATES, "trials": 12}).cautions)
+
+
+@pytest.mark.parametrize("folder", ["what?", "a%20b", "c#d", "e f", "社内", "g&uri=false"])
+def test_the_study_lies_where_its_path_says(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    storage = open_storage(tmp_path / folder / "optuna.db")
+    optuna.create_study(storage=storage, study_name="x")
+    storage.engine.dispose()
+    assert (tmp_path / folder / "optuna.db").is_file()
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
+    assert not still_running(tmp_path / folder / "optuna.db", "x")
+
+
+def test_a_study_that_somebody_holds_is_waited_for(tmp_path: Path) -> None:
+    """Longer than SQLite's usual 5 seconds."""
+    import sqlite3
+    import threading
+
+    file = tmp_path / "optuna.db"
+    study = optuna.create_study(storage=open_storage(file), study_name="x")
+    holder = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    threading.Timer(6.5, lambda: holder.execute("COMMIT")).start()
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    assert len(study.trials) == 1
+    holder.close()
