@@ -47,6 +47,8 @@ RULES: dict[str, Severity] = {
     "no-distractors": "warning",
     "unused-columns": "warning",
     "two-answers": "warning",
+    "signs-not-scored": "warning",
+    "language": "warning",
 }
 
 # With fewer, the 95 % interval of a score is wider than the differences between good trials.
@@ -54,6 +56,8 @@ REPORT_PROBES, LEVEL_PROBES, GENERAL_PROBES = 160, 40, 100
 WRONG_OPTIONS = 3
 
 _NAMES_SHOWN = 3
+SCORED_LANGUAGES = {"en", "ja"}
+UNREAD_SIGNS = "$€£¥₹<>≤≥≠±=&@°"  # of which normalization leaves nothing
 # Such questions name what is asked for: to have it denied, chosen, or written in some form.
 _MAY_NAME_ANSWER = frozenset(("premise", "mc", "instruct"))
 
@@ -276,6 +280,30 @@ def _advice(domain: Domain) -> Iterator[Problem]:
         yield "no-distractors", "there are no distractors, so nothing can be mixed in against forgetting"
     yield from (("unused-columns", note) for note in domain.notes)
     yield from _two_answers(domain)
+    yield from _unread(domain)
+
+
+def _unread(domain: Domain) -> Iterator[Problem]:
+    """What of the answers the scorer does not look at."""
+    probes = (*domain.probes, *domain.general)
+    languages = sorted({probe.lang for probe in probes} - SCORED_LANGUAGES)
+    if languages:
+        yield (
+            "language",
+            (
+                f"probes have lang {_listed(languages)}: answers are compared by rules for English and Japanese, and "
+                "right ones in other languages may be scored wrong"
+            ),
+        )
+    aliases = {alias for probe in probes for key in probe.key_facts for alias in key.any}
+    if signs := sorted(alias for alias in aliases if any(char in UNREAD_SIGNS for char in alias)):
+        yield (
+            "signs-not-scored",
+            (
+                f"{len(signs)} accepted answers hold signs that are not compared, such as {_listed(signs)}: the same "
+                "without them, or with others, counts as right"
+            ),
+        )
 
 
 def _two_answers(domain: Domain) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from raykft.records import Polarity
 # The longest part of an answer that is read; some 40 times what a model may write, and scored in about 50 ms.
 SCORED_CHARS = 20_000
 
+_THOUGHT = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[。！？!?\n])|(?<=\.)\s")
 _HEAD_RATIO = 3
 _HEAD_MIN_GOLD_CHARS = 8
@@ -62,6 +63,26 @@ _AFFIRMATION = re.compile(
 )
 _LIST_MARKER = re.compile(r"^[^\S\n]*[0-9]{1,2}[.)](?=[^\S\n])", re.MULTILINE)
 _QUESTION_END = re.compile(r"(?:\?|か。?)\s*$")
+
+
+def without_thoughts(text: str) -> str:
+    """What is said outside of `<think>` blocks. One that never ends takes the rest, and one that was begun in the
+    prompt all before its end.
+    """
+    if "<" not in text:
+        return text
+    kept, depth, last = [], 0, 0
+    for match in _THOUGHT.finditer(text):
+        if not match[1]:
+            if depth == 0:
+                kept.append(text[last : match.start()])
+            depth += 1
+        elif depth:
+            depth -= 1
+        else:
+            kept.clear()
+        last = match.end()
+    return "".join([*kept, text[last:]] if depth == 0 else kept)
 
 
 def first_sentence(text: str) -> str:

@@ -19,6 +19,7 @@ from raykft.records import KeyFact, ValueType
 _COVERED = "\uffff"
 _NOT_AFTER_WORD = rf"(?<!{WORD_CHAR})"
 _NOT_BEFORE_WORD = rf"(?!{WORD_CHAR})"
+_NOT_BEFORE_SIGN = "(?![#+])"  # C is neither C# nor C++
 _NOT_AFTER_NUMBER = rf"{_NOT_AFTER_WORD}(?<![.\-⟨])"
 _NOT_BEFORE_NUMBER = r"(?![0-9]|\.[0-9])"
 
@@ -115,9 +116,9 @@ def _alias_pattern(text: str, value_type: ValueType) -> tuple[str, bool]:
     if year := _YEAR_ALIAS.fullmatch(text):
         return rf"{_NOT_AFTER_NUMBER}{year[1]}{_NOT_BEFORE_NUMBER}|⟨{year[1]}-[0-9-]+⟩", False
     pieces = _TOKEN.split(text)  # plain, token, plain, token, …, plain
+    plain = _number_pattern if value_type == "number" else re.escape
     source = "".join(
-        _date_pattern(piece) if index % 2 else re.escape(piece).replace("、", "、?")
-        for index, piece in enumerate(pieces)
+        _date_pattern(piece) if index % 2 else plain(piece).replace("、", "、?") for index, piece in enumerate(pieces)
     )
     before = after = ""
     if re.match(r"-?[0-9]", text):
@@ -129,8 +130,23 @@ def _alias_pattern(text: str, value_type: ValueType) -> tuple[str, bool]:
     elif re.match(WORD_CHAR, text[-1]):
         last_word = _LAST_WORD.search(text)
         plural = value_type in {"text", "list"} and last_word and len(last_word[0]) >= _PLURAL_MIN_LETTERS
-        after = ("s?" if plural else "") + _NOT_BEFORE_WORD
-    return before + source + after, len(pieces) == 1 and "、" not in text
+        after = ("s?" if plural else "") + _NOT_BEFORE_WORD + _NOT_BEFORE_SIGN
+    literal = len(pieces) == 1 and "、" not in text and source == re.escape(text)
+    return before + source + after, literal
+
+
+def _number_pattern(text: str) -> str:
+    """The numbers in an alias by their value: 12.5 is written 12.50 too, and 412 is 412.0. A version 1.2.3 stays."""
+    parts, end = [], 0
+    for match in _NUMBER.finditer(text):
+        parts.append(re.escape(text[end : match.start()]))
+        value = _canonical_number(match[0])
+        is_version = match[0].count(".") > 1 or (match[0].startswith(("0", "-0")) and "." not in match[0])
+        whole, _, fraction = value.partition(".")
+        tail = rf"\.{fraction}0*" if fraction else r"(?:\.0+)?"
+        parts.append(re.escape(match[0]) if is_version else re.escape(whole) + tail)
+        end = match.end()
+    return "".join([*parts, re.escape(text[end:])])
 
 
 def _date_pattern(token: str) -> str:

@@ -102,6 +102,10 @@ _EN_DATE = re.compile(
 
 # ---- numbers
 
+# 1 412 with a space that does not break, and digits of other scripts (of which NFKC only knows the wide ones).
+_GROUPING_SPACE = re.compile(r"(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
+_LAKHS = re.compile(r"(?<![0-9,.])[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])(?!,[0-9])")
 _THOUSANDS = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?!,[0-9])")
 _MYRIAD_PART = r"[0-9]{1,12}(?:\.[0-9]{1,6})?[十百千]?[万億兆]"
 _MYRIADS = re.compile(rf"(?<![0-9.])(?:{_MYRIAD_PART}){{1,4}}(?:[0-9]{{1,4}}(?![0-9.年]))?")
@@ -124,10 +128,14 @@ _CJK_GAP = re.compile(rf"(?<=[{CJK}])[^\w%+⟨⟩{_JOINT}]+(?=[{CJK}])")
 _SEPARATOR = re.compile(r"[、。・,.;:!?/|~\n\-…]")
 # A hyphen is a minus sign where a number follows and no word precedes; hiragana is a particle, not a word.
 _NO_MINUS = re.compile(r"(?<=[^\s(\[{<>,:;=\"'\u3041-\u3096])-|-(?![0-9])")
-_NO_DECIMAL_POINT = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
+# A point stays inside a number, and where it begins a name: .NET
+_NO_DECIMAL_POINT = re.compile(r"(?<![0-9])\.(?![^\W\d_])|(?<=[\w.])\.(?=[^\W\d_])|(?<=[0-9])\.(?![0-9])")
 _NO_PERCENT = re.compile(r"(?<![0-9])%")
 _NO_CJK_COMMA = re.compile(rf"(?<![{CJK}])、|、(?![{CJK}])")
-_PUNCTUATION = re.compile(rf"[^\w %+.\-、⟨⟩{_JOINT}]|_")
+# Signs without which a name is another: C#, and the slash that a path begins with.
+_NO_SHARP = re.compile(r"(?<![^\W\d_])#|#(?=\w)")
+_NO_PATH = re.compile(r"(?<=[^ ])/|/(?![^\W\d_])")
+_PUNCTUATION = re.compile(rf"[^\w %+#/.\-、⟨⟩{_JOINT}]|_")
 # Before these words an "a" is a name, not an article: vitamin A is, groups A and B.
 _AFTER_NO_ARTICLE = "is|was|are|were|has|had|and|or|of|in|on|at|to|for|from|by|with"
 _ARTICLES = re.compile(rf"(?<!{WORD_CHAR})(?:(?:a|an|the) )+(?=[\w⟨])(?!(?:{_AFTER_NO_ARTICLE})(?!{WORD_CHAR}))")
@@ -137,6 +145,10 @@ _RUN_OF_SPACES = re.compile(r" {2,}")
 
 def fold(text: str) -> str:
     """NFKC, case-folded, with one kind of dash, tilde and quote; punctuation and line breaks stay."""
+    if not text.isascii():
+        # Before NFKC makes plain spaces of them: between digits they group thousands.
+        text = _GROUPING_SPACE.sub("", text)
+        text = _FOREIGN_DIGIT.sub(lambda match: str(unicodedata.digit(match[0])), text)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # str.translate looks up every character of a Japanese text; most texts have none of these
     return folded.translate(_FOLD) if _NEEDS_FOLD.search(folded) else folded
@@ -191,7 +203,8 @@ def _rewrite_dates(text: str) -> str:
 
 def _rewrite_numbers(text: str) -> str:
     if "," in text:
-        text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
+        for grouped in (_THOUSANDS, _LAKHS):
+            text = grouped.sub(lambda match: match[0].replace(",", ""), text)
     if not text.isascii():
         text = _KANJI_COUNT.sub(_kanji_count, _MYRIADS.sub(_myriads, text))
     if "illion" in text or "thousand" in text:
@@ -213,6 +226,10 @@ def _strip_punctuation(text: str) -> str:
         text = _NO_DECIMAL_POINT.sub(" ", text)
     if "%" in text:
         text = _NO_PERCENT.sub(" ", text)
+    if "#" in text:
+        text = _NO_SHARP.sub(" ", text)
+    if "/" in text:
+        text = _NO_PATH.sub(" ", text)
     text = _RUN_OF_SPACES.sub(" ", _PUNCTUATION.sub(" ", text))
     text = _ARTICLES.sub("", text)
     if not text.isascii():

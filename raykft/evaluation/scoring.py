@@ -103,7 +103,8 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
     With the `sheet` of the domain the claims that it does not support are listed, for all but general probes.
     """
     compiled = compile_probe(probe)
-    text = answer[: behaviour.SCORED_CHARS]
+    said = behaviour.without_thoughts(answer)
+    text = said[: behaviour.SCORED_CHARS]
     found = compiled.matcher.find(normalize(text))
     compliant, pattern_finished = _obeys(compiled, text)
     filled, slot_finished = _filled(compiled, text)
@@ -152,7 +153,7 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
         clean=clean,
         score=score,
         wrong_claims=wrong_claims,
-        overgeneration=behaviour.overgeneration(answer, probe.gold),
+        overgeneration=behaviour.overgeneration(said, probe.gold),
         repetition=behaviour.repetition(text),
         echo=behaviour.echoes(text, probe.question),
         stopped=stopped,
