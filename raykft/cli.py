@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at an experiment's data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
-ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED = 0, 1, 2, 3
+ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED, INCOMPLETE = 0, 1, 2, 3, 4
 FORMATS = ("table", "json", "csv", "md")
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="the experiment's YAML file")]
@@ -47,6 +48,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal or log that is not UTF-8 loses an arrow, not the board
             stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except RaykftError as error:
@@ -55,6 +57,14 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    """SIGTERM ends a command as Ctrl-C does, and with it what it has started.
+
+    `docker stop`, Slurm and Kubernetes send it some time before SIGKILL.
+    """
+    raise KeyboardInterrupt
 
 
 def _version(value: bool) -> None:
@@ -479,6 +489,8 @@ def _check_format(format: str, known: tuple[str, ...]) -> None:
 def _exit_code(board: Any) -> int:
     if board.winner is None:
         return NONE_SCORED
+    if not all(t.status.finished for t in board.trials):
+        return INCOMPLETE
     return SOME_FAILED if any(t.status.failed for t in board.trials) else ALL_SCORED
 
 

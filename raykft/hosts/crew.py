@@ -109,7 +109,8 @@ class Crew:
             from raykft.hosts import replicas
 
             replicas.close(self._replicated)
-        for actor in self._actors:
+        # The broker goes first: whoever misses a host then sees that the run has ended.
+        for actor in sorted(self._actors, key=lambda actor: actor is not getattr(self, "broker", None)):
             ray.kill(actor)
         for group in self._groups:
             places.release(group)

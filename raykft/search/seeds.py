@@ -17,7 +17,7 @@ from raykft.hosts.remote import RemoteHost, get
 from raykft.paths import read_json
 from raykft.records import TrialStatus
 from raykft.search.race import SeedTrial, next_runs
-from raykft.search.trainable import HostScorer, halting, survive_losses
+from raykft.search.trainable import HostScorer, RunEndedError, halting, survive_losses
 from raykft.storage.store import discard, keep
 from raykft.trial import Trial, last_row, outcome_of, run_trial, write_result
 
@@ -45,6 +45,7 @@ def train_seeds(crew: Crew, runs: Sequence[SeedTrial]) -> None:
     def train(run: SeedTrial) -> None:
         if not ending.is_set():
             _train(crew, run, ending)
+        if run.ended:
             crew.console.print(Text(_told(run)))
 
     with _threads(crew, ending) as pool:
@@ -74,7 +75,9 @@ def _train(crew: Crew, run: SeedTrial, ending: threading.Event) -> None:
             run_trial(trial, own, handle, HostScorer(crew.evaluator, host), lambda _row: None, checkpoint)
 
     try:
-        survive_losses(files, attempt)
+        survive_losses(files, crew.broker, attempt)
+    except RunEndedError:
+        return
     except Exception as error:
         if ending.is_set():
             raise

@@ -33,18 +33,23 @@ class Interrupt(tune.Stopper):  # type: ignore[misc]
 
 @contextmanager
 def interruptible(action: Callable[[], None]) -> Iterator[None]:
-    """Run `action` at the first Ctrl-C; a second one raises KeyboardInterrupt as usual."""
+    """Run `action` at the first Ctrl-C or SIGTERM; a second one has its usual effect."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def handle(_number: int, _frame: Any) -> None:
-        signal.signal(signal.SIGINT, before)
+        restore()
         action()
 
-    signal.signal(signal.SIGINT, handle)
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import shlex
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,6 +41,8 @@ from raykft.trial import (
 WORST_RUNG = -1.0
 # How often in a row a trial may lose its host without an epoch between, and how often its own process.
 MAX_LOSSES = 3
+# Between a loss and the next try, doubled each time; for a broker to answer; for a run to end.
+LOSS_WAIT_S, BROKER_WAIT_S, END_WAIT_S = 0.5, 10.0, 600.0
 HALT = "halt"  # in a report: why no trial at all can go on
 DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.WorkerCrashedError, LostError)
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
@@ -63,16 +67,24 @@ class Trainable:
                 _report_end(result)
                 return
             self._run(trial, experiment)
+        except RunEndedError:
+            self._wait_for_the_end()
         except Exception as error:  # whatever ends one trial, the others go on
             if reason := halting(error, self.directory):
                 _halt(reason)
             _end(trial, experiment, error)
         finally:
-            ray.get(self.broker.release.remote(trial_id))
+            with suppress(ray.exceptions.RayError):  # a broker that is gone holds no lease
+                ray.get(self.broker.release.remote(trial_id))
+
+    @staticmethod
+    def _wait_for_the_end() -> None:
+        """To return would tell Tune that the trial is done. The run's end takes this process with it."""
+        time.sleep(END_WAIT_S)
 
     def _run(self, trial: Trial, experiment: ExperimentConfig) -> None:
         config = apply_sample(experiment, trial.sample)
-        survive_losses(trial.paths, lambda checkpoint: self._attempt(trial, config, checkpoint))
+        survive_losses(trial.paths, self.broker, lambda checkpoint: self._attempt(trial, config, checkpoint))
 
     def _attempt(self, trial: Trial, config: ExperimentConfig, checkpoint: Path | None) -> None:
         name = ray.get(self.broker.acquire.remote(trial.trial_id))
@@ -86,11 +98,16 @@ class Trainable:
         run_trial(trial, config, host, scorer, tell, checkpoint)
 
 
-def survive_losses(paths: TrialPaths, attempt: Callable[[Path | None], None]) -> None:
+class RunEndedError(Exception):
+    """The whole run has ended or is ending: whoever it happens to is unfinished, and nothing is said of it."""
+
+
+def survive_losses(paths: TrialPaths, broker: Any, attempt: Callable[[Path | None], None]) -> None:
     """Call `attempt` with the trial's last checkpoint, again whenever its host died, until it ends otherwise.
 
     Raises:
         LostError: hosts died more often than `MAX_LOSSES` times without an epoch between.
+        RunEndedError: the broker is gone too. It lives on the driver's own node and as long as the run.
     """
     losses, before = 0, None
     while True:
@@ -103,12 +120,31 @@ def survive_losses(paths: TrialPaths, attempt: Callable[[Path | None], None]) ->
                 raise
             losses = losses + 1 if checkpoint == before else 1
             before = checkpoint
+            if not _is_up(broker):
+                raise RunEndedError from error
             if losses > MAX_LOSSES:
                 raise LostError(
                     f"its host died {losses} times without an epoch between: {first_line(error)}"
                 ) from error
+            time.sleep(LOSS_WAIT_S * 2**losses)  # a node that goes takes its actors one after another
         else:
             return
+
+
+def _is_up(broker: Any) -> bool:
+    """Whether the broker answers, if need be once it has been started again."""
+    deadline = time.monotonic() + BROKER_WAIT_S
+    while True:
+        try:
+            ray.get(broker.loads.remote(), timeout=BROKER_WAIT_S)
+        except ray.exceptions.ActorDiedError:
+            return False
+        except ray.exceptions.RayError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        else:
+            return True
 
 
 class HostScorer:

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,9 +35,9 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         ExperimentError: another process holds it; the message says which.
     """
-    with (directory / LOCK).open("a+", encoding="utf-8") as stream:
+    with _opened(directory / LOCK) as stream:
         holder = _read(stream)
-        if not _take(stream) or _beats(stream, holder):
+        if not _take(stream) or _beats(directory, stream, holder):
             raise _held(directory, holder)
         _write(stream, _myself())
         try:
@@ -44,6 +45,16 @@ def locked(directory: Path) -> Iterator[None]:
                 yield
         finally:
             _write(stream, {})  # the file stays: removing it would take it from under one who waits for it
+
+
+def _opened(file: Path) -> IO[str]:
+    """The lock's file, to be read and written; a link in its place would have another file emptied."""
+    try:
+        return os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+", encoding="utf-8")
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ExperimentError(f"{file} is a link and not the lock of this directory; remove it") from error
+        raise
 
 
 @contextmanager
@@ -121,14 +132,14 @@ def _take(stream: IO[str]) -> bool:
     return True
 
 
-def _beats(stream: IO[str], holder: dict[str, Any]) -> bool:
+def _beats(directory: Path, stream: IO[str], holder: dict[str, Any]) -> bool:
     """Whether a holder on another machine is alive though its lock does not reach this one."""
     if not holder or holder.get("host") == socket.gethostname():
         return False
-    # Both times are the file server's: clocks of machines differ.
-    before = os.fstat(stream.fileno()).st_mtime
-    os.utime(stream.fileno())
-    return os.fstat(stream.fileno()).st_mtime - before < SILENCE_SECONDS
+    # Both times are the file server's: clocks of machines differ. Only the holder beats, so the time is asked of
+    # another file.
+    with tempfile.NamedTemporaryFile(dir=directory, prefix=f"{LOCK}.") as now:
+        return os.fstat(now.fileno()).st_mtime - os.fstat(stream.fileno()).st_mtime < SILENCE_SECONDS
 
 
 @contextmanager

@@ -91,7 +91,9 @@ def located(place: str | Path) -> Path:
     url = _as_url(str(place))
     if url is None:
         path = Path(place).absolute()
-        copied = any((parent / STORAGE_MARKER).is_file() for parent in path.parents)
+        # A marker in anybody else's folder says nothing: whoever wrote it would choose where files go.
+        own = (cache_dir() / COPIES).absolute()
+        copied = path.is_relative_to(own) and any((parent / STORAGE_MARKER).is_file() for parent in path.parents)
         return StoredPath(path) if copied else path
     if problem := problem_of(url):
         raise ConfigError(problem)

@@ -77,7 +77,7 @@ def contents(paths: ExperimentPaths, trial_id: str) -> dict[str, tuple[bytes, in
 
 def unfinished(paths: ExperimentPaths) -> list[str]:
     """Trials with a checkpoint and no result."""
-    names = [directory.name for directory in paths.trials.iterdir()]
+    names = [directory.name for directory in paths.trials.iterdir()] if paths.trials.is_dir() else []
     return [n for n in names if latest_checkpoint(paths.trial(n)) and not paths.trial(n).result.is_file()]
 
 
@@ -138,6 +138,28 @@ def test_a_driver_killed_with_9_is_taken_over(fakes: None, tmp_path: Path) -> No
     assert_scored_once(resume(paths.root, console=again), 5)
     assert "all 5 trials" in again.export_text()
     assert {p: p.stat().st_mtime_ns for p in paths.trials.rglob("*") if p.is_file()} == files
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_told_to_end_loses_no_trial(fakes: None, tmp_path: Path) -> None:
+    """SIGTERM, as `docker stop`, Slurm and Kubernetes send it: no trial is called lost, and all go on."""
+    config = write_config(tmp_path / "c.yaml", tree_of(tmp_path, "told", trials=4, seconds=0.5))
+    paths = ExperimentPaths(load_config(config).directory)
+    with (tmp_path / "log").open("w") as log:
+        driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(config)], cwd=ROOT, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: driver.poll() is not None or len(unfinished(paths)) == 2)
+        driver.terminate()
+        driver.wait(timeout=30)
+    finally:
+        kill_with_ray(driver)
+    said = (tmp_path / "log").read_text()
+    assert driver.returncode == 0, said
+    assert "stopping: what is finished is kept" in said
+    statuses = {p.parent.name: read_json(p)["status"] for p in paths.trials.glob("*/result.json")}
+    assert set(statuses.values()) <= {"ok", "interrupted"}
+    assert "interrupted" in statuses.values()
+    assert_scored_once(resume(paths.root, console=Console(quiet=True)), 4)
 
 
 @pytest.mark.cluster
@@ -270,3 +292,31 @@ def test_a_holder_on_another_machine_counts_while_it_gives_signs_of_life(tmp_pat
     os.utime(lock, (silent, silent))
     with locked(tmp_path):
         assert json.loads(lock.read_text())["pid"] == os.getpid()
+
+
+def test_a_link_in_place_of_the_lock_empties_no_file(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / LOCK).symlink_to(tmp_path / "precious")
+    with pytest.raises(ExperimentError, match="is a link"), locked(tmp_path):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_being_refused_does_not_keep_a_dead_holder_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod comes back under another name on a file system that shares no locks."""
+    import fcntl
+
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    lock = tmp_path / LOCK
+    lock.write_text(json.dumps({"host": "pod-before", "pid": 1, "since": "yesterday"}))
+    beat = time.time() - SILENCE_SECONDS + 2
+    os.utime(lock, (beat, beat))
+    for _ in range(3):
+        with pytest.raises(ExperimentError, match="pod-before"), locked(tmp_path):
+            pass
+    assert lock.stat().st_mtime == pytest.approx(beat)
+    beat -= 3
+    os.utime(lock, (beat, beat))
+    with locked(tmp_path):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == [LOCK]

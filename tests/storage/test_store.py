@@ -496,3 +496,12 @@ def test_an_experiment_of_machines_that_share_only_the_storage(
     assert not list(stored.root.glob(".lock.json*"))
     for machine in ("head", "worker1", "worker2", "driver", "another", "reader"):
         assert (tmp_path / machine / "experiments").is_dir(), machine
+
+
+def test_a_marker_in_a_folder_from_elsewhere_says_nothing(tmp_path: Path) -> None:
+    """Else whoever packed a directory would choose where its files are pushed to."""
+    (tmp_path / "planted" / "exp").mkdir(parents=True)
+    (tmp_path / "planted" / "storage.url").write_text((tmp_path / "victim").as_uri())
+    assert not isinstance(store.located(tmp_path / "planted" / "exp"), store.StoredPath)
+    (tmp_path / "storage.url").write_text((tmp_path / "victim").as_uri())
+    assert not isinstance(store.located(tmp_path / "planted" / "exp"), store.StoredPath)
