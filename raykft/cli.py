@@ -242,7 +242,7 @@ def score(
     format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> None:
     """Score answers from anywhere, with no model."""
-    from raykft.evaluation.score_files import score_files
+    from raykft.evaluation.score_files import score_files, scores_text
 
     _check_format(format, ("table", "json"))
     scores = score_files(probes, answers, facts)
@@ -253,7 +253,7 @@ def score(
         written = json.dumps(scores, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
         typer.echo(written.decode())
     else:
-        _print_scores(scores)
+        typer.echo(scores_text(scores))
 
 
 @app.command()
@@ -492,17 +492,6 @@ def _exit_code(board: Any) -> int:
     if not all(t.status.finished for t in board.trials):
         return INCOMPLETE
     return SOME_FAILED if any(t.status.failed for t in board.trials) else ALL_SCORED
-
-
-def _print_scores(scores: dict[str, Any]) -> None:
-    typer.echo("level  n    score  correct  clean")
-    for level, entry in scores["levels"].items():
-        if entry["n"]:
-            figures = "  ".join(f"{entry[key]:7.3f}" for key in ("score", "correct", "clean"))
-            typer.echo(f"{level:5}  {entry['n']:3}  {figures}")
-    for name, value in scores["overall"].items():
-        if value is not None:
-            typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {json.dumps(value)}")
 
 
 if __name__ == "__main__":

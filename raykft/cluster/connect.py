@@ -10,8 +10,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from raykft.errors import ResourceError
 from raykft.provenance import available_cores
@@ -19,6 +22,7 @@ from raykft.provenance import available_cores
 _temp_dirs: list[str] = []  # of embedded Rays, removed when they end
 # Workers need time to detach from a host in the middle of a step; with the default of 2 s Tune loses the next trial.
 WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
+PREFIX = "raykft-"  # of the folders of embedded Rays, before the driver's pid
 CONNECT_S = 5.0  # for a head to answer
 
 
@@ -176,7 +180,19 @@ def disconnect() -> None:
 
 
 def _short_temp_dir() -> str:
+    """A folder for an embedded Ray inside one that nobody else may enter: Ray opens its own to everybody."""
     # Unix socket paths may be no longer than ~107 characters and Ray appends 60 of its own.
-    directory = tempfile.mkdtemp(prefix="raykft-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    parent = Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir())
+    _sweep(parent)
+    directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent)
     _temp_dirs.append(directory)
-    return directory
+    return os.path.join(directory, "r")
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what drivers that were killed have left behind; only folders of this user."""
+    for path in parent.glob(f"{PREFIX}*-*"):
+        pid = path.name.removeprefix(PREFIX).partition("-")[0]
+        with suppress(OSError):
+            if pid.isdigit() and path.lstat().st_uid == os.getuid() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)

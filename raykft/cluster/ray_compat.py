@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,9 @@ PRIVATE = {
         "ray._raylet", "InnerGcsClient", "secrets handed over in memory", ("internal_kv_get", "internal_kv_del")
     ),
     "internal_kv_get": Private("ray.experimental.internal_kv", "_internal_kv_get", "secrets handed over in memory"),
+    "ENV_VARS_TO_PROPAGATE": Private(
+        "ray.tune.execution.class_cache", "ENV_VARS_TO_PROPAGATE", "keeping keys out of Ray's logs"
+    ),
     "cluster_state": Private(
         "ray._private.state", "state", "nodes that an autoscaler may add", ("get_cluster_config",)
     ),
@@ -123,6 +127,22 @@ def node_kinds() -> Sequence[tuple[dict[str, float], int]]:
     config = _found(PRIVATE["cluster_state"]).get_cluster_config()
     groups = config.node_group_configs if config is not None else ()
     return [(dict(group.resources), int(group.max_count)) for group in groups]
+
+
+@contextmanager
+def no_keys_in_environments() -> Iterator[None]:
+    """While the body runs, Tune writes no key of the driver's environment into the description of a trial's process.
+
+    Ray writes those down in plain text, in the logs of every node. A process has the keys of its own node, or those
+    that `raykft.cluster.secrets` hands over.
+    """
+    part = PRIVATE["ENV_VARS_TO_PROPAGATE"]
+    module, names = importlib.import_module(part.module), _found(part)
+    setattr(module, part.name, {name for name in names if name.startswith(("RAY_", "TUNE_"))})
+    try:
+        yield
+    finally:
+        setattr(module, part.name, names)
 
 
 def found_address() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,16 @@ def _row(result: ProbeResult) -> dict[str, Any]:
     if result.unsupported is not None:
         row["unsupported"] = list(result.unsupported)
     return row
+
+
+def scores_text(scores: Mapping[str, Any]) -> str:
+    """What `score_files` found, as lines for a terminal."""
+    lines = ["level  n    score  correct  clean"]
+    for level, entry in scores["levels"].items():
+        if entry["n"]:
+            figures = "  ".join(f"{entry[key]:7.3f}" for key in ("score", "correct", "clean"))
+            lines.append(f"{level:5}  {entry['n']:3}  {figures}")
+    for name, value in scores["overall"].items():
+        if value is not None:
+            lines.append(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {json.dumps(value)}")
+    return "\n".join(lines)

@@ -12,6 +12,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
+from raykft.cluster.ray_compat import no_keys_in_environments
 from raykft.errors import ResourceError
 from raykft.hosts.crew import Crew
 from raykft.leaderboard.read import TrialRecord, read_trials
@@ -101,7 +102,7 @@ def run_trials(crew: Crew, limiter: ConcurrencyLimiter, scheduler: TrialSchedule
         crew.console.print("stopping: what is finished is kept; press Ctrl-C again to stop at once")
 
     try:
-        with progress, interruptible(on_interrupt), keep_processes(), cheap_collections():
+        with progress, interruptible(on_interrupt), no_keys_in_environments(), keep_processes(), cheap_collections():
             tuner.fit()
     except Exception as error:
         if reason := halting(error, paths.root):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from raykft.cluster import connect as connection
 from raykft.cluster import places, ray_compat
 from raykft.cluster.connect import check_answers, connect
 from raykft.errors import ResourceError
@@ -182,3 +183,23 @@ def test_another_address_than_the_one_connected_to_is_refused(embedded_ray: None
         connect("127.0.0.1:1")
     with pytest.raises(ResourceError, match=r"ray.shutdown\(\) first"):
         connect(f"192.0.2.7:{port}")
+
+
+def test_the_folder_of_an_embedded_ray_is_nobody_elses_and_swept_after_a_kill(tmp_path: Path) -> None:
+    import shutil
+    import stat
+
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = [Path("/tmp") / f"{connection.PREFIX}{pid}-test" for pid in (dead.pid, os.getpid())]
+    for folder in left:
+        folder.mkdir()
+    made = Path(connection._short_temp_dir())
+    try:
+        assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
+        assert str(os.getpid()) in made.parent.name
+        assert [folder.exists() for folder in left] == [False, True]
+    finally:
+        connection._temp_dirs.remove(str(made.parent))
+        for folder in (made.parent, left[1]):
+            shutil.rmtree(folder)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from raykft.cluster import ray_compat
+from raykft.cluster.ray_compat import no_keys_in_environments
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 
@@ -38,3 +39,27 @@ def test_what_an_upgrade_takes_away_is_said_in_a_sentence(
 def test_other_names_are_no_part_of_it() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Trainer'"):
         _ = ray_compat.Trainer
+
+
+def test_no_key_of_the_driver_is_written_into_the_description_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every name that Ray would pass on, and what it passes on of its own."""
+    import ray
+    from ray.tune.execution import class_cache
+
+    names = set(class_cache.ENV_VARS_TO_PROPAGATE)
+    assert {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} <= names
+    for name in names:
+        monkeypatch.setenv(name, f"planted-{name}")
+    described: list[dict[str, str]] = []
+
+    def remote(runtime_env: dict[str, Any]) -> Any:
+        described.append(runtime_env["env_vars"])
+        return lambda cls: cls
+
+    monkeypatch.setattr(ray, "remote", remote)
+    with no_keys_in_environments():
+        class_cache._ActorClassCache().get(object)
+    class_cache._ActorClassCache().get(object)
+    assert not [value for value in described[0].values() if "planted-AWS" in value]
+    assert "planted-RAY_CHDIR_TO_TRIAL_DIR" in described[0].values()
+    assert described[1].keys() >= names  # as before afterwards
