@@ -1,6 +1,6 @@
 """What repeats, what foretells, and what a search would have found: everything replayed on a table of recipes.
 
-    python benchmarks/replay.py [results/table-<date>.json.gz]
+    python benchmarks/replay.py [results/table-<date>.json.gz] [--write]
 
 *Repeatability* of a quantity is the rank correlation of two seeds of the same recipes, averaged over pairs of seeds,
 and the share of pairs of recipes that both seeds put in the same order. *Validity* is the rank correlation of one
@@ -16,18 +16,21 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+import strategies
 from rich.console import Console
 from rich.table import Table
 
-from raykft.evaluation.forgetting import fluency_loss
-from raykft.evaluation.graded import general_loss
+from raykft.evaluation import graded
 from raykft.evaluation.objective import gain
 from raykft.leaderboard.statistics import spearman
+from raykft.paths import write_json
+from raykft.records import Probe
 
 RESULTS = Path(__file__).resolve().parent / "results"
 KINDS = ("wide", "narrow")
@@ -39,7 +42,10 @@ class Quantities:
     """Numbers of one run that could rank recipes, by name. NaN where a run has none, such as one that diverged."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        self.probes = table["probes"]
+        self.probes = {
+            id: Probe(id, level, kind, "", "", (), split, lang, fact_ids=tuple(facts))
+            for id, (split, level, kind, lang, facts) in table["probes"].items()
+        }
         self.passages = table["passages"]
         self.base = table["base"]
         self.of: dict[str, Callable[[Run], float]] = {
@@ -82,7 +88,9 @@ class Quantities:
 
     def pooled_generated(self, run: Run) -> float:
         """Generated answers pooled by fact: every fact counts once."""
-        return self._by_fact({id: answer[0] for id, answer in run["answers_select"].items() if self.probes[id][1] >= 2})
+        return self._by_fact(
+            {id: answer[0] for id, answer in run["answers_select"].items() if self.probes[id].level >= 2}
+        )
 
     def graded(
         self, run: Run, epoch: int = -1, levels: Sequence[int] = (2, 3, 4, 5), kinds: Sequence[str] | None = None
@@ -92,33 +100,36 @@ class Quantities:
             {
                 id: grade
                 for id, grade in grades.items()
-                if self.probes[id][1] in levels and (kinds is None or self.probes[id][2] in kinds)
+                if self.probes[id].level in levels and (kinds is None or self.probes[id].kind in kinds)
             }
         )
 
     def _by_fact(self, grades: Mapping[str, float]) -> float:
-        facts: defaultdict[str, list[float]] = defaultdict(list)
-        for id, grade in grades.items():
-            for fact in self.probes[id][4] or [id]:
-                facts[fact].append(grade)
-        return fmean(fmean(values) for values in facts.values())
+        return graded.knowledge([self.probes[id] for id in grades], grades)
 
     def general_loss(self, run: Run, epoch: int = -1) -> float:
-        before, now = self.base["graded"]["select"]["general"], run["epochs"][epoch]["general"]
-        kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for id in now:
-            kinds[self.probes[id][3], self.probes[id][2]].append(id)
-        means = [[fmean(grades[i] for i in ids) for grades in (before, now)] for ids in kinds.values()]
-        return float(np.nanmean([general_loss(*pair) for pair in means]))
+        return self._forgotten(run["epochs"][epoch], [])
 
     def fluency(self, run: Run, epoch: int = -1) -> float:
-        return float(fluency_loss(self._bits(self.base["nats"]), self._bits(run["epochs"][epoch]["nats"])))
-
-    def _bits(self, nats: Mapping[str, float]) -> float:
-        return sum(nats.values()) / math.log(2) / sum(size for _, size in self.passages.values())
+        return self._forgotten({"general": {}}, self._bits(run["epochs"][epoch]["nats"]))
 
     def graded_forgetting(self, run: Run, epoch: int = -1) -> float:
-        return (self.general_loss(run, epoch) + self.fluency(run, epoch)) / 2
+        return self._forgotten(run["epochs"][epoch], self._bits(run["epochs"][epoch]["nats"]))
+
+    def _forgotten(self, row: Mapping[str, Any], bits: Sequence[tuple[float, float]]) -> float:
+        before, now = self.base["graded"]["select"]["general"], row["general"]
+        return graded.forgetting([self.probes[id] for id in now], before, now, bits)
+
+    def _bits(self, nats: Mapping[str, float]) -> list[tuple[float, float]]:
+        """Bits per byte of the base model and of an adapter, by language."""
+        languages: defaultdict[str, list[str]] = defaultdict(list)
+        for id, (lang, _) in self.passages.items():
+            languages[lang].append(id)
+
+        def bits(of: Mapping[str, float], ids: Sequence[str]) -> float:
+            return sum(of[id] for id in ids) / math.log(2) / sum(self.passages[id][1] for id in ids)
+
+        return [(bits(self.base["nats"], ids), bits(nats, ids)) for ids in languages.values()]
 
     def graded_score(self, run: Run, epoch: int = -1) -> float:
         base = self._by_fact(self.base["graded"]["select"]["domain"])
@@ -145,6 +156,13 @@ def repeatability(table: Mapping[str, Any]) -> dict[str, dict[str, dict[str, flo
             truths = {r: {s: truth(run) for s, run in seeds.items()} for r, seeds in grid.items()}
             found[kind][name] = _figures(values, truths)
     return found
+
+
+def replay_strategies(table: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """What each strategy would have found on the whole table, broken recipes included; empty for too small a table."""
+    costs = strategies.Costs(**table["costs"])
+    replays = strategies.Replays(table["runs"], costs, Quantities(table).value)
+    return strategies.strategies(replays) if len(replays.grid) >= 3 and len(replays.seeds) >= 2 else {}
 
 
 def _figures(values: Mapping[str, Mapping[int, float]], truths: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
@@ -196,8 +214,11 @@ def read_table(path: Path | None) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, nargs="?")
+    parser.add_argument("--write", action="store_true", help="keep the figures as results/replay-<date>.json")
     args = parser.parse_args(arguments)
-    found = repeatability(read_table(args.table))
+    table = read_table(args.table)
+    found = repeatability(table)
+    replayed = replay_strategies(table)
     console = Console(width=110)
     for kind, quantities in found.items():
         counts = {int(figures["recipes"]) for figures in quantities.values()}
@@ -209,6 +230,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 name, *(f"{figures[k]:.3f}" for k in ("spearman", "decided_pairs", "validity", "spread", "noise"))
             )
         console.print(shown)
+    costs = Table("regret at cost", *(f"{cost:g}" for cost in strategies.BUDGETS), box=None)
+    for name, curve in replayed.items():
+        costs.add_row(name, *(f"{regret:.2f}" for regret in curve["regret"]))
+    console.print(costs)
+    if args.write:
+        path = RESULTS / f"replay-{datetime.now(UTC):%Y-%m-%d}.json"
+        tree = {"environment": table["environment"], "repeatability": found, "strategies": replayed}
+        write_json(path, tree)
+        console.print(f"written: {path}")
 
 
 if __name__ == "__main__":

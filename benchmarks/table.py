@@ -37,6 +37,7 @@ from raykft.evaluation.graded import Graded, ask, domain_grades, general_grades
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
 from raykft.paths import append_jsonl, read_json, read_jsonl, write_json
+from raykft.planning.budget import asked, count_tokens
 from raykft.provenance import environment
 from raykft.records import Split
 from raykft.trial import recipe_of
@@ -239,6 +240,25 @@ def unpack(packed: Path, work: Path) -> None:
         (work / f"{row['recipe']}-s{row['seed']}.done").touch()
 
 
+def costs(config: ExperimentConfig, domain: Domain) -> dict[str, float]:
+    """What questions cost, in trained tokens: half of one for a token that is read or written (docs/planning.md)."""
+    rows = count_tokens(config, domain)
+
+    def tokens(asked_of: ExperimentConfig, *, scored: float = 0, epochs: float = 0) -> float:
+        return asked(asked_of, domain, rows, scored=scored, epochs=epochs).tokens / 2
+
+    def rung(**settings: int) -> float:
+        own = config.model_copy(update={"evaluate": config.evaluate.model_copy(update=settings)})
+        return tokens(own, epochs=1) - tokens(own)
+
+    everything = {"rung_probes": 10**6, "rung_general": 10**6, "rung_passages": 10**6}
+    return {
+        "rung": rung(**OLD_RUNG),
+        "graded": rung(**everything),
+        "full": tokens(config, scored=1) - tokens(config),
+    }
+
+
 def write(args: argparse.Namespace) -> Path:
     """Pack what is there."""
     rows: list[dict[str, Any]] = []
@@ -248,6 +268,7 @@ def write(args: argparse.Namespace) -> Path:
     domain = load_domain(config)
     asked = [*domain.probes, *domain.general]
     tree = {
+        "costs": costs(config, domain),
         "environment": environment() | {"dtype": args.dtype},
         "config": config.name,
         "recipes": recipes(),

@@ -6,6 +6,7 @@ import gzip
 import importlib
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +241,55 @@ def test_the_recipes_of_a_table_never_change(script: Any) -> None:
     jobs = [(recipe["name"], seed) for recipe, seed in table.jobs(4)]
     assert len(set(jobs)) == len(jobs) == 128
     assert {seed for _, seed in jobs[:64]} == {0, 1}
+
+
+def played(script: Any, *, noise: float, seeds: int = 4, count: int = 24) -> Any:
+    """Replays of recipes whose quality grows with their number; every run has `noise`, its training loss is chance."""
+    strategies = script("strategies")
+    rng = random.Random(7)
+    runs = []
+    for number in range(count):
+        for seed in range(seeds):
+            quality = number / count
+            epochs = [{"tokens": 100 * n, "loss": rng.random()} for n in range(1, 7)]
+            values = {
+                "score": quality + 2 * noise * rng.gauss(0, 1),
+                "graded_score": quality + noise * rng.gauss(0, 1),
+                "graded_epoch2": quality + noise * rng.gauss(0, 1),
+                "old_rung_epoch1": quality / 4 + noise * rng.gauss(0, 1),
+                "training_loss": rng.random(),
+            }
+            report = {"score": quality + noise * rng.gauss(0, 1)}
+            runs.append(
+                {"recipe": f"w{number:02d}", "seed": seed, "epochs": epochs, "values": values, "metrics_report": report}
+            )
+    runs.append({"recipe": "w99", "seed": 0, "error": "DivergedError"})
+    costs = strategies.Costs(rung=10, graded=30, full=200)
+    return strategies, strategies.Replays(runs, costs, lambda name, run: run["values"][name])
+
+
+def test_replayed_searches_find_more_with_better_numbers(script: Any) -> None:
+    strategies, replays = played(script, noise=0.1)
+    assert len(replays.grid) == 24
+    assert replays.unit == 800
+    found = strategies.strategies(replays, tables=40)
+    assert list(found) == ["random", "loss-asha", "today", "graded", "graded-race"]
+    for curve in found.values():
+        bands = zip(curve["cost"], curve["regret_lo"], curve["regret"], curve["regret_hi"], strict=True)
+        assert all(low <= mean <= high for _, low, mean, high in bands)
+    at = {name: curve["regret"][found["random"]["cost"].index(12.0)] for name, curve in found.items()}
+    assert at["graded"] < at["random"] < at["loss-asha"]
+    assert at["graded-race"] < at["today"]
+    assert found["graded"]["regret"][-1] < found["graded"]["regret"][0]
+
+
+def test_a_replay_spends_no_more_than_it_may(script: Any) -> None:
+    strategies, replays = played(script, noise=0.0)
+    names = sorted(replays.grid)
+    for strategy, plan in strategies.PLANS.items():
+        spent, scored = replays._screen(plan, names, 0, 5 * replays.unit)
+        assert spent <= 5 * replays.unit, strategy
+        assert scored
+    # Without noise, and with all the budget of the world, the best recipe is found.
+    assert replays.regret("graded-race", names, (0, 1, 2, 3), 1000) == pytest.approx(0)
+    assert replays.regret("random", names, (0, 1), 1000) == pytest.approx(0)

@@ -1,0 +1,164 @@
+"""Searches replayed on a table of recipes: what each would have found, and at what cost.
+
+A replay takes the recipes in a random order, trains them with one seed of the table, and stops, scores and picks as the
+strategy does; nothing is trained. Proposals are random in all of them, because a table of some thirty recipes is no
+space that a model could learn: the strategies differ in what stops a trial and in what picks the winner.
+
+- `random`: every recipe to its end; the best generated score on the select split.
+- `loss-asha`: ASHA on the training loss, which also picks: what people do with Ray Tune and a trainer.
+- `today`: ASHA on the rung score of six probes after the first epoch; the best generated score picks.
+- `graded`: ASHA on the graded score after the second epoch, all select probes; the best graded score picks.
+- `graded-race`: the same on a share of the budget, then the best race with further seeds; the best mean picks.
+
+Cost is trained tokens, and half of one for a token that is read or written for a score (docs/planning.md), in units of
+the mean full trial. Regret is the truth of the best recipe less that of the pick: the generated score on the report
+split, of the best the mean over all seeds, of the pick that of a seed which the search has not seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+STRATEGIES = ("random", "loss-asha", "today", "graded", "graded-race")
+BUDGETS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
+REDUCTION = 3.0
+RACE_TOP, RACE_SHARE, RACE_SEEDS = 4, 0.5, 3
+TABLES, REPLAYS = 200, 10  # resamples of the recipes, and replays on each
+
+Run = Mapping[str, Any]
+Value = Callable[[str, Run], float]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Of what is asked, in trained tokens."""
+
+    rung: float  # six probes and four general ones
+    graded: float  # all select probes
+    full: float  # generated answers, with grades
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """What stops a trial after `epoch`, and what picks; names of quantities, all of them higher is better."""
+
+    pick: str
+    rung: str | None = None
+    epoch: int = 1
+    asks: str = ""  # which cost a rung has
+    race: bool = False
+
+
+PLANS = {
+    "random": Strategy("score"),
+    "loss-asha": Strategy("training_loss", "loss", 1),
+    "today": Strategy("score", "old_rung_epoch1", 1, "rung"),
+    "graded": Strategy("graded_score", "graded_epoch2", 2, "graded"),
+    "graded-race": Strategy("graded_score", "graded_epoch2", 2, "graded", race=True),
+}
+
+
+class Replays:
+    """A table of whole recipes: those that have a run with every seed."""
+
+    def __init__(self, runs: Sequence[Run], costs: Costs, value: Value) -> None:
+        grid: dict[str, dict[int, Run]] = {}
+        for run in runs:
+            if "error" not in run:
+                grid.setdefault(run["recipe"], {})[run["seed"]] = run
+        self.seeds = sorted({run["seed"] for run in runs})
+        self.grid = {name: by_seed for name, by_seed in grid.items() if set(by_seed) == set(self.seeds)}
+        self.costs, self._value = costs, value
+        self.truth = {n: {s: run["metrics_report"]["score"] for s, run in r.items()} for n, r in self.grid.items()}
+        self.best = max(fmean(each.values()) for each in self.truth.values())
+        full = [self.trained(run) + costs.full for each in self.grid.values() for run in each.values()]
+        self.unit = fmean(full)
+
+    def value(self, name: str, run: Run) -> float:
+        if name == "loss":
+            return -float(run["epochs"][0]["loss"])
+        found = self._value(name, run)
+        return -math.inf if math.isnan(found) else found
+
+    @staticmethod
+    def trained(run: Run, epochs: int | None = None) -> float:
+        """Tokens trained after so many epochs, or to the end."""
+        rows = run["epochs"]
+        return float(rows[min(epochs or len(rows), len(rows)) - 1]["tokens"])
+
+    def regret(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> float:
+        """Of one replay: `seeds` are those of the search, the race's, and last the one that tells the truth."""
+        plan, limit = PLANS[strategy], budget * self.unit
+        own, *others, unseen = seeds
+        spent, scored = self._screen(plan, order, own, limit * (RACE_SHARE if plan.race else 1))
+        if plan.race:
+            scored = self._race(plan, scored, others, limit - spent)
+        pick = max(scored, key=lambda name: scored[name]) if scored else order[0]
+        return self.best - self.truth[pick][unseen]
+
+    def _screen(self, plan: Strategy, order: Sequence[str], seed: int, limit: float) -> tuple[float, dict[str, float]]:
+        """Train recipe after recipe; the first one is finished whatever it costs."""
+        spent, scored, rungs = 0.0, {}, []
+        for name in order:
+            run = self.grid[name][seed]
+            cost = self.trained(run) + self.costs.full
+            if plan.rung and len(run["epochs"]) > plan.epoch:
+                value = self.value(plan.rung, run)
+                rungs.append(value)
+                asked = getattr(self.costs, plan.asks) if plan.asks else 0.0
+                if value < np.quantile(rungs, 1 - 1 / REDUCTION):
+                    cost = self.trained(run, plan.epoch) + asked
+                    if spent + cost > limit and scored:
+                        break
+                    spent += cost
+                    continue
+                cost += asked
+            if spent + cost > limit and scored:
+                break
+            spent += cost
+            scored[name] = self.value(plan.pick, run)
+        return spent, scored
+
+    def _race(
+        self, plan: Strategy, scored: Mapping[str, float], seeds: Sequence[int], limit: float
+    ) -> dict[str, float]:
+        field = sorted(scored, key=lambda name: -scored[name])[:RACE_TOP]
+        values = {name: [scored[name]] for name in field}
+        spent = 0.0
+        for seed in seeds[: RACE_SEEDS - 1]:
+            for name in field:
+                run = self.grid[name][seed]
+                spent += self.trained(run) + self.costs.graded
+                if spent > limit:
+                    return {n: fmean(v) for n, v in values.items()}
+                values[name].append(self.value(plan.pick, run))
+        return {n: fmean(v) for n, v in values.items()}
+
+
+def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict[str, dict[str, list[float]]]:
+    """Mean regret by strategy over `BUDGETS`, with 95 % intervals over resampled recipes."""
+    rng = random.Random(f"strategies:{seed}")
+    orders = list(itertools.permutations(replays.seeds, min(len(replays.seeds), RACE_SEEDS + 1)))
+    names = sorted(replays.grid)
+    means: dict[str, list[list[float]]] = {name: [] for name in STRATEGIES}
+    for _ in range(tables):
+        drawn = sorted({rng.choice(names) for _ in names})
+        plays = [(rng.sample(drawn, len(drawn)), rng.choice(orders)) for _ in range(REPLAYS)]
+        for strategy in STRATEGIES:
+            means[strategy].append(
+                [fmean(replays.regret(strategy, order, seeds, budget) for order, seeds in plays) for budget in BUDGETS]
+            )
+    found = {}
+    for name, rows in means.items():
+        low, high = np.quantile(rows, [0.025, 0.975], axis=0)
+        curves = {"regret": np.mean(rows, axis=0), "regret_lo": low, "regret_hi": high}
+        found[name] = {"cost": [float(b) for b in BUDGETS]} | {k: v.round(4).tolist() for k, v in curves.items()}
+    return found
