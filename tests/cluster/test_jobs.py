@@ -71,7 +71,7 @@ def test_only_named_variables_are_forwarded(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ({"storage_path": "runs"}, ConfigError, ["'runs' is relative", "--set storage_path="]),
         ({"base_model": "/models/llama"}, ModelError, ["/models/llama", "--shared", "hub id"]),
-        ({"base_model": "./llama"}, ModelError, ["./llama", "--shared"]),
+        ({"base_model": "./llama"}, ModelError, ["/llama' is a path", "--shared"]),
         ({"data.facts": "/nowhere/facts.jsonl"}, DataError, ["data.facts", "/nowhere/facts.jsonl", "--shared"]),
         ({"data.train": "/nowhere/t.jsonl"}, DataError, ["data.train.path", "/nowhere/t.jsonl"]),
     ],

@@ -38,7 +38,7 @@ def test_slots_are_measured_where_they_are_left_to_it(
 ) -> None:
     """The tiny model fits many times over: what is useful, and at most a quarter of the trials at once."""
     cut_probes(tmp_path, experiment)
-    experiment["search"] |= {"trials": 8, "scheduler": "none", "space": {"adapter.rank": {"choice": [4]}}}
+    experiment["search"] |= {"trials": 8, "scheduler": "none", "space": {"adapter.rank": {"int": [1, 8]}}}
     experiment["train"] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.05, "max_length": 512}
     experiment["evaluate"] = {"rung_probes": 2, "rung_general": 2}
     experiment["resources"] = {"hosts": 1, "slots_per_host": "auto"}
