@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,9 @@ def run_race(crew: Crew) -> None:
         names = ", ".join(run.record.trial_id for run in runs)
         crew.console.print(Text(f"race, round {number} of {race.seeds - 1}: {names} with seed {runs[0].seed} ..."))
         train_seeds(crew, runs)
+        if not any(run.ended for run in runs):
+            directory = shlex.quote(str(crew.paths.root))
+            raise ResourceError(f"the actors of this run are gone; go on with `raykft resume {directory}`")
 
 
 def train_seeds(crew: Crew, runs: Sequence[SeedTrial]) -> None:
