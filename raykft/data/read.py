@@ -15,6 +15,7 @@ from raykft.errors import DataError
 
 T = TypeVar("T")
 MAX_PROBLEMS = 10
+MAX_BYTES = 4 * 2**30
 MAX_SHOWN_CHARS = 200
 
 
@@ -106,14 +107,27 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return _adapters[kind]
 
 
-def _lines(path: Path) -> list[bytes]:
-    """Only line feeds separate records: U+2028 and the like are characters that JSON strings may hold."""
+def read_bytes(path: Path) -> bytes:
+    """The content of a data file: a regular one of bounded size.
+
+    Raises:
+        DataError: it is missing, no plain file, too large or unreadable.
+    """
     try:
-        return path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; check the path in the experiment file's `data` section") from None
+        if not path.exists():
+            raise DataError(f"{path} does not exist; check the path in the experiment file's `data` section")
+        if not path.is_file():
+            raise DataError(f"{path} is no plain file, and only such can be read as data")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise DataError(f"{path} has {size / 2**30:.1f} GiB; at most {MAX_BYTES / 2**30:.0f} are read, split it")
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Only line feeds separate records: U+2028 and the like are characters that JSON strings may hold."""
+    return read_bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
 
 
 def _describe(problem: Any, kind: type[Any]) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from raykft.data.read import raise_problems, read_records, validate_record
-from raykft.data.tables import Row, read_bytes, read_table
+from raykft.data.read import raise_problems, read_bytes, read_records, validate_record
+from raykft.data.tables import Row, read_table
 from raykft.errors import DataError
 from raykft.records import RowKind, TrainRow, Turn
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from raykft.data.read import read_bytes
 from raykft.errors import DataError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t|"
-MAX_BYTES = 4 * 2**30
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # What a file that is no UTF-8 may be; the first that reads all of it is named as a guess.
 GUESSES = ("cp932", "euc_jp", "gb18030", "cp1252")
@@ -53,24 +53,6 @@ def read_table(path: Path, encoding: str | None = None) -> list[Row]:
         return list(_json_lines(text) if path.suffix == ".jsonl" else _json(text))
     except DataError as error:
         raise DataError(f"{path} {error}") from error
-
-
-def read_bytes(path: Path) -> bytes:
-    """The content of a regular file of bounded size.
-
-    Raises:
-        DataError: it is missing, no plain file, too large or unreadable.
-    """
-    try:
-        if not path.exists():
-            raise DataError(f"{path} does not exist; check the path in the experiment file's `data` section")
-        if not path.is_file():
-            raise DataError(f"{path} is no plain file; give a file of {', '.join(SUFFIXES)}")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise DataError(f"{path} has {size / 2**30:.1f} GiB; at most {MAX_BYTES / 2**30:.0f} are read, split it")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _decoded(path: Path, content: bytes, encoding: str | None) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from raykft.data.read import is_blank
+from raykft.data.read import is_blank, read_records
 from raykft.data.sources import read_rows
 from raykft.data.tables import read_table
 from raykft.errors import DataError
+from raykft.records import Probe
 
 ROWS = [
     ("国コードは何ですか。", "NA"),
@@ -117,8 +118,9 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     for name in ("pipe.csv", "folder.csv", "loop.csv", "none.csv"):
-        with pytest.raises(DataError, match=name):
-            read_table(tmp_path / name)
+        for read in (read_table, lambda path: read_records(path, Probe)):
+            with pytest.raises(DataError, match=name):
+                read(tmp_path / name)
 
 
 def test_an_unknown_encoding_is_named(tmp_path: Path) -> None:
