@@ -28,7 +28,8 @@ from raykft.storage.mirror import Mirror
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 COPIES = "experiments"  # beneath the cache
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of an experiment
-SECRET = re.compile(r"secret|password|token|signature|^sig$|key$", re.IGNORECASE)
+SECRET = re.compile(r"secret|passw|^pass|pwd|token|signature|^sig$|key|auth|^sas|credential", re.IGNORECASE)
+CONTAINER_SCHEMES = ("abfs", "abfss")  # in which what stands before the @ is no user but a container
 
 
 class StoredPath(PosixPath):
@@ -55,12 +56,13 @@ def problem_of(storage: str) -> str | None:
         return f"{scheme}:// is no storage raykft can write to; use {known} or mount it and give the folder"
     try:
         parts = urlsplit(storage)
-        secret = bool(parts.password) or any(SECRET.search(key) for key, _ in parse_qsl(parts.query))
+        secret = bool(parts.password or parts.fragment) or (bool(parts.username) and scheme not in CONTAINER_SCHEMES)
+        secret |= any(SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
         return f"this {scheme}:// address is malformed"
     if secret:
         return (
-            f"the {scheme}:// address holds a password or key, which would end up in files and logs; leave it out: "
+            f"the {scheme}:// address holds a user, password or key, which would get into files and logs; leave it out: "
             "credentials are taken from the environment (AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS, ...)"
         )
     if scheme == "file" and parts.netloc:

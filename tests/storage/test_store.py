@@ -201,9 +201,17 @@ def test_storage_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("storage_path", "message"),
     [
-        ("s3://me:hunter2@bucket/runs", "holds a password or key"),
-        ("s3://bucket/runs?secret_key=hunter2", "holds a password or key"),
-        ("abfs://c@a.dfs.core.windows.net/x?sig=hunter2", "holds a password or key"),
+        ("s3://me:hunter2@bucket/runs", "holds a user, password or key"),
+        ("s3://bucket/runs?secret_key=hunter2", "holds a user, password or key"),
+        ("abfs://c@a.dfs.core.windows.net/x?sig=hunter2", "holds a user, password or key"),
+        ("s3://hunter2@bucket/runs", "holds a user, password or key"),
+        ("hdfs://hunter2@host/runs", "holds a user, password or key"),
+        ("s3://bucket/runs#hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?passwd=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?auth=hunter2", "holds a user, password or key"),
+        ("abfs://c@a.dfs.core.windows.net/x?sas=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?AWSAccessKeyId=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?X-Amz-Credential=hunter2", "holds a user, password or key"),
         ("http://host/runs", "http:// is no storage raykft can write to; use s3://"),
         ("file://runs/here", "three slashes"),
         ("s3://bucket/../other", "holds `.` or `..`"),
@@ -219,7 +227,10 @@ def test_urls_that_are_refused(experiment: dict[str, Any], storage_path: str, me
     assert "hunter2" not in str(named.value)
 
 
-@pytest.mark.parametrize("storage_path", ["s3://bucket/runs", "gs://b", "runs", "/mnt/nfs", "s3://b/r?region=eu-1"])
+@pytest.mark.parametrize(
+    "storage_path",
+    ["s3://bucket/runs", "gs://b", "runs", "/mnt/nfs", "s3://b/r?region=eu-1", "abfs://c@a.dfs.core.windows.net/x"],
+)
 def test_storage_that_is_accepted(experiment: dict[str, Any], storage_path: str) -> None:
     assert validate(experiment | {"storage_path": storage_path}, "c.yaml").storage_path == storage_path
 
