@@ -62,8 +62,8 @@ def problem_of(storage: str) -> str | None:
         return f"this {scheme}:// address is malformed"
     if secret:
         return (
-            f"the {scheme}:// address holds a user, password or key, which would get into files and logs; leave it out: "
-            "credentials are taken from the environment (AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS, ...)"
+            f"the {scheme}:// address holds a user, password or key, which would get into files and logs; leave it "
+            "out: credentials are taken from the environment (AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS, ...)"
         )
     if scheme == "file" and parts.netloc:
         return f"file://{parts.netloc}/... names a machine; a folder is file:///... with three slashes"
