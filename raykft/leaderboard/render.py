@@ -39,6 +39,7 @@ OPTIMISM, SEEDS, EPOCHS, SECONDS, STATUS, NOTES = "optim.", "seeds", "epochs", "
 # Which columns a narrow terminal keeps, the most wanted first.
 SELECT_WANTED = (
     "score",
+    SEEDS,
     STATUS,
     "forgetting",
     "knowledge",
@@ -152,6 +153,7 @@ def _select_sheet(board: Leaderboard) -> Sheet:
     rows: list[Record] = [*(b for b in board.baselines if b.select), *board.trials]
     columns = [
         *_leading(board, rows, "select"),
+        *_seed_column(board, rows, "select"),
         *(_metric(board, rows, "select", name) for name in _known_metrics(rows, "select")),
         _trial_column(EPOCHS, rows, lambda t: f"{t.epoch}/{t.epochs}"),
         _trial_column(SECONDS, rows, lambda t: f"{t.seconds:.0f}"),
@@ -168,7 +170,7 @@ def _report_sheet(board: Leaderboard, with_interval: Sequence[str]) -> Sheet:
         *_leading(board, rows, "report"),
         metrics[0],
         _trial_column(OPTIMISM, rows, lambda t: "" if (gap := optimism_of(t)) is None else f"{gap:+.2f}"),
-        *([_trial_column(SEEDS, rows, _seeds)] if any(t.seeds for t in board.trials) else []),
+        *_seed_column(board, rows, "report"),
         *metrics[1:],
         _trial_column(NOTES, rows, lambda t: " ".join(board.badges(t)), left=True),
     ]
@@ -263,8 +265,14 @@ def _rank(board: Leaderboard, trial: TrialRecord, split: Split) -> str:
     return f"{group}=" if list(groups.values()).count(group) > 1 else f"{group} "
 
 
-def _seeds(trial: TrialRecord) -> str:
-    return f"{min(trial.seeds.values()):.2f}-{max(trial.seeds.values()):.2f}" if trial.seeds else ""
+def _seed_column(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[Column]:
+    """How many seeds a row is the mean of, with its lowest and highest score; where any trial has several."""
+
+    def cell(trial: TrialRecord) -> str:
+        scores = [values["score"] for run in trial.runs if "score" in (values := getattr(run, split))]
+        return f"{len(scores)}: {min(scores):.2f}-{max(scores):.2f}" if len(scores) > 1 else ""
+
+    return [_trial_column(SEEDS, rows, cell)] if any(t.runs for t in board.trials) else []
 
 
 def _class(row: Record) -> str:

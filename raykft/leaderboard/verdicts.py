@@ -218,7 +218,8 @@ def _warnings(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator
         yield "1-SEED: the winner was trained with one seed only; another seed may rank otherwise"
     elif winner.seeds:
         scores = winner.seeds.values()
-        yield f"the winner's score over {len(scores)} seeds: {min(scores):.2f} to {max(scores):.2f}"
+        told = f"{min(scores):.2f} to {max(scores):.2f} on the select split"
+        yield f"the winner's score over {len(scores)} seeds: {told}"
 
 
 def _gap(gap: Difference) -> str:

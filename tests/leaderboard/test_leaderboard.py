@@ -107,7 +107,7 @@ def test_rows_carry_badges_optimism_and_seeds(paths: ExperimentPaths) -> None:
     assert (rows["t002"]["seeds"], rows["t002"]["seeds.score.low"], rows["t002"]["seeds.score.high"]) == (3, 0.61, 0.70)
     told = verdicts(board)
     assert any("CONTAMINATED" in sentence and "2 probe(s)" in sentence for sentence in told)
-    assert "the winner's score over 3 seeds: 0.61 to 0.70" in told
+    assert "the winner's score over 3 seeds: 0.61 to 0.70 on the select split" in told
     assert not any("1-SEED" in sentence for sentence in told)
     assert list(csv.DictReader(io.StringIO(board.to_csv())))[3]["badges"] == "CONTAMINATED 1-SEED"
 
