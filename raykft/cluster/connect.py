@@ -23,6 +23,7 @@ _temp_dirs: list[str] = []  # of embedded Rays, removed when they end
 # Workers need time to detach from a host in the middle of a step; with the default of 2 s Tune loses the next trial.
 WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 PREFIX = "raykft-"  # of the folders of embedded Rays, before the driver's pid
+OWNER = "host"  # in such a folder: where the driver runs
 CONNECT_S = 5.0  # for a head to answer
 
 
@@ -186,13 +187,18 @@ def _short_temp_dir() -> str:
     _sweep(parent)
     directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent)
     _temp_dirs.append(directory)
+    Path(directory, OWNER).write_text(socket.gethostname(), encoding="utf-8")
     return os.path.join(directory, "r")
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what drivers that were killed have left behind; only folders of this user."""
+    """Remove what drivers of this user and this host that were killed have left behind.
+
+    Containers may share /tmp and not their processes: a pid says something on its own host alone.
+    """
     for path in parent.glob(f"{PREFIX}*-*"):
         pid = path.name.removeprefix(PREFIX).partition("-")[0]
-        with suppress(OSError):
-            if pid.isdigit() and path.lstat().st_uid == os.getuid() and not psutil.pid_exists(int(pid)):
+        with suppress(OSError, UnicodeDecodeError):
+            here = (path / OWNER).read_text(encoding="utf-8") == socket.gethostname()
+            if here and path.lstat().st_uid == os.getuid() and pid.isdigit() and not psutil.pid_exists(int(pid)):
                 shutil.rmtree(path, ignore_errors=True)

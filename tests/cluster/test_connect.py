@@ -192,14 +192,16 @@ def test_the_folder_of_an_embedded_ray_is_nobody_elses_and_swept_after_a_kill(tm
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = [Path("/tmp") / f"{connection.PREFIX}{pid}-test" for pid in (dead.pid, os.getpid())]
-    for folder in left:
+    left.append(Path("/tmp") / f"{connection.PREFIX}{dead.pid}-elsewhere")
+    for folder, host in zip(left, (socket.gethostname(), socket.gethostname(), "another-container"), strict=True):
         folder.mkdir()
+        (folder / connection.OWNER).write_text(host)
     made = Path(connection._short_temp_dir())
     try:
         assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
         assert str(os.getpid()) in made.parent.name
-        assert [folder.exists() for folder in left] == [False, True]
+        assert [folder.exists() for folder in left] == [False, True, True]
     finally:
         connection._temp_dirs.remove(str(made.parent))
-        for folder in (made.parent, left[1]):
+        for folder in (made.parent, *left[1:]):
             shutil.rmtree(folder)
