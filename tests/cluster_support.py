@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests_support import experiment_tree
 
 OBJECT_STORE = 80 << 20
@@ -72,7 +74,10 @@ def loopback_cluster(workers: int = 2, **resources: Any) -> Iterator[LoopbackClu
             made.cluster.shutdown()
             shutil.rmtree(directory, ignore_errors=True)
             if before:
-                connect(None)
+                # The processes of a Ray keep the environment it was started in, and the test may have changed it.
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv("RAYKFT_CACHE", os.environ["RAYKFT_SESSION_CACHE"])
+                    connect(None)
 
 
 def fake_experiment(tmp_path: Path, address: str | None, *, seconds: float = 0.05, **resources: Any) -> dict[str, Any]:

@@ -27,21 +27,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-# In the order in which they begin; a test of several is of the first of them. After the plain ones, which show most
-# mistakes within a minute, come the longest, so that processes that share the tests end together.
-TIERS = ("gpu", "cluster", "model", "slow", "ray", "torch")
+# Where a Ray that is started again in the middle of a test finds the cache of all tests.
+SESSION_CACHE = "RAYKFT_SESSION_CACHE"
+TIERS = ("torch", "ray", "model", "slow", "gpu")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks for groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests in order and in groups; `gpu` tests skip without CUDA unless one is expected.
+    """Cheap tiers first, so that a mistake shows in seconds; `gpu` tests skip without CUDA unless one is expected.
 
     Where several processes share the tests (`pytest -n`), those of a file stay together with their fixtures, unless
     they are marked `spread`; clusters of several nodes come one after another.
     """
 
     def tier(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(TIERS, start=1) if item.get_closest_marker(name)), 0)
+        return max((n for n, name in enumerate(TIERS, start=1) if item.get_closest_marker(name)), default=0)
 
     items.sort(key=tier)
     for item in items:
@@ -64,7 +64,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of this test run's own; the converted model is kept between runs because it never changes."""
     shared = ROOT / ".pytest_cache" / "raykft"
     before = os.environ.get("RAYKFT_CACHE")
-    os.environ["RAYKFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["RAYKFT_CACHE"] = os.environ[SESSION_CACHE] = str(tmp_path_factory.mktemp("cache"))
     (shared / "models").mkdir(parents=True, exist_ok=True)
     (Path(os.environ["RAYKFT_CACHE"]) / "models").symlink_to(shared / "models")
     yield Path(os.environ["RAYKFT_CACHE"])
