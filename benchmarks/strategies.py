@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-STRATEGIES = ("random", "loss-asha", "today", "graded", "graded-race")
 BUDGETS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 REDUCTION = 3.0
 RACE_TOP, RACE_SHARE, RACE_SEEDS = 4, 0.5, 3
@@ -148,11 +147,11 @@ def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict
     rng = random.Random(f"strategies:{seed}")
     orders = list(itertools.permutations(replays.seeds, min(len(replays.seeds), RACE_SEEDS + 1)))
     names = sorted(replays.grid)
-    means: dict[str, list[list[float]]] = {name: [] for name in STRATEGIES}
+    means: dict[str, list[list[float]]] = {name: [] for name in PLANS}
     for _ in range(tables):
         drawn = sorted({rng.choice(names) for _ in names})
         plays = [(rng.sample(drawn, len(drawn)), rng.choice(orders)) for _ in range(REPLAYS)]
-        for strategy in STRATEGIES:
+        for strategy in PLANS:
             means[strategy].append(
                 [fmean(replays.regret(strategy, order, seeds, budget) for order, seeds in plays) for budget in BUDGETS]
             )

@@ -60,24 +60,20 @@ class PromptFormat:
         Args:
             before: earlier turns; a system turn among them takes the place of the usual system prompt.
         """
-        turns = self._turns(question, before)
-        if not self.has_template:
-            return "".join(map(self._plain, turns))
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return self._rendered(self._turns(question, before))
 
     def prompt_ids(self, question: str, before: Sequence[Turn] = ()) -> list[int]:
         """Tokens of `prompt_text`. Only the template writes control tokens: in anybody's text their names are text."""
-        contents = [turn.text for turn in self._turns(question, before)]
+        turns = self._turns(question, before)
         # A template writes its own special tokens; a plain prompt gets those the tokenizer adds (such as BOS).
         begins = not self.has_template
-        if not any(map(self._has_control, contents)):
-            return self._ids(self.prompt_text(question, before), add_special_tokens=begins)
-        marked = [replace(t, text=f"{MARK}{n}-") for n, t in enumerate(self._turns(question, before))]
-        parts = re.split(rf"{MARK}(\d+)-", self.prompt_text(marked[-1].text, marked[:-1]))
+        if not any(self._has_control(turn.text) for turn in turns):
+            return self._ids(self._rendered(turns), add_special_tokens=begins)
+        marked = [replace(turn, text=f"{MARK}{n}-") for n, turn in enumerate(turns)]
+        parts = re.split(rf"{MARK}(\d+)-", self._rendered(marked))
         ids = self._ids(parts[0], add_special_tokens=begins)
         for number, between in zip(parts[1::2], parts[2::2], strict=True):
-            ids += self._text_ids(contents[int(number)]) + self._ids(between)
+            ids += self._text_ids(turns[int(number)].text) + self._ids(between)
         return ids
 
     def answer_ids(self, answer: str) -> list[int]:
@@ -93,6 +89,12 @@ class PromptFormat:
         usual = [Turn("system", self.system_prompt)] if self.system_prompt is not None else []
         own = any(turn.role == "system" for turn in before)
         return [*([] if own else usual), *before, Turn("user", question)]
+
+    def _rendered(self, turns: Sequence[Turn]) -> str:
+        if not self.has_template:
+            return "".join(map(self._plain, turns))
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def _plain(self, turn: Turn) -> str:
         """A turn in a prompt without a chat template."""

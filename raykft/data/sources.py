@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from raykft.data.read import raise_problems, read_bytes, read_records, validate_record
+from raykft.data.read import raise_problems, read_records, validate_record
 from raykft.data.tables import Row, read_table
 from raykft.errors import DataError
 from raykft.records import RowKind, TrainRow, Turn
@@ -193,10 +193,12 @@ def _is_native(path: Path) -> bool:
     """Whether `path` is to be read as raykft JSONL. Missing and broken files are: that reader explains them best."""
     if path.suffix not in {".jsonl", ""}:
         return False
+    if not path.is_file():  # a pipe is not waited for
+        return True
     try:
-        content = read_bytes(path).decode("utf-8-sig")
-        first = json.loads(next((line for line in content.split("\n") if line.strip()), ""))
-    except (DataError, ValueError, RecursionError):
+        with path.open(encoding="utf-8-sig") as stream:
+            first = json.loads(next((line for line in stream if line.strip()), ""))
+    except (OSError, ValueError, RecursionError):
         return True
     if not isinstance(first, dict):
         return True

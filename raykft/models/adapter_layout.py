@@ -183,7 +183,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
         told = ", ".join(f"{key}={str(value)[:60]}" for key, value in sorted(unread.items()))
         raise _refused(directory, f"only plain LoRA adapters can be read, and it has {told}")
     for name in ("r", "lora_alpha"):
-        _number(directory, config, name)
+        _check_number(directory, config, name)
     _check_names(directory, config)
     return config
 
@@ -196,7 +196,7 @@ def _check_names(directory: Path, config: Mapping[str, Any]) -> None:
         if not isinstance(table, dict):
             raise _refused(directory, f"{name} is {str(table)[:60]!r}, which is no table of modules")
         for pattern in table:
-            _number(directory, table, pattern)
+            _check_number(directory, table, pattern)
             patterns.append(rf"(.*\.)?({pattern})$")
     for name in ("target_modules", "exclude_modules", "layers_pattern"):
         value = config.get(name)
@@ -215,14 +215,12 @@ def _check_names(directory: Path, config: Mapping[str, Any]) -> None:
         raise _refused(directory, f"layers_to_transform is {str(indexes)[:60]}, which are no numbers of layers")
 
 
-def _number(directory: Path, config: Mapping[str, Any], name: str) -> float:
+def _check_number(directory: Path, config: Mapping[str, Any], name: str) -> None:
     value = config.get(name)
-    whole = name == "r" or (isinstance(value, int) and not isinstance(value, bool))
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    if not good or (whole and not isinstance(value, int)):
+    kinds = int if name == "r" else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value) or value <= 0:
         has = "is missing" if value is None else f"is {value!r}, which is no positive number"
         raise _refused(directory, f"{name} {has} in {ADAPTER_CONFIG}")
-    return float(value)  # type: ignore[arg-type]
 
 
 def _read_tensors(directory: Path) -> dict[str, dict[str, Any]]:

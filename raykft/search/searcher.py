@@ -27,6 +27,7 @@ from raykft.leaderboard.read import TrialRecord
 from raykft.records import TrialStatus
 from raykft.search.names import TRIAL_ID, name_of
 from raykft.search.space import Space
+from raykft.search.study import trials_of
 
 log = logging.getLogger(__name__)
 SCORE, RUNG_SCORE = "score", "rung_score"  # of a trial's end, and of every epoch
@@ -314,7 +315,7 @@ def make_searcher(
     search = StudySearch(
         space,
         chosen.objectives or (SCORE,),
-        make_sampler(config, _begun(storage, config.name)),
+        make_sampler(config, len(trials_of(storage, config.name))),
         config.name,
         storage,
         learns=chosen.searcher in LEARNING,
@@ -340,11 +341,6 @@ def make_sampler(config: ExperimentConfig, begun: int = 0) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # in name only; the versions are pinned
         return SAMPLERS[config.search.searcher](seed, config.search.startup_trials)
-
-
-def _begun(storage: RDBStorage, name: str) -> int:
-    studies = [study._study_id for study in storage.get_all_studies() if study.study_name == name]
-    return sum(storage.get_n_trials(number) for number in studies)
 
 
 def _is_finite(value: Any) -> bool:

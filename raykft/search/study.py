@@ -13,13 +13,13 @@ from typing import Any
 import optuna
 import psutil
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 
 from raykft.storage.store import StoredPath
 
-# A write-ahead log needs memory that all readers of the file share, which file systems of a network do not give.
 LOCK_S = 120.0  # how long a write waits for somebody else who holds the database
+# A write-ahead log needs memory that all readers of the file share, which file systems of a network do not give.
 SHARED_MEMORY = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "apfs", "hfs", "ntfs"}
 
 
@@ -78,6 +78,10 @@ def still_running(path: Path, name: str) -> bool:
     """Whether the study counts on a trial that no driver runs any more."""
     if not path.is_file():
         return False
-    storage = _storage(path)
+    return bool(trials_of(_storage(path), name, (TrialState.RUNNING,)))
+
+
+def trials_of(storage: RDBStorage, name: str, states: tuple[TrialState, ...] | None = None) -> list[FrozenTrial]:
+    """The trials of the study `name`, in some states or in all; empty where there is no such study yet."""
     studies = [study._study_id for study in storage.get_all_studies() if study.study_name == name]
-    return any(storage.get_all_trials(n, deepcopy=False, states=(TrialState.RUNNING,)) for n in studies)
+    return [trial for n in studies for trial in storage.get_all_trials(n, deepcopy=False, states=states)]

@@ -518,18 +518,24 @@ def test_making_a_searcher_warns_of_nothing(tmp_path: Path) -> None:
             searcher(configure(folder, {"searcher": name, "space": space}), folder)
 
 
+def propose(search: StudySearch, names: list[str]) -> list[tuple[Any, ...]]:
+    """What is proposed for `names` one after the other, each trial done before the next."""
+    proposed = []
+    for name in names:
+        suggestion = search.suggest(name)
+        assert isinstance(suggestion, dict)
+        proposed.append(tuple(sample_of(suggestion).values()))
+        row = {"final": True, "score": 0.5, "training_iteration": 1, "knowledge": 0.5, "forgetting": 0.1}
+        search.on_trial_complete(name, row)
+    return proposed
+
+
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_a_recipe_is_never_proposed_twice(tmp_path: Path, name: str) -> None:
     """Four recipes: the fifth proposal is that there are no more."""
     space = {"adapter.rank": {"choice": [2, 4]}, "train.epochs": {"choice": [1, 2]}}
     search = searcher(configure(tmp_path, {"searcher": name, "space": space, "trials": 4}), tmp_path)
-    seen = []
-    for n in range(4):
-        suggestion = search.suggest(f"id{n}")
-        assert isinstance(suggestion, dict)
-        seen.append(tuple(sample_of(suggestion).values()))
-        row = {"final": True, "score": 0.5, "training_iteration": 1, "knowledge": 0.5, "forgetting": 0.1}
-        search.on_trial_complete(f"id{n}", row)
+    seen = propose(search, [f"id{n}" for n in range(4)])
     assert len(set(seen)) == 4
     assert search.suggest("id4") == search.FINISHED
 
@@ -540,12 +546,7 @@ def test_a_search_that_goes_on_draws_anew(tmp_path: Path, name: str) -> None:
     drawn = []
     for run in range(3):
         search = searcher(config, tmp_path)
-        for n in range(4):
-            suggestion = search.suggest(f"run{run}-{n}")
-            assert isinstance(suggestion, dict)
-            drawn.append(tuple(sample_of(suggestion).values()))
-            row = {"final": True, "score": 0.5, "training_iteration": 1, "knowledge": 0.5, "forgetting": 0.1}
-            search.on_trial_complete(f"run{run}-{n}", row)
+        drawn += propose(search, [f"run{run}-{n}" for n in range(4)])
     assert len(set(drawn)) == 12
 
 
