@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any
 
 from raykft.evaluation.metrics import METRICS
 from raykft.evaluation.objective import GRADED
-from raykft.leaderboard.evidence import Evidence, Front, front, gather
+from raykft.leaderboard.evidence import RESAMPLED, Evidence, Front, front, gather
 from raykft.leaderboard.guard import crowned
 from raykft.leaderboard.measurement import Measurement, measure
 from raykft.leaderboard.read import (
@@ -87,6 +88,11 @@ class Leaderboard:
         return {split: _groups(ranked[split], evidence) for split, evidence in self.evidence.items()}
 
     @cached_property
+    def shared_ranks(self) -> dict[Split, Counter[int]]:
+        """By split and rank: how many trials share it."""
+        return {split: Counter(groups.values()) for split, groups in self.rank_groups.items()}
+
+    @cached_property
     def measurement(self) -> Measurement:
         """What of the select split's figures is signal."""
         paths = ExperimentPaths(self.directory)
@@ -95,7 +101,7 @@ class Leaderboard:
             self.trials,
             self.evidence.get("select"),
             {t.trial_id: [run.select for run in t.runs] for t in ranked if t.runs},
-            read_curves(paths, ranked),
+            read_curves(paths, ranked[:RESAMPLED]),
             read_rules(paths).objective.name,
         )
 
@@ -221,7 +227,8 @@ def optimism_of(trial: TrialRecord) -> float | None:
 
 
 def _groups(best_first: Sequence[TrialRecord], evidence: Evidence) -> dict[str, int]:
-    """Rank groups; none at all unless every trial could be resampled, or a gap would look like a rank."""
+    """Rank groups of the best; none at all unless each of them could be resampled, or a gap would look like a rank."""
+    best_first = best_first[:RESAMPLED]
     figures = [evidence.figures.get(t.trial_id, {}).get("score") for t in best_first]
     known = [figure for figure in figures if figure is not None]
     if len(known) < len(figures):

@@ -23,13 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from raykft.leaderboard.evidence import Evidence
+from raykft.leaderboard.evidence import RESAMPLED, Evidence
 from raykft.leaderboard.read import TrialRecord
 from raykft.leaderboard.statistics import Array, residual_variance, spearman
 
 Z = 1.96
 MIN_SNR = 2.0
 DRAWS, SEED = 2000, 20_261_129
+MOST_DRAWN = 2_000_000  # scores: of 5,000 trials 400 times each
 MOST_SEEDS = 50  # that are still advised; more would not pay
 COLUMNS = (
     "score",
@@ -138,7 +139,7 @@ def measure(
     for name in COLUMNS:
         values = [t.select[name] for t in ranked if name in t.select]
         if len(values) == len(ranked) and len(ranked) > 1:
-            noises[name] = _noise(name, ranked, evidence, seeds, curves)
+            noises[name] = _noise(name, ranked[:RESAMPLED], evidence, seeds, curves)
             columns[name] = _column(ranked, np.array(values), noises[name])
     score = columns.get("score")
     noise = noises.get("score", _Noise(None, None))
@@ -157,14 +158,22 @@ def _column(trials: Sequence[TrialRecord], values: Array, noise: _Noise) -> Colu
     if not noise.known:
         return ColumnMeasure(spread, None, None, None, None)
     own = np.array([noise.of(_seeds_of(t)) for t in trials])
-    decided = [
-        abs(values[a] - values[b]) > Z * math.hypot(own[a], own[b])
-        for a, b in itertools.combinations(range(len(values)), 2)
-    ]
     mean = float(np.sqrt(np.mean(own**2)))
     snr = spread / mean if mean else None
     reliability = max(0.0, 1 - (mean / spread) ** 2) if spread else 0.0
-    return ColumnMeasure(spread, mean, snr, reliability, float(np.mean(decided)))
+    return ColumnMeasure(spread, mean, snr, reliability, _decided(values, own))
+
+
+def _decided(values: Array, noise: Array) -> float:
+    """The share of pairs whose values differ by more than `Z` times the noise of a difference."""
+    groups = [(own, np.sort(values[noise == own])) for own in np.unique(noise)]
+    count = 0
+    for (own_a, a), (own_b, b) in itertools.product(groups, groups):
+        gap = Z * math.hypot(own_a, own_b)
+        count += int(np.searchsorted(b, a - gap, "left").sum()) + int(
+            (len(b) - np.searchsorted(b, a + gap, "right")).sum()
+        )
+    return count / (len(values) * (len(values) - 1))
 
 
 def _seeds_of(trial: TrialRecord) -> int:
@@ -231,17 +240,18 @@ def _rank_intervals(
     if not noise.known or len(trials) < 2:
         return {}
     rng = np.random.default_rng(SEED)
-    values = np.array([t.select["score"] for t in trials])
-    figures = [evidence.figures.get(t.trial_id, {}).get("score") for t in trials] if evidence else [None]
-    known = [figure for figure in figures if figure is not None]
-    if len(known) == len(trials):
-        # What moves all trials alike moves no rank: questions are drawn for all of them together.
-        rest, picks = _Noise(None, noise.training), rng.integers(1, len(known[0]), DRAWS)
-        drawn = np.stack(known)[:, picks]
-    else:
-        rest, drawn = noise, np.repeat(values[:, None], DRAWS, axis=1)
-    own = np.array([rest.of(_seeds_of(t)) for t in trials])
-    drawn = drawn + own[:, None] * rng.standard_normal(drawn.shape)
+    draws = min(DRAWS, MOST_DRAWN // len(trials))
+    drawn = np.empty((len(trials), draws))
+    own = np.empty(len(trials))
+    figures = [evidence.figures.get(t.trial_id, {}).get("score") if evidence else None for t in trials]
+    # What moves all trials alike moves no rank: questions are drawn for all of them together.
+    together = all(figure is not None for figure in figures[:RESAMPLED])
+    picks = rng.integers(1, min((len(f) for f in figures if f is not None), default=2), draws)
+    for n, (trial, figure) in enumerate(zip(trials, figures, strict=True)):
+        drawn[n] = figure[picks] if together and figure is not None else trial.select["score"]
+        rest = _Noise(None, noise.training) if together and figure is not None else noise
+        own[n] = rest.of(_seeds_of(trial))
+    drawn += own[:, None] * rng.standard_normal(drawn.shape)
     ranks = 1 + np.argsort(np.argsort(-drawn, axis=0, kind="stable"), axis=0)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=1, method="closest_observation")
     return {

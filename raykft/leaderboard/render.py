@@ -262,7 +262,7 @@ def _rank(board: Leaderboard, trial: TrialRecord, split: Split) -> str:
     if trial.trial_id not in groups:
         return str(trial.rank or "")
     group = groups[trial.trial_id]
-    return f"{group}=" if list(groups.values()).count(group) > 1 else f"{group} "
+    return f"{group}=" if board.shared_ranks[split][group] > 1 else f"{group} "
 
 
 def _seed_column(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[Column]:

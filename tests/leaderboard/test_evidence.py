@@ -14,7 +14,7 @@ from leaderboard.fake_experiment import TRIALS, FakeExperiment
 from rich.console import Console
 
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
-from raykft.leaderboard.evidence import COMPARED, front, gather
+from raykft.leaderboard.evidence import COMPARED, RESAMPLED, front, gather
 from raykft.leaderboard.read import read_baselines, read_trials
 from raykft.leaderboard.render import markdown_board, print_board
 from raykft.leaderboard.verdicts import hint_changes, short, verdicts
@@ -286,3 +286,31 @@ def test_given_away_probes_are_also_left_out(own: FakeExperiment) -> None:
     write_json(own.paths.root / "contamination.json", {"allowed": True, "findings": findings})
     told = find(load_leaderboard(own.paths.root), "CONTAMINATED")
     assert "give away 6 probe(s); without them the winner's knowledge on the report split is 0." in told
+
+
+def test_of_very_many_trials_the_best_are_resampled_and_all_are_ranked(tmp_path: Path) -> None:
+    many = FakeExperiment(tmp_path)
+    for n in range(RESAMPLED):
+        many.write_run(many.paths.trial(f"u{n:03d}"), 0.1 + 0.3 * n / RESAMPLED, 0.5)
+    # It gains least of all and forgets least of all, so that it is on the front.
+    gentle = many.paths.trial("gentle")
+    many.write_run(gentle, 0.05, 0.5)
+    tree = read_json(gentle.result)
+    tree["metrics"] |= {"score": -9.0, "gain": -0.5, "forgetting": -1.0}
+    write_json(gentle.result, tree)
+
+    board = load_leaderboard(many.paths.root)
+    ranked = [t.trial_id for t in board.trials if t.rank]
+    found = board.evidence["select"]
+    assert len(ranked) == len(TRIALS) + RESAMPLED + 1
+    assert ranked[-1] == "gentle"
+    assert {*ranked[:RESAMPLED], "gentle"} <= found.figures.keys()
+    assert ranked[-2] not in found.figures
+    assert "gentle" in board.front.members
+    assert None not in board.front.members.values()
+    assert set(board.rank_groups["select"]) == set(ranked[:RESAMPLED])
+    rows = {row["trial_id"]: row for row in board.rows}
+    assert "select.score.low" in rows[ranked[0]]
+    assert "select.score.low" not in rows[ranked[-2]]
+    assert all(low <= rows[name]["rank"] <= high for name, (low, high) in board.measurement.rank_intervals.items())
+    assert len(board.measurement.rank_intervals) == len(ranked)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from raykft.leaderboard.evidence import Evidence
-from raykft.leaderboard.measurement import MIN_SNR, Measurement, measure
+from raykft.leaderboard.measurement import MIN_SNR, Measurement, Z, measure
 from raykft.leaderboard.read import SeedRun, TrialRecord
 from raykft.paths import TrialPaths
 from raykft.records import TrialStatus
@@ -140,3 +140,21 @@ def test_what_a_seed_does_to_all_recipes_alike_is_no_noise() -> None:
     shift = [0.0, -0.4, 0.3]
     seeds = {f"t{n}": [{"score": 0.5 + 0.1 * n + s} for s in shift] for n in range(3)}
     assert board({"score": [0.7, 0.6, 0.5]}, seeds).columns["score"].noise == pytest.approx(0, abs=1e-12)
+
+
+def test_pairs_are_decided_as_counted_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    values = np.round(rng.random(40), 2)  # with ties
+    runs = {f"t{n}": tuple([RUN] * (3 if n % 4 == 0 else 0)) for n in range(40)}
+    trials = [
+        TrialRecord(name, TrialStatus.OK, select={"score": float(v)}, rank=n, runs=runs[name])
+        for n, (name, v) in enumerate(zip(runs, values, strict=True), start=1)
+    ]
+    seeds = {"a": [{"score": 0.1}, {"score": 0.3}], "b": [{"score": 0.5}, {"score": 0.4}]}
+    found = measure(trials, None, seeds, {}, "graded").columns["score"]
+    noise = np.sqrt(found.noise**2 / np.mean([1 / max(1, len(t.runs)) for t in trials]))
+    own = [noise / np.sqrt(max(1, len(t.runs))) for t in trials]
+    pairs = [(a, b) for a in range(40) for b in range(a)]
+    decided = [abs(values[a] - values[b]) > Z * np.hypot(own[a], own[b]) for a, b in pairs]
+    assert found.decided_pairs == pytest.approx(np.mean(decided))
+    assert 0 < found.decided_pairs < 1
