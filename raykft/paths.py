@@ -82,6 +82,11 @@ class ExperimentPaths:
         return self.root / "environment.json"
 
     @property
+    def last_run(self) -> Path:
+        """When the last run began, how it ended and why."""
+        return self.root / "run.json"
+
+    @property
     def data_manifest(self) -> Path:
         return self.root / "data_manifest.json"
 

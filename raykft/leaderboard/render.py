@@ -20,6 +20,7 @@ from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.paths import ExperimentPaths
 from raykft.records import Split
+from raykft.storage.runs import how_it_ended
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
 SHOWN = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
@@ -130,7 +131,10 @@ def closing_lines(board: Leaderboard) -> list[str]:
     for trial in board.trials:
         if trial.status.failed:
             lines.append(f"{trial.trial_id} {trial.status}: {_one_line(trial.reason)}")
-    if not all(trial.status.finished for trial in board.trials):
+    ending = how_it_ended(ExperimentPaths(board.directory))
+    if ending is not None:
+        lines.append(ending)
+    elif not all(trial.status.finished for trial in board.trials):
         lines.append("the search is not complete: the same `raykft tune` command continues it")
     winner = board.winner
     if winner is None:

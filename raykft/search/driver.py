@@ -29,6 +29,7 @@ from raykft.search.study import opened, still_running
 from raykft.search.warm_start import earlier_trials
 from raykft.storage import store
 from raykft.storage.lock import locked
+from raykft.storage.runs import COMPLETE, INTERRUPTED, recorded
 from raykft.storage.store import fetch, keep
 
 
@@ -57,11 +58,16 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
         if _is_complete(experiment, records):
             console.print(f"all {config.search.trials} trials of {paths.root} have ended; raise search.trials for more")
         else:
-            with connected(config.resources.address) as embedded, opened(paths.study) as journal:
+            with (
+                recorded(paths) as ended,
+                connected(config.resources.address) as embedded,
+                opened(paths.study) as journal,
+            ):
                 # It imports ray, which may only be imported once `connected` has set its environment.
                 from raykft.search.run import run_search
 
-                run_search(experiment, space, records, earlier, journal, console, embedded=embedded)
+                whole = run_search(experiment, space, records, earlier, journal, console, embedded=embedded)
+                ended(COMPLETE if whole else INTERRUPTED)
         return write_board(paths)
 
 

@@ -44,8 +44,8 @@ def run_search(
     console: Console,
     *,
     embedded: bool,
-) -> None:
-    """Run what is left of a search.
+) -> bool:
+    """Run what is left of a search; False where the user interrupted.
 
     Args:
         records: what is there of it.
@@ -80,9 +80,11 @@ def run_search(
         write_evidence(experiment, crew.infos)
         score_base(crew.evaluator, paths, console)
         keep(paths.root, light=True)
-        if todo <= 0 or run_trials(crew, limiter, scheduler, todo):
-            run_race(crew)
-            _hold_out(experiment, crew)
+        if todo > 0 and not run_trials(crew, limiter, scheduler, todo):
+            return False
+        run_race(crew)
+        _hold_out(experiment, crew)
+    return True
 
 
 def run_trials(crew: Crew, limiter: ConcurrencyLimiter, scheduler: TrialScheduler, todo: int) -> bool:
