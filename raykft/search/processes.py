@@ -40,12 +40,26 @@ class Controller(TuneController):  # type: ignore[misc]
 
     Ray's own gives a process that has become free to a trial whose own is about to be up, and ends that one. Where
     trials are shorter than a process's start this goes on for ever: processes start, and none is ever used.
+
+    And it hears twice of a process that dies before its trial runs, by its end and by the call that failed. The second
+    time the trial waits already to be started again, which Ray's own takes for a failure that cannot be mended.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._actor_cache = KeepAll()
         self._asked: dict[str, float] = {}  # trials that wait for a process of their own, since when
+        self._heard: Exception | None = None  # what a process last died of
+
+    def _actor_failed(self, tracked_actor: Any, exception: Exception) -> None:
+        # A kept process that died while it waited will not answer the call that would have renewed it.
+        self._resetting_trials.discard(self._actor_to_trial.get(tracked_actor))
+        super()._actor_failed(tracked_actor, exception)
+
+    def _trial_task_failure(self, trial: Any, exception: Exception) -> None:
+        if exception is not self._heard:
+            self._heard = exception
+            super()._trial_task_failure(trial, exception)
 
     def _maybe_reuse_cached_actor(self, trial: Any) -> bool:
         if trial in self._trial_to_actor and trial not in self._resetting_trials:

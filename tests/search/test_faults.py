@@ -22,8 +22,10 @@ from raykft.errors import OutOfMemoryError, ResourceError
 from raykft.hosts import crew, remote
 from raykft.leaderboard.board import Leaderboard
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.search.callbacks import DriverCallback
 from raykft.search.driver import tune
 from raykft.search.names import id_of
+from raykft.search.trainable import MAX_LOSSES
 from raykft.testing.fake_cluster import FakeTrainingHost, fake_hosts
 from raykft.train.inference import typed_error
 from raykft.train.recipe import EpochResult, Recipe
@@ -133,6 +135,54 @@ def test_a_dead_trial_process_leaves_no_lease_behind(
     board = run(tmp_path, tree)
     assert len(killed) == 2
     assert_scored_once(board, 2)
+
+
+def test_a_kept_process_that_died_while_it_waited_costs_no_trial(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tune hears of it twice, by the actor that is gone and by the call that failed: it would give the trial up."""
+    import ray
+
+    from raykft.search.processes import Controller
+
+    usual, killed = Controller._schedule_trial_reset, []
+
+    def reset(self: Any, trial: Any, *args: Any) -> None:
+        if len(killed) < 2:
+            killed.append(id_of(trial.config))
+            ray.kill(trial.temporary_state.ray_actor)
+        usual(self, trial, *args)
+
+    monkeypatch.setattr(Controller, "_schedule_trial_reset", reset)
+    tree = tree_of(tmp_path, "kept", 6)
+    tree["resources"] = {"hosts": 1, "slots_per_host": 1}
+    board = run(tmp_path, tree)
+    assert len(killed) == 2
+    assert_scored_once(board, 6)
+
+
+@pytest.mark.parametrize("kills", [MAX_LOSSES, MAX_LOSSES + 1])
+def test_one_death_of_a_process_that_begins_is_one_failure(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int
+) -> None:
+    import ray
+
+    usual, killed = DriverCallback.on_trial_start, []
+
+    def start(self: Any, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        usual(self, iteration, trials, trial, **info)
+        if len(killed) < kills and id_of(trial.config).startswith("t000"):
+            killed.append(trial.temporary_state.ray_actor)
+            ray.kill(killed[-1])
+
+    monkeypatch.setattr(DriverCallback, "on_trial_start", start)
+    board = run(tmp_path, tree_of(tmp_path, "begins", 2))
+    assert len(killed) == kills
+    if kills > MAX_LOSSES:
+        (lost,) = [t for t in board.trials if t.status == "lost"]
+        assert lost.reason.startswith(f"its process died {kills} times: ")
+    else:
+        assert_scored_once(board, 2)
 
 
 class SmallMemory(FakeTrainingHost):
