@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.console import Console
 from raykft.cluster import places
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
-from raykft.errors import ModelError, OutOfMemoryError, RaykftError, ResourceError
+from raykft.errors import LostError, ModelError, OutOfMemoryError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import Context, Suite
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
@@ -379,7 +379,8 @@ def held(handle: Any, trial_id: str, adapter: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        get(handle.detach.remote(trial_id))
+        with suppress(ray.exceptions.RayActorError, LostError):  # a host that died holds nothing
+            get(handle.detach.remote(trial_id))
 
 
 def base_key(config: ExperimentConfig, info: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ray
 from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raykft.errors import RaykftError
+from raykft.errors import LostError, RaykftError
 from raykft.records import Pick, Question, Reply
 from raykft.train.admission import HostCapacity, HostCounters
 from raykft.train.recipe import EpochResult, Recipe
@@ -28,7 +28,7 @@ def get(refs: Any) -> Any:
             raise error.cause from None
         raise
     except ray.exceptions.ActorDiedError as error:
-        raise RaykftError(f"a raykft actor died: {error}") from error
+        raise LostError(f"a raykft actor died: {error}") from error
 
 
 class RemoteHost:

@@ -106,6 +106,30 @@ def test_a_host_that_dies_takes_no_trial_with_it(fakes: None, tmp_path: Path, mo
     assert_scored_once(board, 4)
 
 
+@pytest.mark.parametrize("stage", ["score_adapter", "_with_retrieval"])
+def test_a_host_that_dies_at_the_report_stage_costs_no_board(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    from raykft.search import held_out
+
+    crews, usual, deaths = keep_crews(monkeypatch), getattr(held_out, stage), []
+
+    def dying(*args: Any) -> Any:
+        if len(deaths) < 2:
+            deaths.append("host0")
+            crash(crews[0].hosts["host0"])
+        return usual(*args)
+
+    monkeypatch.setattr(held_out, stage, dying)
+    tree = tree_of(tmp_path, "reported", 4)
+    tree["evaluate"] = {"report_top": 3, "baselines": ["bm25"]}
+    board = run(tmp_path, tree)
+    assert deaths
+    assert len(board.reported) == 3
+    assert_scored_once(board, 4)
+    assert any(b.name == "tuned_bm25" for b in board.baselines)
+
+
 @pytest.mark.parametrize("actor", ["evaluator", "broker"])
 def test_the_evaluator_and_the_broker_start_again(
     fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actor: str
