@@ -4,7 +4,8 @@
 
 *Repeatability* of a quantity is the rank correlation of two seeds of the same recipes, averaged over pairs of seeds,
 and the share of pairs of recipes that both seeds put in the same order. *Validity* is the rank correlation of one
-seed's value with the truth: the mean over the *other* seeds of the generated score on the *report* split.
+seed's value with the truth: the mean over the *other* seeds of the generated score on the *report* split; of knowledge
+and of what is not forgotten there it is told apart.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ from raykft.records import Probe
 
 RESULTS = Path(__file__).resolve().parent / "results"
 KINDS = ("wide", "narrow")
+# Of the report split, other seeds; higher is better.
+TRUTHS: dict[str, tuple[str, float]] = {
+    "validity": ("score", 1.0),
+    "validity_knowledge": ("knowledge", 1.0),
+    "validity_forgetting": ("forgetting", -1.0),
+}
+SHOWN = ("spearman", "decided_pairs", *TRUTHS, "spread", "noise")
 
 Run = Mapping[str, Any]
 
@@ -63,9 +71,16 @@ class Quantities:
             "graded_knowledge_last2": lambda run: fmean(self.graded(run, epoch=n) for n in self._last(run, 2)),
             "graded_general": lambda run: -self.general_loss(run),
             "fluency": lambda run: -self.fluency(run),
-            "drift": lambda run: -run["metrics_report"].get("drift", math.nan),
+            "drift": lambda run: -self._metric(run, "drift"),
             "graded_forgetting": lambda run: -self.graded_forgetting(run),
             "graded_score": self.graded_score,
+            "graded_gain": self.graded_gain,
+            "graded_gain_less_fluency": lambda run: self.graded_gain(run) - self.fluency(run),
+            "graded_gain_less_general": lambda run: self.graded_gain(run) - self.general_loss(run),
+            "graded_gain_less_worse": lambda run: (
+                self.graded_gain(run) - max(self.fluency(run), self.general_loss(run))
+            ),
+            "graded_gain_less_sum": lambda run: self.graded_gain(run) - self.fluency(run) - self.general_loss(run),
             "graded_score_last2": lambda run: fmean(self.graded_score(run, n) for n in self._last(run, 2)),
             "graded_epoch1": lambda run: self.graded_score(run, 0),
             "graded_epoch2": lambda run: self.graded_score(run, min(1, len(run["epochs"]) - 1)),
@@ -131,18 +146,22 @@ class Quantities:
 
         return [(bits(self.base["nats"], ids), bits(nats, ids)) for ids in languages.values()]
 
-    def graded_score(self, run: Run, epoch: int = -1) -> float:
+    def graded_gain(self, run: Run, epoch: int = -1) -> float:
         base = self._by_fact(self.base["graded"]["select"]["domain"])
         shown = self._by_fact(self.base["shown"]["select"])
-        return float(gain(self.graded(run, epoch), base, shown)) - self.graded_forgetting(run, epoch)
+        return float(gain(self.graded(run, epoch), base, shown))
+
+    def graded_score(self, run: Run, epoch: int = -1) -> float:
+        return self.graded_gain(run, epoch) - self.graded_forgetting(run, epoch)
 
 
-def truth(run: Run) -> float:
-    return math.nan if "error" in run else float(run["metrics_report"]["score"])
+def truth(run: Run, name: str = "validity") -> float:
+    metric, sign = TRUTHS[name]
+    return sign * float(run["metrics_report"].get(metric, math.nan))
 
 
 def repeatability(table: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """By kind of recipes and quantity: `spearman`, `decided_pairs`, `validity`, `spread`, `noise`, and `recipes`."""
+    """By kind of recipes and quantity: `spearman`, `decided_pairs`, `TRUTHS`, `spread`, `noise`, and `recipes`."""
     quantities = Quantities(table)
     found: dict[str, dict[str, dict[str, float]]] = {}
     for kind in KINDS:
@@ -153,8 +172,10 @@ def repeatability(table: Mapping[str, Any]) -> dict[str, dict[str, dict[str, flo
         found[kind] = {}
         for name in quantities.of:
             values = {r: {s: quantities.value(name, run) for s, run in seeds.items()} for r, seeds in grid.items()}
-            truths = {r: {s: truth(run) for s, run in seeds.items()} for r, seeds in grid.items()}
-            found[kind][name] = _figures(values, truths)
+            found[kind][name] = _figures(values)
+            for kept in TRUTHS:
+                truths = {r: {s: truth(run, kept) for s, run in seeds.items()} for r, seeds in grid.items()}
+                found[kind][name][kept] = _validity(values, truths)
     return found
 
 
@@ -165,32 +186,35 @@ def replay_strategies(table: Mapping[str, Any]) -> dict[str, dict[str, list[floa
     return strategies.strategies(replays) if len(replays.grid) >= 3 and len(replays.seeds) >= 2 else {}
 
 
-def _figures(values: Mapping[str, Mapping[int, float]], truths: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
+def _figures(values: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     seeds = sorted({s for each in values.values() for s in each})
-    rhos, decided, valid = [], [], []
-    for a, b in itertools.permutations(seeds, 2):
+    rhos, decided = [], []
+    for a, b in itertools.combinations(seeds, 2):
         both = [r for r in values if a in values[r] and b in values[r]]
-        if len(both) < 3:
-            continue
-        one, two = [values[r][a] for r in both], [values[r][b] for r in both]
-        if a < b:
+        if len(both) >= 3:
+            one, two = [values[r][a] for r in both], [values[r][b] for r in both]
             rhos.append(spearman(one, two))
             decided.append(_same_order(one, two))
-    for a in seeds:
-        known = [r for r in values if a in values[r] and len(truths[r]) > 1]
-        others = [fmean(v for s, v in truths[r].items() if s != a) for r in known]
-        if len(known) >= 3:
-            valid.append(spearman([values[r][a] for r in known], others))
     within = [np.var(list(each.values()), ddof=1) for each in values.values() if len(each) > 1]
     every = [v for each in values.values() for v in each.values()]
     return {
         "spearman": _mean(rhos),
         "decided_pairs": _mean(decided),
-        "validity": _mean(valid),
         "spread": float(np.std(every, ddof=1)) if len(every) > 1 else math.nan,
         "noise": float(np.sqrt(np.mean(within))) if within else math.nan,
         "recipes": float(len(values)),
     }
+
+
+def _validity(values: Mapping[str, Mapping[int, float]], truths: Mapping[str, Mapping[int, float]]) -> float:
+    """How well a seed's values foretell what the other seeds turn out to be."""
+    found = []
+    for a in sorted({s for each in values.values() for s in each}):
+        known = [r for r in values if a in values[r] and len(truths[r]) > 1]
+        others = [fmean(v for s, v in truths[r].items() if s != a) for r in known]
+        if len(known) >= 3:
+            found.append(spearman([values[r][a] for r in known], others))
+    return _mean(found)
 
 
 def _same_order(one: Sequence[float], two: Sequence[float]) -> float:
@@ -222,13 +246,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console(width=110)
     for kind, quantities in found.items():
         counts = {int(figures["recipes"]) for figures in quantities.values()}
-        shown = Table(
-            "quantity", "spearman", "decided", "validity", "spread", "noise", box=None, title=f"{kind}: {counts}"
-        )
+        shown = Table("quantity", *(name.replace("_", " ") for name in SHOWN), box=None, title=f"{kind}: {counts}")
         for name, figures in quantities.items():
-            shown.add_row(
-                name, *(f"{figures[k]:.3f}" for k in ("spearman", "decided_pairs", "validity", "spread", "noise"))
-            )
+            shown.add_row(name, *(f"{figures[k]:.2f}" for k in SHOWN))
         console.print(shown)
     costs = Table("regret at cost", *(f"{cost:g}" for cost in strategies.BUDGETS), box=None)
     for name, curve in replayed.items():
@@ -236,7 +256,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(costs)
     if args.write:
         path = RESULTS / f"replay-{datetime.now(UTC):%Y-%m-%d}.json"
-        tree = {"environment": table["environment"], "repeatability": found, "strategies": replayed}
+        tree = {
+            "environment": table["environment"],
+            "recipes": len({run["recipe"] for run in table["runs"]}),
+            "repeatability": found,
+            "strategies": replayed,
+        }
         write_json(path, tree)
         console.print(f"written: {path}")
 

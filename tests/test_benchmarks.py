@@ -293,3 +293,21 @@ def test_a_replay_spends_no_more_than_it_may(script: Any) -> None:
     # Without noise, and with all the budget of the world, the best recipe is found.
     assert replays.regret("graded-race", names, (0, 1, 2, 3), 1000) == pytest.approx(0)
     assert replays.regret("random", names, (0, 1), 1000) == pytest.approx(0)
+
+
+def test_the_plot_of_replays_has_a_named_line_for_every_strategy(script: Any, tmp_path: Path) -> None:
+    plots, strategies = script("plots"), script("strategies")
+    assert set(plots.STYLES) == set(strategies.PLANS)
+    curve = {
+        "cost": [1.0, 4.0, 12.0],
+        "regret": [0.5, 0.3, 0.1],
+        "regret_lo": [0.4, 0.2, 0],
+        "regret_hi": [0.6, 0.4, 0.2],
+    }
+    drawn = [tmp_path / "a.svg", tmp_path / "b.svg"]
+    for out in drawn:
+        plots.draw(dict.fromkeys(strategies.PLANS, curve), 32, out)
+    text = drawn[0].read_text()
+    assert all(label in text for label, _, _ in plots.STYLES.values())
+    assert "32 recipes" in text
+    assert drawn[1].read_bytes() == drawn[0].read_bytes()  # drawn again, the committed file does not change
