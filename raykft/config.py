@@ -131,13 +131,20 @@ class TrainConfig(_Section):
 
 
 class EvaluateConfig(_Section):
-    """How adapters are scored. Rungs read a few probes by log-probability; the end generates all answers."""
+    """How adapters are scored. Rungs read a few probes by log-probability; the end generates all answers.
+
+    `level_weights` is what a probe of a level counts in graded knowledge ("level_2" to "level_5"), 1 where nothing is
+    said. Every fact counts the same, whatever it is asked.
+    """
 
     rung_probes: int = Field(24, ge=1)
     rung_general: int = Field(12, ge=0)
     rung_passages: int = Field(1, ge=0)
     report_top: int = Field(5, ge=1)
     batch_size: int = Field(256, ge=1, le=65536)
+    level_weights: dict[Literal["level_2", "level_3", "level_4", "level_5"], Annotated[float, Field(ge=0, le=1000)]] = (
+        Field(default_factory=dict)
+    )
     baselines: tuple[Literal["facts_needed", "facts_all", "bm25"], ...] = ("facts_needed", "facts_all", "bm25")
 
 

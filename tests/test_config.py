@@ -33,6 +33,8 @@ def file(tmp_path: Path, tree: dict[str, Any]) -> Path:
         ("adapter.target_layers=foo", ["adapter.target_layers", "'foo'", "all-linear+lm_head"]),
         ("quantization=fp4", ["quantization", "'fp4'", "nf4"]),
         ("name=a/b", ["name", "a/b"]),
+        ("evaluate.level_weights={level_1: 2}", ["evaluate.level_weights", "level_1", "level_2"]),
+        ("evaluate.level_weights={level_3: -1}", ["evaluate.level_weights", "-1", "greater than or equal to 0"]),
         ("search.space.adapter.rnk={choice: [1]}", ["adapter.rnk", "did you mean 'adapter.rank'"]),
         ("search.space.adapter.rank={choice: [0]}", ["search.space.adapter.rank", "0", "greater than"]),
         ("search.space.adapter.rank={choice: [true]}", ["True"]),
@@ -90,6 +92,13 @@ def test_a_sample_passes_the_same_validation_as_a_file(file: Path) -> None:
     assert apply_sample(config, {"adapter.rank": 8, "train.learning_rate": 1e-3}).adapter.alpha == 16
     with pytest.raises(ConfigError, match=r"adapter.rank: 0"):
         apply_sample(config, {"adapter.rank": 0})
+
+
+def test_weights_of_levels_survive_the_file(tmp_path: Path, file: Path) -> None:
+    config = load_config(file, ["evaluate.level_weights={level_2: 1, level_4: 0.5}"])
+    assert config.evaluate.level_weights == {"level_2": 1.0, "level_4": 0.5}
+    (tmp_path / "resolved.yaml").write_text(dump_yaml(config))
+    assert load_resolved(tmp_path / "resolved.yaml").evaluate.level_weights == {"level_2": 1.0, "level_4": 0.5}
 
 
 def test_the_resolved_file_reads_back_as_the_same_experiment(tmp_path: Path, file: Path) -> None:

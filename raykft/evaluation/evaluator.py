@@ -60,6 +60,7 @@ class Suite:
     probes: tuple[Probe, ...]
     general: tuple[Probe, ...] = ()
     passages: tuple[Passage, ...] = ()
+    level_weights: Mapping[int, float] = field(default_factory=dict)  # of graded knowledge; 1 where nothing is said
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,8 @@ class Evaluator:
         nats = self._nats(model, trial_id, self.rung_passages)
         before, shown = base.rows[BASE]["select"], base.rows.get(FACTS_NEEDED, {}).get("select")
         asked = [g.probe for g in domain]
-        known = [graded_knowledge(asked, each) for each in (grades, before.grades)]
-        top = graded_knowledge(asked, shown.grades) if shown else None
+        known = [self._known(asked, each) for each in (grades, before.grades)]
+        top = self._known(asked, shown.grades) if shown else None
         bits = bits_by_language(self.rung_passages, before.general, GeneralScores({}, nats))
         lost = graded_forgetting([g.probe for g in general], before.grades, grades, bits)
         invalid = len(self.rung_passages) - len(nats)
@@ -286,7 +287,10 @@ class Evaluator:
 
     def _graded_knowledge(self, split: Split, grades: Mapping[str, float]) -> dict[str, float]:
         own = self._graded[split]
-        return {"graded_knowledge": graded_knowledge([g.probe for g in own], grades)} if own else {}
+        return {"graded_knowledge": self._known([g.probe for g in own], grades)} if own else {}
+
+    def _known(self, asked: Sequence[Probe], grades: Mapping[str, float]) -> float:
+        return graded_knowledge(asked, grades, self.suite.level_weights)
 
     def _in_context(
         self,

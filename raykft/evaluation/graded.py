@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from raykft.evaluation.picks import RIVALS, choice_pick, is_choice, premise_pick
 from raykft.records import Fact, KeyFact, Passage, Pick, Probe
 
 LEVELS = (2, 3, 4, 5)
+EVEN: Mapping[int, float] = {}  # weights of levels that count the same
 MIN_GRADE = 0.05  # of the base model: below it a relative loss is noise
 
 
@@ -108,22 +110,35 @@ def grades_of(graded: Sequence[Graded], rows: Sequence[Sequence[float]]) -> dict
     return {each.probe.id: each.grade([next(left) for _ in each.picks]) for each in graded}
 
 
-def shares(probes: Sequence[Probe]) -> dict[str, float]:
-    """What every graded probe counts in graded knowledge, by id: every fact counts once, and its probes share that."""
+def by_level(weights: Mapping[Any, float]) -> dict[int, float]:
+    """From the names that columns have, such as "level_2"."""
+    return {int(name.removeprefix("level_")): float(weight) for name, weight in weights.items()}
+
+
+def shares(probes: Sequence[Probe], level_weights: Mapping[int, float] = EVEN) -> dict[str, float]:
+    """What every graded probe counts in graded knowledge, by id: every fact counts once, and its probes share that.
+
+    Args:
+        level_weights: what a probe of a level counts within its facts; 1 where nothing is said. Facts that are asked
+            about at levels of weight 0 alone do not count.
+    """
+    weights = {probe.id: level_weights.get(probe.level, 1.0) for probe in probes}
     facts: defaultdict[str, list[str]] = defaultdict(list)
     for probe in probes:
         for fact in probe.fact_ids or (probe.id,):
-            facts[fact].append(probe.id)
+            if weights[probe.id] > 0:
+                facts[fact].append(probe.id)
     found: defaultdict[str, float] = defaultdict(float)
     for ids in facts.values():
+        total = sum(weights[id] for id in ids)
         for id in ids:
-            found[id] += 1 / len(ids) / len(facts)
+            found[id] += weights[id] / total / len(facts)
     return found
 
 
-def knowledge(probes: Sequence[Probe], grades: Mapping[str, float]) -> float:
-    """The mean over facts of the mean over the probes of each; 0 where there are none."""
-    return sum(share * grades[id] for id, share in shares(probes).items())
+def knowledge(probes: Sequence[Probe], grades: Mapping[str, float], level_weights: Mapping[int, float] = EVEN) -> float:
+    """The mean over facts of the mean over the probes of each, weighted by level; 0 where there are none."""
+    return sum(share * grades[id] for id, share in shares(probes, level_weights).items())
 
 
 def general_loss(base: float | Array, now: float | Array) -> Array:

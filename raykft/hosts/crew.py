@@ -20,6 +20,7 @@ from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
 from raykft.errors import LostError, ModelError, OutOfMemoryError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import Context, Suite
+from raykft.evaluation.graded import by_level
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
 from raykft.hosts.actor import HostConfig, TrainingHost, faster_dtype
@@ -200,7 +201,7 @@ class Crew:
         )
         return self._keep(
             actor.remote(
-                Sealed(Suite(domain.facts, domain.probes, domain.general, domain.passages)),
+                Sealed(suite_of(config, domain)),
                 Objective(objective.name, objective.forgetting_budget, objective.penalty),
                 rungs={k: getattr(config.evaluate, k) for k in ("rung_probes", "rung_general", "rung_passages")},
                 hosts=Sealed(self.hosts),
@@ -396,6 +397,12 @@ def base_key(config: ExperimentConfig, info: Mapping[str, Any]) -> dict[str, Any
         "system_prompt": config.data.system_prompt,
         "plain_prompt": config.data.plain_prompt,
     }
+
+
+def suite_of(config: ExperimentConfig, domain: Domain) -> Suite:
+    """All that adapters are asked, and what it counts."""
+    weights = by_level(config.evaluate.level_weights)
+    return Suite(domain.facts, domain.probes, domain.general, domain.passages, weights)
 
 
 def contexts_of(config: ExperimentConfig, domain: Domain, info: Mapping[str, Any]) -> dict[str, Context]:

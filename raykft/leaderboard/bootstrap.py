@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raykft.evaluation.forgetting import SHARES, GeneralScores, chance, fluency_loss, of_kind, share_loss
-from raykft.evaluation.graded import general_loss, shares
+from raykft.evaluation.graded import EVEN, general_loss, shares
 from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS, premise_skill
 from raykft.leaderboard.statistics import Array
 from raykft.records import Passage, Probe, ProbeResult, Split
@@ -47,11 +47,12 @@ class Resamples:
         *,
         draws: int = DRAWS,
         seed: int = SEED,
+        level_weights: Mapping[int, float] = EVEN,
     ) -> None:
         own = [probe for probe in probes if probe.split == split]
         rng = np.random.default_rng([seed, _STREAMS[split]])
         self._weightings = 1 + draws
-        self._domain = _Domain([p for p in own if p.level > 0], draws, rng)
+        self._domain = _Domain([p for p in own if p.level > 0], draws, rng, level_weights)
         general = [p for p in own if p.level == 0]
         # Both splits read the same passages, so they share their resamples as well.
         text_rng = np.random.default_rng([seed, _STREAMS["passages"]])
@@ -120,8 +121,11 @@ class _Component:
 class _Domain:
     """The domain probes of a split by cluster, and the weights of the clusters."""
 
-    def __init__(self, probes: Sequence[Probe], draws: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, probes: Sequence[Probe], draws: int, rng: np.random.Generator, level_weights: Mapping[int, float]
+    ) -> None:
         self._probes = probes
+        self._level_weights = level_weights
         self._cluster = np.array(clusters(probes), dtype=np.intp)
         self._components = _components(probes)
         count = int(self._cluster.max()) + 1 if len(probes) else 0
@@ -160,8 +164,8 @@ class _Domain:
         places = np.flatnonzero(~np.isnan(grades)).tolist()
         if not places:
             return None
-        counts = shares([self._probes[n] for n in places])
-        component = _Component("grade", places, [counts[self._probes[n].id] for n in places])
+        counts = shares([self._probes[n] for n in places], self._level_weights)
+        component = _Component("grade", places, [counts.get(self._probes[n].id, 0.0) for n in places])
         over_W, under_W = (self._weights_WU @ self._by_cluster(component, values) for values in (grades, None))
         return _ratio(over_W, under_W, under_W > 0)
 

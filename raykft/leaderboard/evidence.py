@@ -105,16 +105,16 @@ def gather(
         return {}
     trials = _worth_it(trials)
     passages = read_passages(paths)
-    objective = read_rules(paths).objective
+    rules = read_rules(paths)
     answered = {b.name: baseline_results(paths, b.name) for b in baselines}
     found: dict[Split, Evidence] = {}
     for split in SPLITS:
         if any(p.split == split and p.level > 0 for p in probes):
-            resamples = Resamples(probes, passages, split, draws=draws)
+            resamples = Resamples(probes, passages, split, draws=draws, level_weights=rules.level_weights)
             scores = {b.name: [GeneralScores(answered[b.name], b.nats.get(split, {}))] for b in baselines}
             scores |= {t.trial_id: _of_seeds(paths, t, split) for t in trials}
             stored = {b.name: getattr(b, split) for b in baselines} | {t.trial_id: getattr(t, split) for t in trials}
-            found[split] = _evidence(resamples, objective, scores, stored, {b.name for b in baselines})
+            found[split] = _evidence(resamples, rules.objective, scores, stored, {b.name for b in baselines})
     return found
 
 

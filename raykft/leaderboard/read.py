@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from raykft.config import parse_yaml
 from raykft.data.read import read_records
 from raykft.errors import ExperimentError
+from raykft.evaluation.graded import by_level
 from raykft.evaluation.objective import Objective
 from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
 from raykft.records import Passage, Probe, ProbeResult, Split, TrialStatus
@@ -77,6 +78,7 @@ class Rules:
 
     objective: Objective
     grace_epochs: int
+    level_weights: Mapping[int, float]
 
 
 def open_experiment(directory: Path) -> ExperimentPaths:
@@ -143,9 +145,10 @@ def read_passages(paths: ExperimentPaths) -> list[Passage]:
 
 def read_rules(paths: ExperimentPaths) -> Rules:
     """Not validated: an experiment of an older version has other settings besides, and stays readable."""
-    search = parse_yaml(paths.config.read_text(encoding="utf-8"), str(paths.config))["search"]
+    tree = parse_yaml(paths.config.read_text(encoding="utf-8"), str(paths.config))
+    search, weights = tree["search"], tree.get("evaluate", {}).get("level_weights") or {}
     objective = {f.name: search["objective"][f.name] for f in fields(Objective) if f.name in search["objective"]}
-    return Rules(Objective(**objective), search["grace_epochs"])
+    return Rules(Objective(**objective), search["grace_epochs"], by_level(weights))
 
 
 def trial_results(files: TrialPaths, split: Split) -> dict[str, ProbeResult]:

@@ -99,6 +99,21 @@ def test_every_fact_counts_once_however_many_probes_it_has() -> None:
     assert graded.knowledge(probes, grades) == pytest.approx((3 / 4 + 0) / 2)
 
 
+def test_levels_weigh_within_a_fact_and_every_fact_counts_the_same() -> None:
+    def probe(name: str, level: int, fact: str) -> Probe:
+        return Probe(name, level, "recall", "?", "g", (KeyFact(("g",)),), "select", fact_ids=(fact,))
+
+    probes = [probe("a2", 2, "a"), probe("a4", 4, "a"), probe("b2", 2, "b"), probe("c4", 4, "c")]
+    assert graded.shares(probes, {2: 1, 4: 1}) == graded.shares(probes)
+    counts = graded.shares(probes, {4: 3})
+    assert counts["a4"] == pytest.approx(3 / 4 / 3)
+    assert counts["b2"] == counts["c4"] == pytest.approx(1 / 3)
+    without = graded.shares(probes, {4: 0})
+    assert without == {"a2": pytest.approx(1 / 2), "b2": pytest.approx(1 / 2)}  # of c nothing is asked that counts
+    grades = {"a2": 1.0, "a4": 0.0, "b2": 0.5, "c4": 1.0}
+    assert graded.knowledge(probes, grades, {4: 0}) == pytest.approx(0.75)
+
+
 def test_forgetting_is_signed_and_means_over_languages_and_kinds() -> None:
     general = [
         Probe(f"{lang}-{kind}", 0, kind, "?", "g", (KeyFact(("g",)),), "select", lang=lang, contrast=("h",))

@@ -148,3 +148,12 @@ def test_without_general_probes_nothing_is_forgotten() -> None:
     figures = Resamples(DOMAIN, [], "select", draws=4).forgetting(GeneralScores({}, {}), GeneralScores({}, {}))
     assert figures is not None
     assert figures["forgetting"].tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize("weights", [{}, {3: 0, 5: 2.5}])
+def test_resampled_graded_knowledge_is_weighted_like_the_figure_itself(weights: dict[int, float]) -> None:
+    results = make_results(PROBES, knows=0.5, remembers=0.6, rng=np.random.default_rng(3))
+    grades = {id: r.grade for id, r in results.items() if r.grade is not None}
+    own = graded.knowledge([p for p in DOMAIN if p.id in grades], grades, weights)
+    found = Resamples(PROBES, PASSAGES, "select", draws=3, level_weights=weights).knowledge(results)
+    assert found["graded_knowledge"][0] == pytest.approx(own)
