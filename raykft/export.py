@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raykft.config import ExperimentConfig, validate
 from raykft.errors import ConfigError, ExperimentError
@@ -33,6 +33,9 @@ from raykft.paths import (
 from raykft.records import Split
 from raykft.storage.store import fetch
 
+if TYPE_CHECKING:
+    from raykft.models.merge import Distance
+
 CARD_METRICS = ("score", "gain", "knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "forgetting")
 BADGE_TEXTS = {
     "CONTAMINATED": "some training rows give probes away: the scores are too good",
@@ -53,6 +56,7 @@ MERGED_TEXT = """\
 These are the weights that were scored, in bf16: the base weights above plus the adapter's product, added in fp32 and
 stored in bf16. Layers without an adapter keep their rounded weights. Storing in bf16 moves the last bits, so that a
 rare answer may differ from the scored one. Load it like any model; quantized once more it is another model."""
+COMPARED = 16  # questions of the experiment on which a merged model is compared with the one that was scored
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,12 @@ def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False) ->
     except OSError as error:
         raise ExperimentError(f"cannot write to {target.parent}: {error.strerror or error}") from error
     try:
+        distance = None
         if merge:
-            _write_merged(trial, scratch)
+            distance = _write_merged(trial, scratch)
         else:
             _write_adapter(trial, scratch)
-        write_atomic(scratch / "README.md", model_card(trial, merged=merge))
+        write_atomic(scratch / "README.md", model_card(trial, merged=merge, distance=distance))
         scratch.chmod(0o755)
         for file in scratch.iterdir():  # safetensors writes files that only their owner may read
             file.chmod(0o644)
@@ -169,21 +174,27 @@ def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False) ->
 
 
 def _write_adapter(trial: Finished, out: Path) -> None:
+    """The trial's own file: nothing that was scored changes on its way."""
     shutil.copyfile(trial.files.adapter / ADAPTER_WEIGHTS, out / ADAPTER_WEIGHTS)
     # As trained it names the folder that the base model lay in; elsewhere its name is of more use.
     adapter_config = read_json(trial.files.adapter / ADAPTER_CONFIG)
     write_json(out / ADAPTER_CONFIG, adapter_config | {"base_model_name_or_path": trial.config.base_model})
 
 
-def _write_merged(trial: Finished, out: Path) -> None:
+def _write_merged(trial: Finished, out: Path) -> Distance | None:
+    from raykft.data.encode import PromptFormat
     from raykft.models.merge import load_rounded, write_merged
     from raykft.models.source import resolve_model
 
-    base = load_rounded(resolve_model(trial.config.base_model), trial.config.quantization)
-    write_merged(base, trial.files.adapter, out)
+    config = trial.config
+    base = load_rounded(resolve_model(config.base_model), config.quantization)
+    prompts = PromptFormat(base.tokenizer, config.data.system_prompt, (), config.data.plain_prompt)
+    asked = [p for p in read_probes(ExperimentPaths(trial.board.directory)) if p.level > 0][:COMPARED]
+    rows = [[*prompts.prompt_ids(p.question), *prompts.answer_ids(p.gold)] for p in asked]
+    return write_merged(base, trial.files.adapter, out, rows)
 
 
-def model_card(trial: Finished, *, merged: bool) -> str:
+def model_card(trial: Finished, *, merged: bool, distance: Distance | None = None) -> str:
     """README.md of an export: what it is, how it was trained, what it scored and what to keep in mind."""
     config, record = trial.config, trial.record
     lines = [
@@ -195,6 +206,7 @@ def model_card(trial: Finished, *, merged: bool) -> str:
         "## Base model",
         "",
         *_base_section(config, merged=merged),
+        *_distance_section(distance),
         "",
         "## Recipe",
         "",
@@ -238,6 +250,17 @@ def _base_section(config: ExperimentConfig, *, merged: bool) -> list[str]:
         *lines,
         f"Load the base with `BitsAndBytesConfig({loading})`",
         "and this directory with `PeftModel.from_pretrained`. On an unquantized base it was not scored.",
+    ]
+
+
+def _distance_section(distance: Distance | None) -> list[str]:
+    if distance is None:
+        return []
+    return [
+        "",
+        f"Measured when it was written, at {distance.positions} positions of the experiment's questions and answers:",
+        f"its logits differ from the scored model's by {distance.logits:.2%} (relative norm), and its most likely next",
+        f"token is the same at {distance.same_next:.1%} of the positions.",
     ]
 
 

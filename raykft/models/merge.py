@@ -8,6 +8,8 @@ weights would give a model that nobody has scored. Layers without an adapter kee
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from torch import nn
 from raykft.errors import ModelError
 from raykft.models.adapter_files import load_adapter
 from raykft.models.load import BaseModel, load_base
-from raykft.models.packed import PackedModel
+from raykft.models.packed import Block, PackedModel
 from raykft.models.source import ModelSource
 from raykft.models.targets import HEAD
 
@@ -29,11 +31,30 @@ def load_rounded(source: ModelSource, quantization: str) -> BaseModel:
     return load_base(source, quantization=quantization, residency="dequantized", device=torch.device("cpu"))
 
 
+@dataclass(frozen=True)
+class Distance:
+    """How far a merged model is from the one that was scored, over all positions of some texts.
+
+    Attributes:
+        logits: the norm of the difference of their logits relative to the norm of those that were scored, each less
+            its mean over the vocabulary.
+        same_next: the share of positions at which the most likely next token is the same.
+    """
+
+    positions: int
+    logits: float
+    same_next: float
+
+
 @torch.no_grad()
-def merge_adapter(base: BaseModel, adapter: Path) -> Any:
-    """Add the adapter in `adapter` to the weights of `base`; returns its model in bf16, plain layers again.
+def merge_adapter(base: BaseModel, adapter: Path, rows: Sequence[Sequence[int]] = ()) -> tuple[Any, Distance | None]:
+    """Add the adapter in `adapter` to the weights of `base`; returns its model in bf16, plain layers again, and its
+    distance from base and adapter.
 
     A head that is tied to the embeddings and has an adapter becomes a matrix of its own: embeddings stay as they are.
+
+    Args:
+        rows: token ids of the texts on which the distance is measured; none where there are none.
 
     Raises:
         ModelError: the directory holds no LoRA adapter, or one of another base model.
@@ -42,6 +63,7 @@ def merge_adapter(base: BaseModel, adapter: Path) -> Any:
     packed = PackedModel(base)
     load_adapter(packed, SLOT, adapter)
     pairs = packed.adapter(SLOT)
+    scored = [packed.logits([(SLOT, packed.hidden([Block(SLOT, [row])])[0])])[0] for row in rows]
     for name, layer in packed.layers.items():
         parent = model.get_submodule(name.rpartition(".")[0])
         setattr(parent, name.rpartition(".")[2], layer.base)
@@ -53,12 +75,24 @@ def merge_adapter(base: BaseModel, adapter: Path) -> Any:
             model.config.tie_word_embeddings = False
             model.config.get_text_config().tie_word_embeddings = False
     model.set_attn_implementation("sdpa")
-    return model.to(torch.bfloat16).eval()
+    merged = model.to(torch.bfloat16).eval()
+    found = [merged(torch.tensor([list(row)])).logits[0].float() for row in rows]
+    return merged, _distance(scored, found)
 
 
-def write_merged(base: BaseModel, adapter: Path, out: Path) -> None:
-    """Merge and write safetensors, config and tokenizer into the directory `out`."""
-    model = merge_adapter(base, adapter)
+def _distance(scored: Sequence[torch.Tensor], merged: Sequence[torch.Tensor]) -> Distance | None:
+    """Of logits `[n, V]`. Softmax does not see what is added to all logits alike, so their mean is taken off."""
+    if not scored:
+        return None
+    before, now = (torch.cat(list(rows)) for rows in (scored, merged))
+    same = (before.argmax(-1) == now.argmax(-1)).float().mean()
+    before, now = (logits - logits.mean(-1, keepdim=True) for logits in (before, now))
+    return Distance(len(before), float((before - now).norm() / before.norm()), float(same))
+
+
+def write_merged(base: BaseModel, adapter: Path, out: Path, rows: Sequence[Sequence[int]] = ()) -> Distance | None:
+    """Merge and write safetensors, config and tokenizer into the directory `out`; returns what `merge_adapter` does."""
+    model, distance = merge_adapter(base, adapter, rows)
     try:
         model.save_pretrained(out)
         base.tokenizer.save_pretrained(out)
@@ -69,3 +103,4 @@ def write_merged(base: BaseModel, adapter: Path, out: Path) -> None:
     # Where the base lay on this machine is nobody else's business.
     tree.pop("_name_or_path", None)
     config.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+    return distance

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,16 @@ import torch
 from tests_support import experiment_tree, write_tiny_model
 
 from raykft.config import dump_yaml, validate
+from raykft.data.encode import PromptFormat
 from raykft.errors import ConfigError, ExperimentError
 from raykft.export import ask, export, find_trial
 from raykft.models.adapter_files import load_adapter, save_adapter
-from raykft.models.merge import load_rounded
+from raykft.models.merge import Distance, _distance, load_rounded
 from raykft.models.packed import Block, PackedModel
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
-from raykft.paths import ExperimentPaths, write_atomic
-from raykft.records import TrialStatus
+from raykft.paths import ExperimentPaths, write_atomic, write_jsonl
+from raykft.records import KeyFact, Probe, TrialStatus
 from raykft.trial import Trial, write_result, write_trial_config
 
 pytestmark = pytest.mark.torch
@@ -82,6 +85,40 @@ def test_a_merged_model_has_the_scored_logits(tmp_path: Path, preset: str, quant
         assert (tuned - base).abs().max() > 0.2 * scale  # the adapter does something
         assert (mine - tuned).abs().max() < 0.02 * scale  # bf16 has 8 bits
     assert AutoTokenizer.from_pretrained(out).chat_template
+
+
+def test_the_card_of_a_merged_model_states_its_distance(tmp_path: Path, tiny_model_dir: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    directory = write_experiment(tmp_path, tiny_model_dir, "all-linear")
+    probes = [
+        Probe(f"p{n}", 1, "recall", f"What is {n}?", f"It is {n}.", (KeyFact((str(n),)),), "select") for n in range(3)
+    ]
+    write_jsonl(ExperimentPaths(directory).probes, map(asdict, probes))
+    out = export(directory, TRIAL, tmp_path / "merged", merge=True)
+
+    prompts = PromptFormat(AutoTokenizer.from_pretrained(tiny_model_dir), "")
+    merged = AutoModelForCausalLM.from_pretrained(out, dtype=torch.bfloat16, trust_remote_code=False)
+    scored, mine = [], []
+    for probe in probes:
+        row = [*prompts.prompt_ids(probe.question), *prompts.answer_ids(probe.gold)]
+        scored.append(scored_logits(directory, row)[0])
+        mine.append(merged(torch.tensor([row])).logits[0].detach().float())
+    before, now = (torch.cat(rows) - torch.cat(rows).mean(-1, keepdim=True) for rows in (scored, mine))
+    distance = float((before - now).norm() / before.norm())
+    assert 0 < distance < 0.02
+    card = " ".join((out / "README.md").read_text(encoding="utf-8").split())
+    assert f"at {len(before)} positions of the experiment's" in card
+    stated = float(re.search(r"differ from the scored model.s by ([0-9.]+)%", card)[1]) / 100
+    assert stated == pytest.approx(distance, rel=0.1)
+
+
+def test_a_merged_model_that_is_another_is_far_away() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 11, generator=generator)
+    assert _distance([logits], [logits + 3]) == Distance(5, pytest.approx(0, abs=1e-5), 1.0)
+    assert _distance([logits], [-logits]) == Distance(5, pytest.approx(2), 0.0)
+    assert _distance([], []) is None
 
 
 def test_merged_weights_are_the_rounded_ones_plus_the_product(tmp_path: Path, tiny_model_dir: Path) -> None:
