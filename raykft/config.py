@@ -7,10 +7,10 @@ Config objects stop at the border: below a stage's entry point functions take pl
 from __future__ import annotations
 
 import difflib
-import re
 import types
 import typing
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,10 @@ from raykft.config_search import Section as _Section
 from raykft.errors import ConfigError
 from raykft.paths import PACKAGE_DATA
 from raykft.storage.store import directory, problem_of
+from raykft.untrusted.messages import MAX_VALUE_CHARS, shortened, shown, summary
+from raykft.untrusted.reading import path_problem
+from raykft.untrusted.yaml_text import parse_yaml as parse_yaml
+from raykft.untrusted.yaml_text import read_yaml as read_yaml
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
@@ -224,7 +228,7 @@ class ExperimentConfig(_Section):
     @field_validator("storage_path")
     @classmethod
     def _is_storage(cls, value: str) -> str:
-        if problem := problem_of(value):
+        if problem := problem_of(value) or path_problem(value):
             raise ValueError(problem)
         return value
 
@@ -283,22 +287,18 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         ConfigError: with every problem found, each on its own line.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the experiment file {path}: {error}") from error
-    tree = parse_yaml(text, str(path))
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of keys to values; see configs/quickstart.yaml")
     for override in overrides:
         _apply_override(tree, override)
     config = validate(tree, str(path))
-    return _with_absolute_data(config, path.absolute().parent)
+    return _with_absolute_data(config, path.absolute().parent, str(path))
 
 
 def load_resolved(path: Path) -> ExperimentConfig:
     """Read back a `config.resolved.yaml` that `save_resolved` wrote."""
-    return validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)), str(path))
+    return validate(read_yaml(path), str(path))
 
 
 def dump_yaml(config: ExperimentConfig) -> str:
@@ -310,8 +310,9 @@ def validate(tree: Any, where: str) -> ExperimentConfig:
     try:
         return ExperimentConfig.model_validate(tree)
     except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors()]
-        raise ConfigError(f"{where} is not a valid experiment:\n" + "\n".join(f"  {p}" for p in problems)) from None
+        problems = [line for problem in error.errors() for line in _describe(problem).split("\n")]
+        told = summary([f"  {line}" for line in problems])
+        raise ConfigError(f"{where} is not a valid experiment:\n{told}") from None
 
 
 def apply_sample(config: ExperimentConfig, sample: dict[str, Any]) -> ExperimentConfig:
@@ -321,45 +322,14 @@ def apply_sample(config: ExperimentConfig, sample: dict[str, Any]) -> Experiment
     tree["search"]["space"], tree["search"]["points"] = {}, []
     for dotted, value in sample.items():
         _assign(tree, dotted, value)
-    return validate(tree, f"the sampled configuration {sample}")
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads `1e-4` as a number (YAML 1.1 wants `1.0e-4`) and refuses a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise ConfigError(f"line {key_node.start_mark.line + 1}: the key {key!r} must be text")
-            if key in seen:
-                raise ConfigError(f"line {key_node.start_mark.line + 1}: the key {key!r} is given twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except ConfigError as error:
-        raise ConfigError(f"{where} {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{where}{line} is not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    return validate(tree, f"the sampled configuration {shown(sample)}")
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> None:
     dotted, equals, value = override.partition("=")
     if not equals or not dotted:
-        raise ConfigError(f"--set {override!r} must read a.b=value, e.g. --set search.trials=24")
-    _assign(tree, dotted.strip(), parse_yaml(value, f"--set {dotted}"))
+        raise ConfigError(f"--set {shown(override)} must read a.b=value, e.g. --set search.trials=24")
+    _assign(tree, dotted.strip(), parse_yaml(value, f"--set {shortened(dotted, MAX_VALUE_CHARS)}"))
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -367,7 +337,7 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"{dotted!r} names a key inside {parent!r}, which holds a plain value")
+            raise ConfigError(f"{shown(dotted)} names a key inside {shown(parent)}, which holds a plain value")
     tree[leaf] = value
 
 
@@ -393,19 +363,21 @@ def _space_problems(config: ExperimentConfig) -> list[str]:
     checks += [(f"search.points[{i}].{p}", p, v) for i, pt in enumerate(config.search.points) for p, v in pt.items()]
     for where, dotted, value in checks:
         if dotted not in known:
-            problems.append(f"{where}: there is no searchable setting {dotted!r}{_suggest(dotted, known)}")
+            problems.append(f"{where}: there is no searchable setting {shown(dotted)}{_suggest(dotted, known)}")
             continue
         section, field = dotted.split(".")
         model = type(getattr(config, section))
         try:
             model.__pydantic_validator__.validate_assignment(model.model_construct(), field, value)
         except ValidationError as error:
-            problems += [f"{where}: {value!r}: {e['msg']}" for e in error.errors() if e["loc"][:1] == (field,)]
+            problems += [f"{where}: {shown(value)}: {e['msg']}" for e in error.errors() if e["loc"][:1] == (field,)]
         if isinstance(value, bool) is not (field == "group_by_length"):
             wanted = "true or false" if field == "group_by_length" else "no truth value"
-            problems.append(f"{where}: {value!r}: {field} takes {wanted}")
+            problems.append(f"{where}: {shown(value)}: {field} takes {wanted}")
     for i, point in enumerate(config.search.points):
-        problems += [f"search.points[{i}]: {p!r} is not in search.space" for p in point if p not in config.search.space]
+        problems += [
+            f"search.points[{i}]: {shown(p)} is not in search.space" for p in point if p not in config.search.space
+        ]
     return list(dict.fromkeys(problems))
 
 
@@ -417,7 +389,7 @@ def _objective_problems(config: ExperimentConfig) -> list[str]:
 
 
 def _describe(problem: Any) -> str:
-    loc = [str(part) for part in problem["loc"]]
+    loc = [shortened(str(part), MAX_VALUE_CHARS) for part in problem["loc"]]
     dotted = ".".join(loc)
     if problem["type"] == "extra_forbidden":
         names = _field_names(loc[:-1])
@@ -427,7 +399,7 @@ def _describe(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{dotted}: {message}" if dotted else message
-    return f"{dotted}: {problem['input']!r}: {message}"
+    return f"{dotted}: {shown(problem['input'])}: {message}"
 
 
 def _field_names(loc: list[str]) -> list[str]:
@@ -451,9 +423,24 @@ def _suggest(word: str, known: list[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def _with_absolute_data(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    data = config.data.with_files(lambda _, path: str(resolve_data_path(path, folder)))
-    return config.model_copy(update={"data": data, "base_model": _resolved_model(config.base_model, folder)})
+def _with_absolute_data(config: ExperimentConfig, folder: Path, where: str) -> ExperimentConfig:
+    def place(setting: str, path: str) -> str:
+        with _named(f"{where}: data.{setting}", path):
+            return str(resolve_data_path(path, folder))
+
+    with _named(f"{where}: base_model", config.base_model):
+        model = _resolved_model(config.base_model, folder)
+    return config.model_copy(update={"data": config.data.with_files(place), "base_model": model})
+
+
+@contextmanager
+def _named(setting: str, path: str) -> Iterator[None]:
+    """A path that can be no file's (a home of nobody, a loop of links, a name too long) is said with its setting."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = shortened(getattr(error, "strerror", None) or str(error), MAX_VALUE_CHARS)
+        raise ConfigError(f"{setting}: {shown(path)} is no usable path: {reason}") from None
 
 
 def _resolved_model(name: str, folder: Path) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from raykft.untrusted.messages import shown
+from raykft.untrusted.reading import path_problem
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
-IntRange = tuple[int, int]  # named here because a field called `int` hides the type inside its class
+# Named here because a field called `int` hides the type inside its class.
+IntRange = tuple[int, int]
+IntOrNone = int | None
 Scalar = bool | int | float | str
 
 EPOCHS = "train.epochs"
@@ -17,6 +23,7 @@ EPOCHS = "train.epochs"
 LEARNING = ("tpe", "gp", "nsga2")
 # As many as `trials` may ever ask for.
 MAX_GRID = 100_000
+MAX_SETTINGS, MAX_CHOICES, MAX_POINTS, MAX_INT = 100, 1000, 1000, 2**53
 
 
 class Section(BaseModel):
@@ -32,7 +39,7 @@ class Dimension(Section):
     value, or one of the given values; in the others the setting keeps the value it has outside the space.
     """
 
-    choice: list[Any] | None = Field(None, min_length=1)
+    choice: list[Any] | None = Field(None, min_length=1, max_length=MAX_CHOICES)
     log: tuple[float, float] | None = None
     int: IntRange | None = None
     uniform: tuple[float, float] | None = None
@@ -46,11 +53,13 @@ class Dimension(Section):
                 "write exactly one of `choice: [...]`, `log: [lo, hi]`, `int: [lo, hi]`, `uniform: [lo, hi]`"
             )
         form, bounds = next(iter(given.items()))
+        if form == "int" and max(map(abs, bounds)) > MAX_INT:
+            raise ValueError(f"`int: {shown(list(bounds))}` must stay between -{MAX_INT} and {MAX_INT}")
         if form != "choice" and not bounds[0] < bounds[1]:
-            raise ValueError(f"`{form}: {list(bounds)}` must name a lower bound below the upper one")
+            raise ValueError(f"`{form}: {shown(list(bounds))}` must name a lower bound below the upper one")
         if form == "log" and bounds[0] <= 0:
-            raise ValueError(f"`log: {list(bounds)}` needs a lower bound above 0")
-        if form == "choice" and any(isinstance(v, (list, dict)) for v in bounds):
+            raise ValueError(f"`log: {shown(list(bounds))}` needs a lower bound above 0")
+        if form == "choice" and not all(isinstance(v, bool | Real | str) for v in bounds):
             raise ValueError("the values of `choice` must be plain numbers, strings or booleans")
         return self
 
@@ -60,11 +69,18 @@ class Dimension(Section):
         return list(self.choice or self.log or self.int or self.uniform or [])
 
     @property
-    def values(self) -> list[Any] | None:
-        """Every value it can take, if they can be counted."""
+    def values(self) -> Sequence[Any] | None:
+        """Every value it can take, if they can be counted; those of a wide `int` are nowhere written out."""
         if self.int is not None:
-            return list(range(self.int[0], self.int[1] + 1))
+            return range(self.int[0], self.int[1] + 1)
         return self.choice
+
+    @property
+    def count(self) -> IntOrNone:
+        """How many different values it can take, if they can be counted."""
+        if self.int is not None:
+            return self.int[1] - self.int[0] + 1  # not `len`, which ends at 2**63
+        return None if self.choice is None else len(set(self.choice))
 
     @property
     def conditions(self) -> dict[str, list[Scalar]]:
@@ -81,7 +97,7 @@ class ObjectiveConfig(Section):
 
     name: Literal["gain_minus_penalty", "gain_minus_forgetting", "gain", "knowledge", "graded"] = "gain_minus_penalty"
     forgetting_budget: Fraction = 0.05
-    penalty: float = Field(5.0, ge=0)
+    penalty: float = Field(5.0, ge=0, le=1e6)
 
 
 class RaceConfig(Section):
@@ -105,15 +121,15 @@ class SearchConfig(Section):
     """
 
     trials: int = Field(12, ge=1, le=100_000)
-    space: dict[str, Dimension] = {}
-    points: list[dict[str, Any]] = []
+    space: dict[str, Dimension] = Field({}, max_length=MAX_SETTINGS)
+    points: list[dict[str, Any]] = Field([], max_length=MAX_POINTS)
     warm_start: str | None = None
     searcher: Literal["tpe", "gp", "nsga2", "random", "grid", "qmc"] = "tpe"
-    startup_trials: int = Field(6, ge=1)
+    startup_trials: int = Field(6, ge=1, le=100_000)
     scheduler: Literal["asha", "hyperband", "median", "none"] = "asha"
     fidelity: Literal["none", "epochs"] = "none"
-    grace_epochs: int = Field(4, ge=1)
-    reduction_factor: float = Field(3.0, gt=1)
+    grace_epochs: int = Field(4, ge=1, le=10_000)
+    reduction_factor: float = Field(3.0, ge=1.1, le=1000)  # nearer to 1 there are more rungs than epochs
     race: RaceConfig | Literal[False] = RaceConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     objectives: tuple[Literal["knowledge", "gain", "forgetting"], ...] = ()
@@ -124,6 +140,13 @@ class SearchConfig(Section):
     def _switch(cls, value: Any) -> Any:
         """`true` is the usual race, and `null` none."""
         return RaceConfig() if value is True else value or False
+
+    @field_validator("warm_start")
+    @classmethod
+    def _is_a_path(cls, value: str | None) -> str | None:
+        if value is not None and (problem := path_problem(value)):
+            raise ValueError(problem)
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> SearchConfig:
@@ -186,18 +209,17 @@ def cautions(search: SearchConfig, lr_schedule: str) -> list[str]:
 
 def _different_recipes(search: SearchConfig) -> int | None:
     """How many recipes a space of counted values holds; None where it has real numbers or conditions."""
-    values = [[None] if is_fixed(search, path) else d.values for path, d in search.space.items()]
-    if search.conditional or any(v is None for v in values):
-        return None
-    return math.prod(len(set(v or [])) for v in values)
+    counts = [1 if is_fixed(search, path) else d.count for path, d in search.space.items()]
+    known = [count for count in counts if count is not None]
+    return None if search.conditional or len(known) < len(counts) else math.prod(known)
 
 
 def _objective_problems(search: SearchConfig) -> Iterator[str]:
     names = search.objectives
     if names and (len(names) != 2 or "forgetting" not in names or len(set(names)) != 2):
         yield (
-            f"objectives: {list(names)}: give forgetting and one of knowledge and gain, which differ in scale only, or "
-            "leave it empty to maximize the single number of `objective`"
+            f"objectives: {shown(list(names))}: give forgetting and one of knowledge and gain, which differ in scale "
+            "only, or leave it empty to maximize the single number of `objective`"
         )
     if search.searcher not in LEARNING:
         for key, given in (("constrain_forgetting", search.constrain_forgetting), ("warm_start", search.warm_start)):
@@ -215,7 +237,10 @@ def _condition_problems(search: SearchConfig) -> Iterator[str]:
             elif (allowed := search.space[parent].values) is None:
                 yield f"{where}: a condition needs a setting with `choice` or `int`, not a range of real numbers"
             else:
-                yield from (f"{where}: {v!r} is not among its values {allowed}" for v in values if v not in allowed)
+                told = list(allowed) if isinstance(allowed, list) else f"{allowed[0]} to {allowed[-1]}"
+                yield from (
+                    f"{where}: {shown(v)} is not among its values {shown(told)}" for v in values if v not in allowed
+                )
     known = all(d.conditions.keys() <= search.space.keys() for d in search.space.values())
     if known and (circle := [path for path in search.space if path not in search.ordered()]):
         yield f"space: the conditions of {', '.join(circle)} depend on each other in a circle"
@@ -223,7 +248,7 @@ def _condition_problems(search: SearchConfig) -> Iterator[str]:
         for path in point.keys() & search.space.keys():
             for parent, values in search.space[path].conditions.items():
                 if parent in point and point[parent] not in values:
-                    yield f"points[{i}]: {path} is searched only when {parent} is one of {values}"
+                    yield f"points[{i}]: {path} is searched only when {parent} is one of {shown(values)}"
 
 
 def _fidelity_problems(search: SearchConfig) -> Iterator[str]:
@@ -244,10 +269,9 @@ def _grid_problems(search: SearchConfig) -> Iterator[str]:
             yield f"space.{path}: a grid needs `choice: [...]` or `int: [lo, hi]`"
         if dimension.when:
             yield f"space.{path}.when: a grid has no conditional settings; take another searcher"
-    counts = [1 if is_fixed(search, p) else len(set(d.values or [None])) for p, d in search.space.items()]
-    size = math.prod(counts)
+    size = math.prod(1 if is_fixed(search, p) else d.count or 1 for p, d in search.space.items())
     if size > MAX_GRID:
-        yield f"space: the grid has {size} points, more than {MAX_GRID}; take another searcher"
+        yield f"space: the grid has {shown(size)} points, more than {MAX_GRID}; take another searcher"
     elif search.trials > size:
         yield f"trials: {search.trials} trials are more than the {size} points of the grid; set search.trials={size}"
 

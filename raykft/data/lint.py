@@ -14,9 +14,9 @@ from typing import Literal
 
 from raykft.data.contamination import Overlap, Scorer, find_overlaps, flagged_probes
 from raykft.data.domain import Domain
-from raykft.data.read import MAX_PROBLEMS
 from raykft.errors import DataError
 from raykft.records import Fact, KeyFact, Probe
+from raykft.untrusted.messages import MAX_PROBLEMS
 
 Severity = Literal["error", "warning"]
 Problem = tuple[str, str]  # a rule and what breaks it

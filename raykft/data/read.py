@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from raykft.errors import DataError
+from raykft.untrusted.messages import MAX_VALUE_CHARS, shortened, shown, summary
+from raykft.untrusted.reading import read_plain
 
 T = TypeVar("T")
-MAX_PROBLEMS = 10
-MAX_BYTES = 4 * 2**30
-MAX_SHOWN_CHARS = 200
+MAX_BYTES, MAX_ROW_BYTES = 2**30, 2**22
 
 
 def read_records(path: Path, kind: type[T], key: str = "id") -> list[T]:
@@ -33,6 +33,9 @@ def read_records(path: Path, kind: type[T], key: str = "id") -> list[T]:
         if not line.strip():
             continue
         where = f"{path}:{number}"
+        if problem := too_long(len(line)):
+            problems.append(f"{where} {problem}")
+            continue
         try:
             row: Any = validate_record(json.loads(line.decode()), kind)
         except UnicodeDecodeError as error:
@@ -49,7 +52,9 @@ def read_records(path: Path, kind: type[T], key: str = "id") -> list[T]:
             continue
         identity = getattr(row, key)
         if identity in first_line:
-            problems.append(f"{where} repeats {key} {identity!r} of line {first_line[identity]}; it must be unique")
+            problems.append(
+                f"{where} repeats {key} {shown(identity)} of line {first_line[identity]}; it must be unique"
+            )
         first_line.setdefault(identity, number)
         rows.append(row)
     raise_problems(problems)
@@ -84,12 +89,8 @@ def is_blank(text: str) -> bool:
 
 def raise_problems(problems: Sequence[str]) -> None:
     """Raise one DataError for all `problems`, if there are any."""
-    if not problems:
-        return
-    shown = list(problems[:MAX_PROBLEMS])
-    if len(problems) > MAX_PROBLEMS:
-        shown.append(f"... and {len(problems) - MAX_PROBLEMS} more problems")
-    raise DataError("\n".join(shown))
+    if problems:
+        raise DataError(summary(problems))
 
 
 MUST_HOLD_TEXT = ("id", "instruction", "question", "output", "text")
@@ -108,21 +109,19 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a data file: a regular one of bounded size.
+    """The content of a data file: a plain one of at most `MAX_BYTES`.
 
     Raises:
         DataError: it is missing, no plain file, too large or unreadable.
     """
-    try:
-        if not path.exists():
-            raise DataError(f"{path} does not exist; check the path in the experiment file's `data` section")
-        if not path.is_file():
-            raise DataError(f"{path} is no plain file, and only such can be read as data")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise DataError(f"{path} has {size / 2**30:.1f} GiB; at most {MAX_BYTES / 2**30:.0f} are read, split it")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    return read_plain(path, MAX_BYTES, DataError, "give a file with fewer rows")
+
+
+def too_long(size: int) -> str | None:
+    """What is wrong with a row of `size` bytes or characters; None if nothing is."""
+    if size <= MAX_ROW_BYTES:
+        return None
+    return f"is a row of {size / 2**20:.1f} MiB; at most {MAX_ROW_BYTES >> 20} MiB are read, so divide it"
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -131,11 +130,9 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _describe(problem: Any, kind: type[Any]) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
+    name = shortened(".".join(str(part) for part in problem["loc"]), MAX_VALUE_CHARS)
     if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"has an unknown field {name!r}; {kind.__name__} has: {', '.join(kind.__dataclass_fields__)}"
     if problem["type"] == "missing" or problem["type"] == "missing_argument":
         return f"lacks the field {name!r}"
-    shown = repr(problem["input"])
-    shown = shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[:MAX_SHOWN_CHARS]}…"
-    return f"field {name!r} = {shown}: {problem['msg']}"
+    return f"field {name!r} = {shown(problem['input'])}: {problem['msg']}"

@@ -7,6 +7,7 @@ to the source's own. Whatever a row says before its last question (a system turn
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 from collections import Counter
@@ -14,10 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from raykft.data.read import raise_problems, read_records, validate_record
+from raykft.data.read import raise_problems, read_bytes, read_records, validate_record
 from raykft.data.tables import Row, read_table
 from raykft.errors import DataError
 from raykft.records import RowKind, TrainRow, Turn
+from raykft.untrusted.messages import MAX_PROBLEM_CHARS, listed, shortened, shown
 
 OWN = frozenset(TrainRow.__dataclass_fields__)
 # Columns that a shape reads; what else a row has is not used, and named once.
@@ -78,7 +80,7 @@ def read_rows(
     if not rows:
         raise DataError(f"{where} has no rows; at least one question with its answer is needed")
     if unused and notes is not None:
-        notes.append(f"{where}: columns that are not used: {', '.join(sorted(unused))}")
+        notes.append(f"{where}: columns that are not used: {listed(sorted(unused))}")
     return rows
 
 
@@ -92,7 +94,7 @@ def convert_row(raw: Any, row_id: str, kind: RowKind, columns: Mapping[str, str]
         raise DataError(f"must be a JSON object with named fields, not {type(raw).__name__}")
     missing = [source for source in columns.values() if source not in raw]
     if missing:
-        raise DataError(f"has no column {missing[0]!r} (data columns mapping); it has: {', '.join(map(str, raw))}")
+        raise DataError(f"has no column {shown(missing[0])} (data columns mapping); it has: {listed(list(raw))}")
     row = dict(raw) | {name: raw[source] for name, source in columns.items()}
     shape = _shape(row)
     if shape == "alpaca":
@@ -101,7 +103,7 @@ def convert_row(raw: Any, row_id: str, kind: RowKind, columns: Mapping[str, str]
     elif shape is None:
         raise DataError(
             "needs instruction/output, prompt/completion, messages or conversations; it has: "
-            f"{', '.join(map(str, raw))}; map other names with `columns: {{instruction: ..., output: ...}}`"
+            f"{listed(list(raw))}; map other names with `columns: {{instruction: ..., output: ...}}`"
         )
     else:
         *turns, question, answer = _conversation(shape, row)
@@ -142,7 +144,7 @@ def _conversation(shape: str, row: Mapping[str, Any]) -> list[Turn]:
     if not roles or len(roles) % 2 or not alternating or systems not in ([], [0]):
         raise DataError(
             f"`{name}` must be user and assistant in turn, the last an answer, after at most one system turn; it has "
-            f"{[turn.role for turn in turns]}"
+            f"{shown([turn.role for turn in turns])}"
         )
     return turns
 
@@ -151,7 +153,7 @@ def _listed(value: Any, name: str) -> list[Any]:
     if isinstance(value, str):  # a CSV or Parquet column may hold it as JSON
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise DataError(f"`{name}` must be a list of turns, not text") from None
     if not isinstance(value, list | tuple):
         raise DataError(f"`{name}` must be a list of turns, not {type(value).__name__}")
@@ -162,8 +164,8 @@ def _turn(raw: Any, name: str) -> Turn:
     if not isinstance(raw, Mapping):
         raise DataError(f"`{name}` must be a list of {{role, content}} objects, and holds {type(raw).__name__}")
     role, text = raw.get("role", raw.get("from")), raw.get("content", raw.get("value"))
-    if role not in ROLES:
-        raise DataError(f"`{name}` has a turn of {role!r}; only {', '.join(ROLES)} can be trained")
+    if not isinstance(role, str) or role not in ROLES:
+        raise DataError(f"`{name}` has a turn of {shown(role)}; only {', '.join(ROLES)} can be trained")
     if not isinstance(text, str):
         raise DataError(f"`{name}` has a turn of {role!r} whose content is {type(text).__name__} and not text")
     return Turn(ROLES[role], text)
@@ -193,12 +195,10 @@ def _is_native(path: Path) -> bool:
     """Whether `path` is to be read as raykft JSONL. Missing and broken files are: that reader explains them best."""
     if path.suffix not in {".jsonl", ""}:
         return False
-    if not path.is_file():  # a pipe is not waited for
-        return True
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            first = json.loads(next((line for line in stream if line.strip()), ""))
-    except (OSError, ValueError, RecursionError):
+        lines = read_bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
+        first = json.loads(next((line for line in lines if line.strip()), b""))
+    except (DataError, ValueError, RecursionError):
         return True
     if not isinstance(first, dict):
         return True
@@ -222,6 +222,6 @@ def _load(
     try:
         loaded = datasets.load_dataset(hub, subset, split=split)
     except Exception as error:  # `datasets` raises dozens of types, all of them about the source
-        cause = error.__cause__ or error
+        cause = shortened(str(error.__cause__ or error), MAX_PROBLEM_CHARS)
         raise DataError(f"cannot read dataset {hub!r} with Hugging Face datasets: {cause}") from error
     return (Row(f"row {number}", raw) for number, raw in enumerate(loaded, start=1))

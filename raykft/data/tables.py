@@ -10,12 +10,15 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from raykft.data.read import read_bytes
+from raykft.data.read import read_bytes, too_long
 from raykft.errors import DataError
+from raykft.untrusted.escapes import one_line
+from raykft.untrusted.messages import MAX_VALUE_CHARS, listed, shortened, shown
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t|"
@@ -44,34 +47,60 @@ def read_table(path: Path, encoding: str | None = None) -> list[Row]:
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: unknown file type; known: {', '.join(SUFFIXES)}")
     content = read_bytes(path)
-    if path.suffix == ".parquet":
-        return _parquet(path, content)
-    text = _decoded(path, content, encoding)
     try:
-        if path.suffix in {".csv", ".tsv"}:
-            return list(_separated(text, "\t" if path.suffix == ".tsv" else None))
-        return list(_json_lines(text) if path.suffix == ".jsonl" else _json(text))
+        return list(_bounded(_rows(path.suffix, content, encoding)))
     except DataError as error:
         raise DataError(f"{path} {error}") from error
 
 
-def _decoded(path: Path, content: bytes, encoding: str | None) -> str:
+def _rows(kind: str, content: bytes, encoding: str | None) -> Iterator[Row]:
+    if kind == ".parquet":
+        return _parquet(content)
+    text = _decoded(content, encoding)
+    if kind in {".csv", ".tsv"}:
+        return _separated(text, "\t" if kind == ".tsv" else None)
+    return _json_lines(text) if kind == ".jsonl" else _json(text)
+
+
+def _bounded(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        if problem := too_long(_size(row.value)):
+            raise DataError(f"{row.place} {problem}")
+        yield row
+
+
+def _size(value: Any) -> int:
+    """Characters or bytes in all texts of a row."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        value = value.values()
+    return sum(map(_size, value)) if isinstance(value, Iterable) else 0
+
+
+def _decoded(content: bytes, encoding: str | None) -> str:
     mark = next((name for bytes_, name in MARKS.items() if content.startswith(bytes_)), None)
     chosen = encoding or mark or "utf-8"
     try:
         text = content.decode("utf-8-sig" if chosen.lower() in {"utf-8", "utf8"} else chosen)
     except LookupError:
-        raise DataError(f"{path}: {encoding!r} is no encoding; take one of Python's, such as cp932 or utf-16") from None
+        raise DataError(f"cannot be read: {_no_encoding(encoding)}") from None
     except UnicodeDecodeError as error:
         line = 1 + content[: error.start].count(b"\n")
         raise DataError(
-            f"{path} line {line} is not {chosen.removesuffix('-sig')}: byte {content[error.start]:#04x} "
+            f"line {line} is not {chosen.removesuffix('-sig')}: byte {content[error.start]:#04x} "
             f"({error.reason}); {_hint(content)}"
         ) from None
+    except ValueError:  # encodings of something else than texts
+        raise DataError(f"cannot be read: {_no_encoding(encoding)}") from None
     if "\0" in text:
         line = 1 + text[: text.index("\0")].count("\n")
-        raise DataError(f"{path} line {line} holds NUL characters; {_hint(content)}")
+        raise DataError(f"line {line} holds NUL characters; {_hint(content)}")
     return text
+
+
+def _no_encoding(encoding: str | None) -> str:
+    return f"{shown(encoding)} is no encoding of text files; take one of Python's, such as cp932 or utf-16"
 
 
 def _hint(content: bytes) -> str:
@@ -105,7 +134,7 @@ def _separated(text: str, separator: str | None) -> Iterator[Row]:
                 header = _header([name.strip() for name in fields])
             elif len(fields) != len(header):
                 raise DataError(
-                    f"line {line} has {len(fields)} fields and the header {len(header)} ({', '.join(header)}); put "
+                    f"line {line} has {len(fields)} fields and the header {len(header)} ({listed(header)}); put "
                     f"quotes around a field that holds {separator!r}"
                 )
             else:
@@ -122,10 +151,10 @@ def _sniffed(text: str) -> str:
 
 
 def _header(names: list[str]) -> list[str]:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"line 1 names the column {twice[0]!r} more than once; a header names every column once")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise DataError(f"line 1 names the column {shown(twice[0])} more than once; a header names every column once")
     if "" in names:
-        raise DataError(f"line 1 has a column without a name: {', '.join(map(repr, names))}")
+        raise DataError(f"line 1 has a column without a name: {listed(list(map(repr, names)))}")
     return names
 
 
@@ -168,15 +197,16 @@ def _parsed(text: str, where: str) -> Any:
         raise DataError(f"{where or 'line 1'} cannot be read as JSON: it is nested too deeply") from error
 
 
-def _parquet(path: Path, content: bytes) -> list[Row]:
+def _parquet(content: bytes) -> Iterator[Row]:
     import pyarrow
     from pyarrow import parquet
 
     try:
         rows = parquet.read_table(pyarrow.BufferReader(content)).to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"cannot read {path} as Parquet: {error}") from error
-    return [Row(f"row {number}", {name: _text(v) for name, v in row.items()}) for number, row in enumerate(rows, 1)]
+        raise DataError(f"cannot be read as Parquet: {shortened(one_line(str(error)), MAX_VALUE_CHARS)}") from error
+    for number, row in enumerate(rows, start=1):
+        yield Row(f"row {number}", {name: _text(value) for name, value in row.items()})
 
 
 def _text(value: Any) -> Any:

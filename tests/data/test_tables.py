@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from raykft.data.read import is_blank, read_records
+from raykft.data.read import MAX_BYTES, MAX_ROW_BYTES, is_blank, read_records
 from raykft.data.sources import read_rows
 from raykft.data.tables import read_table
 from raykft.errors import DataError
@@ -117,16 +119,50 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
-    for name in ("pipe.csv", "folder.csv", "loop.csv", "none.csv"):
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    (tmp_path / "memory.csv").symlink_to("/proc/self/mem")
+    (tmp_path / "huge.csv").touch()
+    os.truncate(tmp_path / "huge.csv", MAX_BYTES + 1)  # a hole, which takes no room
+    names = ("pipe.csv", "folder.csv", "loop.csv", "none.csv", "zero.csv", "memory.csv", "huge.csv", f"{'x' * 300}.csv")
+    for name in names:
         for read in (read_table, lambda path: read_records(path, Probe)):
-            with pytest.raises(DataError, match=name):
+            with pytest.raises(DataError, match=name[-12:]) as error:
                 read(tmp_path / name)
+            assert len(str(error.value)) < 500
 
 
-def test_an_unknown_encoding_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("instruction,output\nQ?,A.\n")
-    with pytest.raises(DataError, match="'shiftjis9' is no encoding"):
-        read_rows(path=str(tmp_path / "a.csv"), encoding="shiftjis9")
+@pytest.mark.parametrize("form", ["rows.jsonl", "own.jsonl", "list.json", "lines.json", "a.csv", "a.tsv", "a.parquet"])
+@pytest.mark.parametrize("size", [MAX_ROW_BYTES + 1, 50_000_000])
+def test_a_row_of_any_length_is_refused_in_a_sentence(tmp_path: Path, form: str, size: int) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    file, text = tmp_path / form, "x" * size
+    row = {"instruction": "Q?", "output": text} | ({"id": "t2"} if form == "own.jsonl" else {})
+    first = {"instruction": "Q?", "output": "A."} | ({"id": "t1"} if form == "own.jsonl" else {})
+    if form.endswith(".parquet"):
+        parquet.write_table(pyarrow.Table.from_pylist([first, row]), file)
+    elif form == "list.json":
+        file.write_text(json.dumps([first, row]))
+    elif form.startswith("a."):
+        mark = "," if form.endswith("csv") else "\t"
+        file.write_text("\n".join(mark.join(values) for values in (row, first.values(), row.values())))
+    else:
+        file.write_text("".join(json.dumps(r) + "\n" for r in (first, row)))
+    started = time.monotonic()
+    with pytest.raises(DataError, match=form) as error:
+        read_rows(path=str(file))
+    assert re.search(r"(:|line |row )[23] is a row of \d+\.\d MiB", str(error.value))
+    assert len(str(error.value)) < 500
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("name", ["shiftjis9", "rot13", "zlib", "idna", "punycode", "undefined", "a\0b", "x" * 5000])
+def test_an_unknown_encoding_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text("instruction,output\nQ?,Ä.\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.csv .*(no encoding|is not)") as error:
+        read_rows(path=str(tmp_path / "a.csv"), encoding=name)
+    assert len(str(error.value)) < 500
 
 
 def test_numbers_of_json_and_parquet_are_text_as_written(tmp_path: Path) -> None:
