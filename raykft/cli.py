@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from raykft import __version__
+from raykft.untrusted.escapes import json_text, one_line
+from raykft.untrusted.terminal import say
 
 app = typer.Typer(
     help="Find the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.",
@@ -52,10 +53,10 @@ def main() -> None:
     try:
         app()
     except RaykftError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", err=True)
         sys.exit(WRONG_USAGE if isinstance(error, USAGE_ERRORS) else NONE_SCORED)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted", err=True)
         sys.exit(130)
 
 
@@ -69,7 +70,7 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"raykft {__version__}")
+        say(f"raykft {__version__}")
         raise typer.Exit
 
 
@@ -175,7 +176,7 @@ def report(directory: Directory) -> None:
 
     file = write_page(directory)
     keep(file)
-    typer.echo(f"wrote {file}")
+    say(f"wrote {file}")
 
 
 @app.command()
@@ -193,9 +194,9 @@ def leaderboard(
         print_board(board, _console())
         return
     if format == "md":
-        sys.stdout.write(markdown_board(board))
+        say(markdown_board(board), end="")
     else:
-        sys.stdout.write(board.to_json() if format == "json" else board.to_csv())
+        say(board.to_json() if format == "json" else board.to_csv(), end="")
 
 
 @app.command()
@@ -247,13 +248,11 @@ def score(
     _check_format(format, ("table", "json"))
     scores = score_files(probes, answers, facts)
     if missing := scores["overall"]["missing"]:
-        typer.echo(f"{missing} of {len(scores['probes'])} probes have no answer; they count as empty ones", err=True)
+        say(f"{missing} of {len(scores['probes'])} probes have no answer; they count as empty ones", err=True)
     if format == "json":
-        # Answers may hold half of a surrogate pair, which JSON can spell and UTF-8 cannot.
-        written = json.dumps(scores, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
-        typer.echo(written.decode())
+        say(json_text(scores))
     else:
-        typer.echo(scores_text(scores))
+        say(scores_text(scores))
 
 
 @app.command()
@@ -288,15 +287,15 @@ def submit(
         shared=shared,
         python=python,
     )
-    typer.echo(f"submitted {job_id}")
+    say(f"submitted {job_id}")
     hint = f"raykft status {job_id} --address {address}\nraykft stop {job_id} --address {address}"
     if not follow:
-        typer.echo(hint)
+        say(hint)
         return
     try:
-        code = follow_job(address, job_id, lambda text: typer.echo(text, nl=False))
+        code = follow_job(address, job_id, lambda text: say(text, end=""))
     except KeyboardInterrupt:
-        typer.echo(f"\nno longer following; the job goes on:\n{hint}", err=True)
+        say(f"\nno longer following; the job goes on:\n{hint}", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(code)
 
@@ -313,7 +312,7 @@ def status(
     from raykft.storage.store import is_url
 
     if Path(subject).is_dir() or is_url(subject):
-        typer.echo("\n".join(experiment_status(Path(subject))))
+        say("\n".join(map(one_line, experiment_status(Path(subject)))))
         return
     if not address:
         raise ConfigError(f"{subject!r} is no directory; for a job, name its server: --address http://head:8265")
@@ -336,7 +335,7 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new or
     from raykft.scaffold import init as run
 
     config = run(directory)
-    typer.echo(f"wrote {config} and its data\nnext: raykft data check {shlex.quote(str(config))}")
+    say(f"wrote {config} and its data\nnext: raykft data check {shlex.quote(str(config))}")
 
 
 @app.command()
@@ -374,10 +373,10 @@ def plan(
         tokens_per_second=rate,
     )
     if format == "json":
-        typer.echo(json.dumps(planned.as_dict(), ensure_ascii=False, indent=2))
+        say(json_text(planned.as_dict()))
         return
     for caution in experiment.cautions:
-        _console().print(f"warning: {caution}", markup=False)
+        _console().print(f"warning: {caution}")
     _console().print(render_plan(planned))
 
 
@@ -404,7 +403,7 @@ def doctor(
     address = address or (experiment.resources.address if experiment else None)
     checks = diagnose(experiment, address)
     if format == "json":
-        typer.echo(json.dumps(checks_json(checks), ensure_ascii=False, indent=2))
+        say(json_text(checks_json(checks)))
         raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
     console.print(render_checks(checks))
     if not failed(checks) and (is_embedded(address) if measure is None else measure):
@@ -422,11 +421,9 @@ def ask(
 ) -> None:
     """Ask the base model and one trial's model the same question."""
     from raykft.export import ask as run
-    from raykft.leaderboard.show import plain
 
     answers = run(directory, trial, question, max_new_tokens=max_new_tokens)
-    # Models write anything, control codes included.
-    typer.echo(f"base:  {plain(answers.base)}\ntuned: {plain(answers.tuned)}")
+    say(f"base:  {answers.base}\ntuned: {answers.tuned}")
 
 
 @app.command()
@@ -439,7 +436,7 @@ def export(
     """Write one trial's PEFT adapter, or the model it makes of its base, with a model card."""
     from raykft.export import export as run
 
-    typer.echo(f"wrote {run(directory, trial, out, merge=merge)}")
+    say(f"wrote {run(directory, trial, out, merge=merge)}")
 
 
 @data_app.command("check")
@@ -454,29 +451,27 @@ def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: 
     experiment = load_config(config, overrides)
     domain = load_domain(experiment)
     for name, count in domain.counts().items():
-        typer.echo(f"{name:12} {count}")
+        say(f"{name:12} {count}")
     report = check_domain(domain, score_answer, allow_contamination=experiment.data.allow_contamination)
     warnings = report.lines("warning")
     for warning in warnings:
-        typer.echo(f"warning: {warning}")
+        say(f"warning: {warning}")
     raise_problems(report.lines("error"))
-    typer.echo(f"no problems found, {len(warnings)} warnings")
+    say(f"no problems found, {len(warnings)} warnings")
 
 
 def _console() -> Any:
-    """A console; where there is no terminal to ask, wide enough for the whole leaderboard."""
-    from rich.console import Console
+    from raykft.untrusted.console import make_console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return make_console()
 
 
 def _print_job(job: Any) -> None:
-    typer.echo(f"{job.job_id}: {job.status.lower()}" + (f", exit code {job.exit_code}" if job.exit_code else ""))
+    say(f"{job.job_id}: {job.status.lower()}" + (f", exit code {job.exit_code}" if job.exit_code else ""))
     if job.directory:
-        typer.echo(f"experiment directory on the cluster: {job.directory}")
+        say(f"experiment directory on the cluster: {job.directory}")
     if job.message:
-        typer.echo(job.message)
+        say(job.message)
 
 
 def _check_format(format: str, known: tuple[str, ...]) -> None:

@@ -18,7 +18,6 @@ from raykft.evaluation.evaluator import BASE
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.evidence import SPLITS
 from raykft.leaderboard.read import TrialRecord, open_experiment, read_probes
-from raykft.leaderboard.show import plain
 from raykft.leaderboard.statistics import CONFIDENCE
 from raykft.models.shape import is_local
 from raykft.paths import (
@@ -32,6 +31,7 @@ from raykft.paths import (
 )
 from raykft.records import Split
 from raykft.storage.store import fetch
+from raykft.untrusted.escapes import markdown, markdown_code
 
 if TYPE_CHECKING:
     from raykft.models.merge import Distance
@@ -199,7 +199,7 @@ def model_card(trial: Finished, *, merged: bool, distance: Distance | None = Non
     config, record = trial.config, trial.record
     lines = [
         *_header(config, merged=merged),
-        f"# {record.trial_id}",
+        f"# {markdown(record.trial_id)}",
         "",
         f"Trained and scored by raykft in the experiment `{config.name}`.",
         "",
@@ -218,7 +218,7 @@ def model_card(trial: Finished, *, merged: bool, distance: Distance | None = Non
         "",
         "## Evidence",
         "",
-        *(f"- {sentence}" for sentence in _evidence(trial)),
+        *(f"- {markdown(sentence)}" for sentence in _evidence(trial)),
         "",
         "## Warnings",
         "",
@@ -235,7 +235,7 @@ def _header(config: ExperimentConfig, *, merged: bool) -> list[str]:
 
 def _base_section(config: ExperimentConfig, *, merged: bool) -> list[str]:
     rounding, loading = ROUNDING[config.quantization]
-    lines = [f"`{config.base_model}`, linear layers but the output head {rounding}.", ""]
+    lines = [f"{markdown_code(config.base_model)}, linear layers but the output head {rounding}.", ""]
     if config.base_model.startswith("package:"):
         lines[1:] = [
             "It is a GGUF file inside the Python package of that name; what `raykft export --merge` writes",
@@ -274,7 +274,7 @@ def _scores(trial: Finished) -> list[str]:
     record, board = trial.record, trial.board
     names = [name for name in CARD_METRICS if name in record.select or name in record.report]
     if not names:
-        return [f"None: the trial ended as *{record.status}*. {' '.join(plain(record.reason).split())}".strip()]
+        return [f"None: the trial ended as *{record.status}*. {markdown(' '.join(record.reason.split()))}".strip()]
     counts = Counter(p.split for p in read_probes(ExperimentPaths(board.directory)) if p.level > 0)
     asked = {split: f" ({counts[split]} probes)" if counts[split] else "" for split in SPLITS}
     base = next((b for b in board.baselines if b.name == BASE), None)

@@ -21,11 +21,11 @@ from raykft import __version__
 from raykft.cluster.connect import connected
 from raykft.config import ExperimentConfig
 from raykft.errors import ModelError, RaykftError, ResourceError, last_line
-from raykft.leaderboard.show import plain
 from raykft.models.shape import is_local, local_directory
 from raykft.paths import cache_dir
 from raykft.search.extras import check_extras
 from raykft.storage.store import StoredPath, StoredText, address, directory, is_url
+from raykft.untrusted.escapes import plain
 
 Status = Literal["ok", "warn", "fail"]
 PACKAGES = ("ray", "torch", "transformers", "bitsandbytes", "peft", "optuna")

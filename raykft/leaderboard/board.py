@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from raykft.leaderboard.read import (
 from raykft.leaderboard.statistics import rank_groups
 from raykft.paths import ExperimentPaths, write_atomic
 from raykft.records import Split, TrialStatus
+from raykft.untrusted.escapes import csv_cell, json_text
 
 BASELINE_TITLES = {
     "base": "base",
@@ -143,15 +143,15 @@ class Leaderboard:
             "measurement": self.measurement.as_dict(),
             "rows": self.rows,
         }
-        return json.dumps(tree, ensure_ascii=False, indent=2) + "\n"
+        return json_text(tree) + "\n"
 
     def to_csv(self) -> str:
         rows = self.rows
         columns = list(dict.fromkeys(name for row in rows for name in row))
         stream = io.StringIO()
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(map(csv_cell, columns))
+        writer.writerows([csv_cell(row.get(name)) for name in columns] for row in rows)
         return stream.getvalue()
 
     def _baseline_row(self, baseline: BaselineRecord) -> dict[str, Any]:
@@ -241,12 +241,3 @@ def _metric_of(column: str) -> str:
     """The metric in a column: `forgetting` of `select.forgetting.low`."""
     split, _, rest = column.partition(".")
     return rest.removesuffix(".low").removesuffix(".high") if split in {"select", "report"} else ""
-
-
-def _csv_cell(value: Any) -> Any:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    # A spreadsheet runs text that begins with one of these as a formula.
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return "'" + value
-    return value

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.paths import ExperimentPaths
 from raykft.records import Split
 from raykft.storage.runs import how_it_ended
+from raykft.untrusted.escapes import markdown, one_line
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
 SHOWN = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
@@ -60,12 +60,15 @@ Record = BaselineRecord | TrialRecord
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, header and cells as plain text, with the name that it is chosen by."""
+    """One column of a table, with the name that it is chosen by; its cells become single lines of plain text."""
 
     name: str
     title: str
     cells: list[str]
     left: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", list(map(one_line, self.cells)))
 
     @property
     def width(self) -> int:
@@ -95,24 +98,24 @@ def terminal_board(board: Leaderboard, width: int) -> RenderableType:
         parts += ["", _drawn(sheet, REPORT_WANTED, width)]
     if (measured := _measurement_sheet(board)) is not None:
         wanted = [column.name for column in measured.columns]
-        parts += ["", _drawn(measured, wanted, width, lead=wanted[0]), Text(_measured(board))]
+        parts += ["", _drawn(measured, wanted, width, lead=wanted[0]), _text(_measured(board))]
     if told := verdicts(board):
         findings = Table.grid(padding=(0, 1))
         for sentence in told:
-            findings.add_row("-", Text(sentence))
+            findings.add_row("-", _text(sentence))
         parts += ["", findings]
-    return Group(*parts, "", Text("\n".join(closing_lines(board))))
+    return Group(*parts, "", *map(_text, closing_lines(board)))
 
 
 def markdown_board(board: Leaderboard) -> str:
     """The leaderboard as Markdown tables."""
-    lines = [f"# {_md(board.directory.name)}"]
+    lines = [f"# {markdown(board.directory.name)}"]
     for sheet in sheets(board):
         rows = zip(*(column.cells for column in sheet.columns), strict=True)
         lines += ["", f"## {sheet.title}", "", *_md_table([column.title for column in sheet.columns], rows)]
     measured = [_measured(board)] if board.measurement.columns else []
     told = [*measured, *verdicts(board), *closing_lines(board)]
-    return "\n".join([*lines, "", *(f"- {_md(line)}" for line in told)]) + "\n"
+    return "\n".join([*lines, "", *(f"- {markdown(line)}" for line in told)]) + "\n"
 
 
 def sheets(board: Leaderboard) -> list[Sheet]:
@@ -295,9 +298,9 @@ def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial")
     table = Table(title=sheet.title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
     columns = [column for column in sheet.columns if column in kept]
     for column in columns:
-        table.add_column(escape(column.title), justify="left" if column.left else "right", no_wrap=True)
+        table.add_column(Text(column.title), justify="left" if column.left else "right", no_wrap=True)
     for name, *cells in zip(sheet.classes, *(column.cells for column in columns), strict=True):
-        table.add_row(*map(escape, cells), style=STYLES[name])
+        table.add_row(*map(Text, cells), style=STYLES[name])
     return table
 
 
@@ -315,9 +318,9 @@ def _one_line(text: str) -> str:
 
 
 def _md_table(header: list[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    body = [[_md(cell) for cell in row] for row in rows]
+    body = [list(map(markdown, row)) for row in rows]
     return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *body]]
 
 
-def _md(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+def _text(line: str) -> Text:
+    return Text(one_line(line))

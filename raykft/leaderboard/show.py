@@ -13,6 +13,7 @@ from rich.text import Text
 from raykft.errors import ExperimentError
 from raykft.leaderboard.read import baseline_results
 from raykft.paths import ExperimentPaths, read_jsonl
+from raykft.untrusted.escapes import one_line, plain
 
 COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
 
@@ -49,11 +50,6 @@ def render_answers(rows: list[dict[str, Any]]) -> RenderableType:
     for title in ("question", "base model", "tuned"):
         table.add_column(title, ratio=1)
     for row in rows:
-        verdict = Text(f"{row['id']}\n{row['outcome']}", style=COLOURS.get(row["outcome"], ""))
+        verdict = Text(f"{one_line(row['id'])}\n{one_line(row['outcome'])}", style=COLOURS.get(row["outcome"], ""))
         table.add_row(verdict, *(Text(plain(row[key])) for key in ("question", "base_answer", "answer")))
     return Group(table)
-
-
-def plain(text: str) -> str:
-    """`text` without characters that would move the cursor or change the terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else " " for c in text)

@@ -16,6 +16,7 @@ from raykft.search.experiment import Experiment, checked, not_held_out, write_bo
 from raykft.search.race import SeedTrial
 from raykft.storage.lock import locked
 from raykft.storage.store import address, keep
+from raykft.untrusted.console import make_console
 
 MIN_SEEDS = 2
 
@@ -36,7 +37,7 @@ def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Con
     place = {"name": paths.root.name, "storage_path": address(paths.root.parent)}
     experiment = checked(load_resolved(paths.config).model_copy(update=place))
     with locked(paths.root):
-        return _confirm(experiment, top, seeds, console or Console())
+        return _confirm(experiment, top, seeds, console or make_console())
 
 
 def _confirm(experiment: Experiment, top: int, seeds: int, console: Console) -> Leaderboard:

@@ -31,6 +31,7 @@ from raykft.storage import store
 from raykft.storage.lock import locked
 from raykft.storage.runs import COMPLETE, INTERRUPTED, recorded
 from raykft.storage.store import fetch, keep
+from raykft.untrusted.console import make_console
 
 
 def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboard:
@@ -41,7 +42,7 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     Raises:
         RaykftError: bad input or resources, before anything is trained; the message says what to do.
     """
-    console = console or Console()
+    console = console or make_console()
     space = make_space(config)
     check_extras(config)
     for caution in config.cautions:

@@ -24,6 +24,7 @@ from raykft.paths import ADAPTER, ADAPTER_CONFIG, ADAPTER_WEIGHTS, ExperimentPat
 from raykft.records import TrialStatus
 from raykft.search.experiment import Experiment, checked, prepare_directory, write_board, write_config, write_evidence
 from raykft.trial import Trial, write_result, write_trial_config
+from raykft.untrusted.console import make_console
 
 
 def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console | None = None) -> Leaderboard:
@@ -35,7 +36,7 @@ def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console 
     Raises:
         ModelError: the directory is no PEFT adapter with safetensors weights, or belongs to another base model.
     """
-    console = console or Console()
+    console = console or make_console()
     directory = _adapter_directory(Path(adapter))
     check_adapter(directory, _known_shape(config.base_model))
     experiment = checked(config.model_copy(update={"name": f"{config.name[:54]}-evaluated"}))

@@ -106,7 +106,7 @@ class Progress:
                 figures = [str(row.get("epoch", "")), f"{row['loss']:.3f}", f"{row['rung_score']:.2f}"]
             else:
                 figures = ["", "", ""]
-            table.add_row(trial_id, *figures)
+            table.add_row(Text(trial_id), *figures)
         return Group(title, table)
 
     def _sample_rate(self) -> None:
