@@ -456,7 +456,7 @@ def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: 
     warnings = report.lines("warning")
     for warning in warnings:
         say(f"warning: {warning}")
-    raise_problems(report.lines("error"))
+    raise_problems(report.lines("error"), f"the data of {config} breaks rules of docs/data-flow.md:")
     say(f"no problems found, {len(warnings)} warnings")
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests_support import experiment_tree, write_config
 
 from raykft.config import apply_sample, dump_yaml, load_config, load_resolved, searchable_paths, validate
-from raykft.config_search import RaceConfig
+from raykft.config_search import RaceConfig, SearchConfig
 from raykft.errors import ConfigError
 
 
@@ -157,3 +157,15 @@ def test_a_model_that_is_a_folder_is_found_as_data_files_are(
     ):
         file = write_config(tmp_path / "here" / "c.yaml", tree | {"base_model": name})
         assert load_config(file).base_model == str(meant)
+
+
+def test_what_a_wide_space_says_of_itself_needs_no_list() -> None:
+    """Cautions count recipes, conditions look for values, and messages show both ends."""
+    space: Any = {
+        "train.epochs": {"int": [1, 10**12]},
+        "adapter.rank": {"choice": [8], "when": {"train.epochs": [5, 10**11]}},
+    }
+    search = SearchConfig(space=space)
+    assert search.space["train.epochs"].count == 10**12
+    with pytest.raises(ValueError, match=r"7\.5 is not among its values '1 to 1000000000000'"):
+        SearchConfig(space={**space, "adapter.rank": {"choice": [8], "when": {"train.epochs": 7.5}}})

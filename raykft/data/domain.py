@@ -158,9 +158,12 @@ def _check_distractors(domain: Domain, config: ExperimentConfig) -> None:
     ratio = max([config.data.distractor_ratio, *(dimension.corners if dimension else [])])
     wanted = distractor_count(len(domain.train), ratio)
     if wanted > len(domain.distractors):
+        source = config.data.distractors
+        remedy = f"add rows to {source.path or source.hub}" if source else "name rows there"
         raise DataError(
-            f"data.distractor_ratio up to {ratio} of {len(domain.train)} training rows needs {wanted} distractors, but "
-            f"data.distractors has {len(domain.distractors)}; add rows or lower the ratio"
+            f"{config.data.train.path or config.data.train.hub}: data.distractor_ratio up to {ratio} of its "
+            f"{len(domain.train)} rows needs {wanted} distractors, but data.distractors has {len(domain.distractors)}; "
+            f"{remedy} or lower the ratio"
         )
 
 

@@ -87,10 +87,10 @@ def is_blank(text: str) -> bool:
     return all(char.isspace() or char in FILLERS or unicodedata.category(char) in {"Cc", "Cf"} for char in text)
 
 
-def raise_problems(problems: Sequence[str]) -> None:
-    """Raise one DataError for all `problems`, if there are any."""
+def raise_problems(problems: Sequence[str], head: str = "") -> None:
+    """Raise one DataError for all `problems`, if there are any, below a line that says what they are problems of."""
     if problems:
-        raise DataError(summary(problems))
+        raise DataError(f"{head}\n{summary(problems)}".lstrip("\n"))
 
 
 MUST_HOLD_TEXT = ("id", "instruction", "question", "output", "text")

@@ -14,6 +14,7 @@ from raykft.evaluation.claims import FactSheet
 from raykft.evaluation.levels import accuracy, summarize
 from raykft.evaluation.scoring import compile_probe, score_answer
 from raykft.records import Answer, Fact, Probe, ProbeResult
+from raykft.untrusted.messages import shown
 
 _ROW_FIELDS = (
     "id",
@@ -37,11 +38,12 @@ def score_files(probes: str | Path, answers: str | Path, facts: str | Path | Non
 
     Raises DataError with file, line, field and rule.
     """
-    return score_answers(
-        read_records(Path(probes), Probe),
-        read_records(Path(answers), Answer, key="probe_id"),
-        FactSheet(read_records(Path(facts), Fact)) if facts is not None else None,
-    )
+    asked, given = read_records(Path(probes), Probe), read_records(Path(answers), Answer, key="probe_id")
+    sheet = FactSheet(read_records(Path(facts), Fact)) if facts is not None else None
+    try:
+        return score_answers(asked, given, sheet)
+    except DataError as error:
+        raise DataError(f"{answers} for {probes}: {error}") from error
 
 
 def score_answers(probes: Iterable[Probe], answers: Iterable[Answer], sheet: FactSheet | None = None) -> dict[str, Any]:
@@ -56,15 +58,15 @@ def score_answers(probes: Iterable[Probe], answers: Iterable[Answer], sheet: Fac
     by_id: dict[str, Probe] = {}
     for probe in probes:
         if probe.id in by_id:
-            raise DataError(f"probe id {probe.id!r} occurs twice; every id must be unique")
+            raise DataError(f"probe id {shown(probe.id)} occurs twice; every id must be unique")
         by_id[probe.id] = probe
-    raise_problems([f"probe {probe.id!r}: {problem}" for probe in by_id.values() for problem in _problems(probe)])
+    raise_problems([f"probe {shown(probe.id)}: {problem}" for probe in by_id.values() for problem in _problems(probe)])
     given: dict[str, Answer] = {}
     for answer in answers:
         if answer.probe_id not in by_id:
-            raise DataError(f"an answer names {answer.probe_id!r}, which is none of the probes; check its id")
+            raise DataError(f"an answer names {shown(answer.probe_id)}, which is none of the probes; check its id")
         if answer.probe_id in given:
-            raise DataError(f"probe {answer.probe_id!r} is answered twice; keep one answer per probe")
+            raise DataError(f"probe {shown(answer.probe_id)} is answered twice; keep one answer per probe")
         given[answer.probe_id] = answer
 
     results = []

@@ -52,7 +52,7 @@ def checked(config: ExperimentConfig) -> Experiment:
     """
     domain = load_domain(config)
     found = check_domain(domain, score_answer, allow_contamination=config.data.allow_contamination)
-    raise_problems(found.lines("error"))
+    raise_problems(found.lines("error"), f"the data of experiment {config.name} breaks rules of docs/data-flow.md:")
     return Experiment(config, domain, found.overlaps)
 
 

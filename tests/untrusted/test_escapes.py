@@ -65,6 +65,7 @@ def planted(tmp_path: Path) -> ExperimentPaths:
 @pytest.fixture
 def raykft(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Runs a command in this process; all it wrote to both streams."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # SIGTERM ends the tests as before
 
     def run(*arguments: str | Path) -> str:
         monkeypatch.setattr(sys, "argv", ["raykft", *map(str, arguments)])
