@@ -254,16 +254,19 @@ BYTES: tuple[Callable[[bytes, random.Random, str], bytes], ...] = (_flipped, _cu
 STRUCTURAL = (_retyped, _retyped, _dropped, _renamed, _exchanged)
 
 
+# What Python's own readers say of what was damaged before.
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, yaml.YAMLError)
+
+
 def _restructured(content: bytes, rng: random.Random, name: str, change: Callable[[Any, Any], None]) -> bytes:
     """`content` with a change at one place of what it means; unchanged where it has been broken before."""
     try:
         tree = _parsed(content, name)
-    except (ValueError, yaml.YAMLError, RecursionError, OverflowError):
+        if places := list(_places(tree)):
+            change(*rng.choice(places))
+        return _written(tree, name)
+    except UNREADABLE:
         return content
-    places = list(_places(tree))
-    if places:
-        change(*rng.choice(places))
-    return _written(tree, name)
 
 
 def _parsed(content: bytes, name: str) -> Any:
