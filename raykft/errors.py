@@ -27,8 +27,20 @@ class ResourceError(RaykftError):
     """This machine or cluster cannot run what was asked: memory, devices, permissions."""
 
 
+class StorageError(ResourceError):
+    """Files cannot be read or written now, whatever they hold: a full, failing or read-only disk, a lost mount."""
+
+
 class ExperimentError(RaykftError):
     """An experiment directory is missing, belongs to another config or holds nothing usable."""
+
+
+class DamagedError(ExperimentError):
+    """A file that raykft wrote is gone, cut off or holds something else."""
+
+
+class CheckpointError(ModelError):
+    """A trial cannot go on from a checkpoint: it is damaged, or another recipe's."""
 
 
 class TrialError(RaykftError):

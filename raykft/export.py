@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raykft.config import ExperimentConfig, validate
-from raykft.errors import ConfigError, ExperimentError
+from raykft.errors import ConfigError, DamagedError, ExperimentError
 from raykft.evaluation.evaluator import BASE
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.evidence import SPLITS
@@ -25,6 +27,7 @@ from raykft.paths import (
     ADAPTER_WEIGHTS,
     ExperimentPaths,
     TrialPaths,
+    is_whole_safetensors,
     read_json,
     write_atomic,
     write_json,
@@ -36,6 +39,7 @@ from raykft.untrusted.escapes import markdown, markdown_code
 if TYPE_CHECKING:
     from raykft.models.merge import Distance
 
+log = logging.getLogger(__name__)
 CARD_METRICS = ("score", "gain", "knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "forgetting")
 BADGE_TEXTS = {
     "CONTAMINATED": "some training rows give probes away: the scores are too good",
@@ -95,7 +99,12 @@ def find_trial(directory: Path, trial_id: str) -> Finished:
         raise ExperimentError(
             f"trial {trial_id!r} ({record.status}) left no adapter: {files.adapter} has no {missing[0]}"
         )
-    config = validate(read_json(files.config)["config"], str(files.config))
+    read_json(files.adapter / ADAPTER_CONFIG)
+    if not is_whole_safetensors(weights := files.adapter / ADAPTER_WEIGHTS):
+        raise DamagedError(f"{weights} is damaged; put back a copy of it")
+    if record.damaged:
+        raise DamagedError(f"trial {trial_id!r} cannot be used: {record.reason}")
+    config = validate(read_json(files.config).get("config"), str(files.config))
     return Finished(files, config, record, board)
 
 
@@ -306,24 +315,42 @@ def _figure(board: Leaderboard, row: str, split: Split, metrics: dict[str, float
 
 def _evidence(trial: Finished) -> list[str]:
     """What the figures above come from. Of data files the names only: where they lay is nobody else's business."""
-    paths, lines = ExperimentPaths(trial.board.directory), []
-    if paths.environment.is_file():
-        found = read_json(paths.environment)
-        changed = ", with local changes" if found.get("dirty") else ""
-        commit = f", commit {found['commit']}{changed}" if found.get("commit") else ""
-        lines.append(f"raykft {found['raykft']}{commit}; started {found['started_at']}")
-        lines.append(", ".join(f"{name} {version}" for name, version in found["packages"].items() if version))
-        for host in found.get("hosts", [])[:1]:
-            lines.append(
-                f"base model's content {host['model_digest']}, computed in {host['dtype']} on {host['device']}"
-            )
-    if paths.data_manifest.is_file():
-        digests = read_json(paths.data_manifest)["sha256"]
-        lines += [f"{Path(file).name}: sha256 {digest}" for file, digest in digests.items()]
+    paths = ExperimentPaths(trial.board.directory)
+    lines: list[str] = []
+    lines += _kept(paths.environment, _made_with)
+    lines += _kept(paths.data_manifest, _made_from)
     if seeds := trial.record.seeds:
         scores = ", ".join(f"{score:.3f}" for score in seeds.values())
         lines.append(f"scores of the same recipe with {len(seeds)} seeds: {scores}")
     return lines or ["none was kept"]
+
+
+def _kept(file: Path, sentences: Callable[[dict[str, Any]], list[str]]) -> list[str]:
+    """What a file of the experiment says, where there is one that can be read."""
+    if not file.exists():
+        return []
+    try:
+        return sentences(read_json(file))
+    except (DamagedError, KeyError, TypeError, AttributeError) as error:
+        log.warning("the model card leaves out what %s says: %s", file, error)
+        return []
+
+
+def _made_with(found: dict[str, Any]) -> list[str]:
+    changed = ", with local changes" if found.get("dirty") else ""
+    commit = f", commit {found['commit']}{changed}" if found.get("commit") else ""
+    return [
+        f"raykft {found['raykft']}{commit}; started {found['started_at']}",
+        ", ".join(f"{name} {version}" for name, version in found["packages"].items() if version),
+        *(
+            f"base model's content {host['model_digest']}, computed in {host['dtype']} on {host['device']}"
+            for host in found.get("hosts", [])[:1]
+        ),
+    ]
+
+
+def _made_from(manifest: dict[str, Any]) -> list[str]:
+    return [f"{Path(file).name}: sha256 {digest}" for file, digest in manifest["sha256"].items()]
 
 
 def _warnings(trial: Finished) -> list[str]:

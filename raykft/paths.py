@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raykft.errors import ExperimentError, ResourceError
+from raykft.errors import DamagedError, ExperimentError, ResourceError, StorageError
 
 PACKAGE_DATA = Path(__file__).parent / "data" / "demo"
 # As PEFT and Transformers name them.
@@ -194,26 +196,62 @@ def ensure_dir(path: Path, remedy: str = STORAGE_REMEDY) -> Path:
     return path
 
 
-def write_atomic(path: Path, content: str) -> None:
-    """Write `content` to a sibling and rename it over `path`, so that a reader never sees half a file."""
+def write_atomic(path: Path, content: str, *, lasting: bool = False) -> None:
+    """Write `content` to a sibling and rename it over `path`, so that a reader never sees half a file.
+
+    Args:
+        lasting: have the disk hold it, under its name, before this returns.
+
+    Raises:
+        ExperimentError: a folder has that name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(content)
+            if lasting:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # it must not hide why
+            Path(name).unlink()
+        if isinstance(error, IsADirectoryError):
+            raise ExperimentError(f"{path} is a folder and should be a file; move it away") from error
         raise
+    if lasting:
+        sync(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, sort_keys=False) + "\n")
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}:  # mounts that know nothing of it
+            raise
+    finally:
+        os.close(handle)
 
 
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def sync_tree(folder: Path) -> None:
+    """Have the disk hold all files beneath `folder`, with their names."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if not name.startswith("."):  # scratch files, which come and go
+                sync(Path(parent, name))
+        sync(Path(parent))
+
+
+def write_json(path: Path, value: Any, *, lasting: bool = False) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, sort_keys=False) + "\n", lasting=lasting)
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]], *, lasting: bool = False) -> None:
+    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), lasting=lasting)
 
 
 def append_jsonl(path: Path, row: dict[str, Any]) -> None:
@@ -222,13 +260,94 @@ def append_jsonl(path: Path, row: dict[str, Any]) -> None:
         stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file that raykft wrote.
+
+    Raises:
+        DamagedError: the file is gone or holds no JSON object.
+        StorageError: it cannot be read now.
+    """
+    value = _parsed(path, _read(path))
+    if not isinstance(value, dict):
+        raise DamagedError(f"{path} is damaged: it holds no JSON object; put back a whole copy of it")
+    return value
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file raykft wrote itself; a last line cut off by a crash is left out."""
-    with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            if line.endswith("\n") and line.strip():
-                yield json.loads(line)
+def read_jsonl(path: Path, *, whole: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows of a file that raykft wrote. A last line cut off by a crash is left out, unless the file is `whole`:
+    written in one go, so that such a line is damage.
+
+    Raises:
+        DamagedError: the file is gone, or a line holds no JSON object.
+        StorageError: it cannot be read now.
+    """
+    content = _read(path)
+    lines = content.split("\n")
+    if lines.pop() and whole:
+        raise DamagedError(f"{path} is damaged: its last line is cut off; put back a whole copy of it")
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            row = _parsed(path, line, f" in line {number}")
+            if not isinstance(row, dict):
+                raise DamagedError(
+                    f"{path} is damaged: line {number} holds no JSON object; put back a whole copy of it"
+                )
+            yield row
+
+
+def is_whole_safetensors(path: Path) -> bool:
+    """Whether a file of tensors is as long as its header says; their values are not looked at.
+
+    Raises:
+        StorageError: it cannot be read now.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = int.from_bytes(stream.read(8), "little")
+            size = os.fstat(stream.fileno()).st_size
+            if not 2 <= head <= size - 8:
+                return False
+            header = json.loads(stream.read(head))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        return bool(size == 8 + head + max(ends, default=0))
+    except _NO_FILE:
+        return False
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError, IndexError):
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at `path`.
+
+    Raises:
+        StorageError: nobody can tell now.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StorageError(f"cannot look for {path}: {error.strerror or error}") from error
+
+
+# What an open says where the file itself is the trouble; anything else is the storage's.
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise DamagedError(f"{path} is damaged: it holds no UTF-8 text; put back a whole copy of it") from error
+    except _NO_FILE as error:
+        raise DamagedError(f"{path} is no file that can be read ({error.strerror}); put back a copy of it") from error
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _parsed(path: Path, text: str, where: str = "") -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        why = "it is empty" if not text else f"no valid JSON{where}"
+        raise DamagedError(f"{path} is damaged: {why}; put back a whole copy of it") from error

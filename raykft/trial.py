@@ -7,6 +7,7 @@ protocols: on a cluster they are Ray actors (`raykft.search.trainable`), in a te
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +17,37 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raykft.config import ExperimentConfig
-from raykft.errors import ConfigError, DataError, DivergedError, LostError, ModelError, OutOfMemoryError, TrialError
+from raykft.errors import (
+    CheckpointError,
+    ConfigError,
+    DamagedError,
+    DataError,
+    DivergedError,
+    LostError,
+    ModelError,
+    OutOfMemoryError,
+    TrialError,
+)
 from raykft.evaluation.evaluator import FullScores
 from raykft.evaluation.metrics import METRICS
 from raykft.hosts.protocol import Host
-from raykft.paths import CHECKPOINT_STATE, TrialPaths, append_jsonl, read_json, read_jsonl, write_json, write_jsonl
+from raykft.paths import (
+    CHECKPOINT_STATE,
+    CHECKPOINT_TENSORS,
+    TrialPaths,
+    append_jsonl,
+    is_whole_safetensors,
+    read_json,
+    read_jsonl,
+    sync_tree,
+    write_json,
+    write_jsonl,
+)
 from raykft.records import Split, TrialStatus
 from raykft.storage.store import discard
 from raykft.train.recipe import EpochResult, Recipe
 
+log = logging.getLogger(__name__)
 # What a trial's end is called when it is no score; any other error is a bug or a broken rule.
 OUTCOMES: dict[TrialStatus, tuple[type[Exception], ...]] = {
     TrialStatus.DIVERGED: (DivergedError,),
@@ -85,8 +108,8 @@ def _live(
 ) -> None:
     """The life of a trial. `note` is kept as the reason of its result."""
     name, paths = trial.trial_id, trial.paths
+    modules, checkpoint = _attach(host, trial, recipe, checkpoint)
     clock = _Clock(earlier=_drop_rows(paths, after=int(checkpoint.name) if checkpoint else 0))
-    modules = host.attach(name, recipe, checkpoint)
     epochs = _Epochs(host, name)
     try:
         while True:
@@ -105,6 +128,7 @@ def _live(
                 row |= full.metrics
                 write_jsonl(paths.probe_results, (r.as_dict() for r in full.results))
                 append_jsonl(paths.metrics, row)
+                sync_tree(paths.root)
                 write_result(trial, row, TrialStatus.OK, reason=note, passage_nats=full.passage_nats)
                 tell(complete(row))
                 return
@@ -117,6 +141,23 @@ def _live(
     finally:
         host.detach(name)
         epochs.close()
+
+
+def _attach(host: Host, trial: Trial, recipe: Recipe, checkpoint: Path | None) -> tuple[list[str], Path | None]:
+    """Give the trial its slot; returns the adapted modules, and the checkpoint that it goes on from.
+
+    One that cannot be used counts as none: the trial goes on from an older one, or from the start.
+    """
+    while True:
+        try:
+            return host.attach(trial.trial_id, recipe, checkpoint), checkpoint
+        except CheckpointError as error:
+            if checkpoint is None:
+                raise
+            discard(checkpoint)
+            checkpoint = latest_checkpoint(trial.paths)
+            instead = f"from epoch {checkpoint.name}" if checkpoint else "from the start"
+            log.warning("%s trains again %s: %s", trial.trial_id, instead, error)
 
 
 class _Epochs:
@@ -181,7 +222,7 @@ def _with_batches_that_fit(
     used, and one that was interrupted goes on with the batches it had.
     """
     size, paths = config.train.batch_size, trial.paths
-    too_large: int | None = read_json(paths.config).get(TOO_LARGE) if paths.config.is_file() else None
+    too_large = _known_too_large(paths)
     if too_large is None:
         try:
             write_trial_config(trial, config)
@@ -196,6 +237,16 @@ def _with_batches_that_fit(
     smaller = _smaller_batches(config)
     write_trial_config(trial, smaller, too_large)
     live(smaller, checkpoint, f"ran out of memory with micro-batches of {too_large}, trained with smaller ones")
+
+
+def _known_too_large(paths: TrialPaths) -> int | None:
+    """The micro-batch that an earlier run of the trial found too large."""
+    try:
+        found = read_json(paths.config).get(TOO_LARGE) if paths.config.exists() else None
+    except DamagedError as error:
+        log.warning("%s is written anew: %s", paths.config, error)
+        return None
+    return found if isinstance(found, int) else None
 
 
 def _smaller_batches(config: ExperimentConfig) -> ExperimentConfig:
@@ -249,7 +300,7 @@ def write_result(
     reason: str = "",
     passage_nats: dict[str, float] | None = None,
 ) -> None:
-    """Write `result.json`, the last file of a trial.
+    """Write `result.json`, the last file of a trial. The disk holds it before this returns.
 
     Args:
         row: what it last reported.
@@ -266,20 +317,51 @@ def write_result(
             "metrics": {k: v for k, v in row.items() if k in METRICS and v == v},
             "passage_nats": passage_nats or {},
         },
+        lasting=True,
     )
 
 
 def last_row(paths: TrialPaths) -> dict[str, Any]:
-    """What the trial last wrote to `metrics.jsonl`."""
-    rows = list(read_jsonl(paths.metrics)) if paths.metrics.is_file() else []
-    return rows[-1] if rows else {}
+    """What the trial last wrote to `metrics.jsonl`; empty where that cannot be read."""
+    return next(reversed(_rows(paths)), {})
 
 
 def latest_checkpoint(paths: TrialPaths) -> Path | None:
     """The newest whole checkpoint whose epoch is in `metrics.jsonl`; None where the trial must start anew."""
     reported = last_row(paths).get("epoch", 0)
-    whole = [p for p in _checkpoints(paths) if (p / CHECKPOINT_STATE).is_file() and int(p.name) <= reported]
-    return max(whole, key=lambda p: int(p.name), default=None)
+    known = sorted((p for p in _checkpoints(paths) if int(p.name) <= reported), key=lambda p: -int(p.name))
+    return next(filter(_is_whole, known), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint can be read. Its tensors are only looked at where they are: a storage may keep them."""
+    state, tensors = checkpoint / CHECKPOINT_STATE, checkpoint / CHECKPOINT_TENSORS
+    if not state.exists():  # its writer was stopped before the end
+        return False
+    try:
+        read_json(state)
+    except DamagedError as error:
+        log.warning("a checkpoint counts as none: %s", error)
+        return False
+    if tensors.exists() and not is_whole_safetensors(tensors):
+        log.warning("a checkpoint counts as none: %s is damaged", tensors)
+        return False
+    return True
+
+
+def _rows(paths: TrialPaths) -> list[dict[str, Any]]:
+    """What the trial told after its epochs, up to the first row that cannot be read."""
+    rows: list[dict[str, Any]] = []
+    if not paths.metrics.exists():
+        return rows
+    try:
+        for row in read_jsonl(paths.metrics):
+            if not isinstance(row.get("epoch"), int):
+                raise DamagedError(f"{paths.metrics} is damaged: a row has no epoch")
+            rows.append(row)
+    except DamagedError as error:
+        log.warning("only %d epochs of %s are known: %s", len(rows), paths.root.name, error)
+    return rows
 
 
 def _drop_rows(paths: TrialPaths, *, after: int) -> float:
@@ -288,10 +370,9 @@ def _drop_rows(paths: TrialPaths, *, after: int) -> float:
     A trial that died between its checkpoint and its report trains an epoch again, and one cut off while it wrote
     leaves half a line.
     """
-    rows = list(read_jsonl(paths.metrics)) if paths.metrics.is_file() else []
-    kept = [row for row in rows if row["epoch"] <= after]
+    kept = [row for row in _rows(paths) if row["epoch"] <= after]
     write_jsonl(paths.metrics, kept)
-    return float(kept[-1]["seconds"]) if kept else 0.0
+    return float(kept[-1].get("seconds", 0.0)) if kept else 0.0
 
 
 def _drop_checkpoints(paths: TrialPaths, epoch: int) -> None:

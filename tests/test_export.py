@@ -13,8 +13,9 @@ from leaderboard.fake_experiment import FakeExperiment
 from raykft.config import parse_yaml
 from raykft.errors import ExperimentError
 from raykft.export import Answers, export, find_trial, model_card
-from raykft.paths import write_atomic, write_json
+from raykft.paths import write_json
 from raykft.provenance import environment
+from raykft.testing.fakes import NO_TENSORS
 
 TRIAL, UNREPORTED = "t000-r32-lr7e-4-e6-mlp-d0.5", "t001-r16-lr1.4e-3-e6-all-d0.25"
 STOPPED = "t003-r16-lr1.2e-3-e5-att-d0.5"
@@ -26,7 +27,7 @@ def fake(tmp_path: Path) -> FakeExperiment:
     for trial in (TRIAL, UNREPORTED, STOPPED):
         adapter = made.paths.trial(trial).adapter
         write_json(adapter / "adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": "/home/me/base"})
-        write_atomic(adapter / "adapter_model.safetensors", "weights")
+        (adapter / "adapter_model.safetensors").write_bytes(NO_TENSORS)
     write_json(made.paths.environment, environment() | {"commit": "c0ffee", "dirty": True})
     digests = {f"{tmp_path}/secret folder/facts.jsonl": "a" * 64, "train.jsonl": "b" * 64}
     write_json(made.paths.data_manifest, {"counts": {}, "sha256": digests, "hub": []})

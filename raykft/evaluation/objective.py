@@ -63,3 +63,4 @@ _FORMULAS: dict[str, Callable[[Objective, Mapping[str, Any]], Any]] = {
     "knowledge": lambda _, metrics: metrics["knowledge"],
     GRADED: lambda _, metrics: metrics["graded_gain"] - metrics["graded_forgetting"],
 }
+OBJECTIVES = tuple(_FORMULAS)

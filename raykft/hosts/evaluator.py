@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import ray
 
-from raykft.errors import LostError
+from raykft.errors import DamagedError, LostError
 from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScores, SplitScores, Suite
 from raykft.evaluation.objective import Objective
 from raykft.hosts.protocol import Host
@@ -127,8 +127,8 @@ class EvaluatorActor:
         """The base model's scores, and whether they came from the cache. An evaluator that was started again has none
         in memory and reads them there."""
         path = cache_dir() / "baselines" / f"{self._base_digest}.json"
-        if path.is_file():
-            self._base = BaseScores.from_dict(read_json(path))
+        if (kept := _kept(path)) is not None:
+            self._base = kept
             return self._base, True
         started = time.monotonic()
         self._base = self._evaluator.base(self._everywhere(), self._contexts)
@@ -164,8 +164,9 @@ class EvaluatorActor:
         directory, digest = self._take_fixed(host, trial_id)
         path = self._cached(digest, split)
         try:
-            if path.is_file():
-                return BaseScores.from_dict(read_json(path)).rows[ADAPTER][split]
+            kept = _kept(path)
+            if kept is not None and split in (row := kept.rows.get(ADAPTER, {})):
+                return row[split]
             scores = self._full(host, trial_id, split, directory, self._known_nats(digest, split))
         finally:
             shutil.rmtree(self._exchange / trial_id, ignore_errors=True)
@@ -180,10 +181,9 @@ class EvaluatorActor:
     def _known_nats(self, digest: str, split: Split) -> dict[str, float] | None:
         """What the passages cost the same adapter, if it has been scored on the other split."""
         path = self._cached(digest, "report" if split == "select" else "select")
-        if not path.is_file():
-            return None
-        (scores,) = BaseScores.from_dict(read_json(path)).rows[ADAPTER].values()
-        return scores.passage_nats
+        kept = _kept(path)
+        row = kept.rows.get(ADAPTER, {}) if kept is not None else {}
+        return next((scores.passage_nats for scores in row.values()), None)
 
     def _full(
         self, host: str, trial_id: str, split: Split, directory: Path, nats: dict[str, float] | None
@@ -254,6 +254,17 @@ class EvaluatorActor:
     def _cached(self, adapter: str, split: Split) -> Path:
         asked = [self._base_digest, repr(self._evaluator.objective), self._evaluator.drift_prompts, adapter, split]
         return cache_dir() / "scores" / f"{_short_digest(asked)}.json"
+
+
+def _kept(path: Path) -> BaseScores | None:
+    """Scores from the cache; a file of it that cannot be read is as good as none and will be written again."""
+    if not path.is_file():
+        return None
+    try:
+        return BaseScores.from_dict(read_json(path))
+    except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:
+        log.warning("scores in the cache cannot be read and are computed again: %s: %s", path, error)
+        return None
 
 
 def _short_digest(content: Sequence[Any]) -> str:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
-from raykft.config import parse_yaml
+from pydantic import TypeAdapter
+
 from raykft.data.read import read_records
-from raykft.errors import ExperimentError
+from raykft.errors import DamagedError, DataError, ExperimentError, StorageError, first_line
 from raykft.evaluation.graded import by_level
-from raykft.evaluation.objective import Objective
-from raykft.paths import ExperimentPaths, TrialPaths, read_json, read_jsonl
+from raykft.evaluation.objective import OBJECTIVES, Objective
+from raykft.leaderboard.files import (
+    Result,
+    Scores,
+    read_answers,
+    read_baseline_rows,
+    read_found,
+    read_reports,
+    read_result,
+    read_scores,
+    read_trial_config,
+)
+from raykft.paths import ExperimentPaths, TrialPaths, is_there
 from raykft.records import Passage, Probe, ProbeResult, Split, TrialStatus
 from raykft.storage.store import address, fetch, located
+from raykft.untrusted.yaml_text import read_yaml
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -38,7 +53,8 @@ class TrialRecord:
     recipe was trained with several seeds, both are means over them.
 
     `runs` are the trained seeds that have a score, the trial's own first, and `failed_seeds` counts those that have
-    none; without other seeds both are empty.
+    none; without other seeds both are empty. One that is `damaged` counts as unfinished: its files do not tell what
+    became of it, and its `reason` says which of them.
     """
 
     trial_id: str
@@ -55,6 +71,8 @@ class TrialRecord:
     runs: tuple[SeedRun, ...] = ()
     failed_seeds: int = 0
     nats: dict[Split, dict[str, float]] = field(default_factory=dict)
+    seed: int = 0
+    damaged: bool = False
 
     @property
     def seeds(self) -> dict[int, float]:
@@ -90,7 +108,7 @@ def open_experiment(directory: Path) -> ExperimentPaths:
     """
     paths = ExperimentPaths(located(directory))
     fetch(paths.root, light=True)
-    if not paths.config.is_file():
+    if not is_there(paths.config):
         hint = f"; experiments here: {', '.join(near)}" if (near := _experiments_near(directory)) else ""
         raise ExperimentError(f"{address(paths.root)} holds no experiment (no {paths.config.name}){hint}")
     return paths
@@ -98,18 +116,16 @@ def open_experiment(directory: Path) -> ExperimentPaths:
 
 def read_baselines(paths: ExperimentPaths) -> list[BaselineRecord]:
     """The baselines that were measured, in the order they were written; the base model first."""
-    file = paths.base_scores
-    if not file.is_file():
-        return []
-    tree = read_json(file)
-    return [_baseline(name, row) for name, row in tree["rows"].items() if row]
+    none: dict[str, dict[Split, Scores] | None] = {}
+    rows = _unless_damaged(paths.base_scores, read_baseline_rows, none, "the baselines are left out")
+    return [_baseline(name, row) for name, row in rows.items() if row]
 
 
 def read_trials(paths: ExperimentPaths) -> list[TrialRecord]:
     """All trials, best first: ranked ones by their `score` on the select split, then the rest by name."""
     others = _other_seeds(paths)
     return ranked(
-        [_with_seeds(_read_trial(files), files, others.get(files.root.name, ())) for files in _begun(paths.trials)]
+        [_with_seeds(_read_trial(files), files, others.get(files.root.name, ())) for files in begun(paths.trials)]
     )
 
 
@@ -140,15 +156,23 @@ def read_probes(paths: ExperimentPaths) -> list[Probe]:
 
 def read_passages(paths: ExperimentPaths) -> list[Passage]:
     """The running text that fluency was measured on; empty for an experiment that did not keep it."""
-    return _kept(paths.passages, Passage)
+    file = paths.passages
+    return _kept(file, Passage) if not is_there(file) or file.stat().st_size else []
 
 
 def read_rules(paths: ExperimentPaths) -> Rules:
-    """Not validated: an experiment of an older version has other settings besides, and stays readable."""
-    tree = parse_yaml(paths.config.read_text(encoding="utf-8"), str(paths.config))
-    search, weights = tree["search"], tree.get("evaluate", {}).get("level_weights") or {}
-    objective = {f.name: search["objective"][f.name] for f in fields(Objective) if f.name in search["objective"]}
-    return Rules(Objective(**objective), search["grace_epochs"], by_level(weights))
+    """Not validated as a config: an experiment of an older version has other settings besides, and stays readable."""
+    tree = read_yaml(paths.config)
+    try:
+        search, weights = tree["search"], tree.get("evaluate", {}).get("level_weights") or {}
+        own = {f.name: search["objective"][f.name] for f in fields(Objective) if f.name in search["objective"]}
+        found = {"objective": own, "grace_epochs": search["grace_epochs"], "level_weights": by_level(weights)}
+        rules = TypeAdapter(Rules).validate_python(found)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        rules = None
+    if rules is None or rules.objective.name not in OBJECTIVES:
+        raise DamagedError(f"{paths.config} is damaged: it has no valid `search` section; put back a whole copy of it")
+    return rules
 
 
 def trial_results(files: TrialPaths, split: Split) -> dict[str, ProbeResult]:
@@ -163,38 +187,49 @@ def baseline_results(paths: ExperimentPaths, name: str) -> dict[str, ProbeResult
 
 def rung_scores(paths: ExperimentPaths, trial_id: str) -> dict[int, float]:
     """What early stopping compared of a trial, by epoch."""
-    file = paths.trial(trial_id).metrics
-    rows = read_jsonl(file) if file.is_file() else []
-    return {row["epoch"]: row["rung_score"] for row in rows if "rung_score" in row}
+    rows = curve_of(paths.trial(trial_id))
+    return {row["epoch"]: row["rung_score"] for row in rows if row.get("rung_score") is not None}
 
 
 def read_curves(paths: ExperimentPaths, trials: Sequence[TrialRecord]) -> dict[str, list[dict[str, Any]]]:
     """What trials told after every epoch, by trial."""
-    files = {t.trial_id: paths.trial(t.trial_id).metrics for t in trials}
-    return {name: list(read_jsonl(file)) for name, file in files.items() if file.is_file()}
+    curves = {t.trial_id: curve_of(paths.trial(t.trial_id)) for t in trials}
+    return {name: rows for name, rows in curves.items() if rows}
+
+
+def curve_of(files: TrialPaths) -> list[dict[str, Any]]:
+    """What a trial told after its epochs; nothing where that cannot be read."""
+    return _unless_damaged(files.metrics, read_reports, [], "its curve is left out")
 
 
 def read_findings(paths: ExperimentPaths) -> list[Any]:
     """What the contamination check found: probes whose answers the training rows give away."""
-    return list(read_json(paths.contamination)["findings"]) if paths.contamination.is_file() else []
+    return _unless_damaged(paths.contamination, read_found, [], "whether training rows give probes away is not known")
+
+
+def _unless_damaged(file: Path, read: Callable[[Path], T], otherwise: T, without: str) -> T:
+    """What `read` finds in a file; `otherwise` where there is none, and with a warning where it is damaged."""
+    if not is_there(file):
+        return otherwise
+    try:
+        return read(file)
+    except (DamagedError, DataError) as error:
+        log.warning("%s: %s", without, first_line(error))
+        return otherwise
 
 
 def _kept(file: Path, kind: type[T]) -> list[T]:
-    """The records of a file that may be missing or empty."""
-    return read_records(file, kind) if file.is_file() and file.stat().st_size else []
+    """The records of a file that may be missing."""
+    return _unless_damaged(file, lambda file: read_records(file, kind), [], "what was asked is left out")
 
 
 def _results(file: Path) -> dict[str, ProbeResult]:
-    if not file.is_file():
-        return {}
-    known = {f.name for f in fields(ProbeResult)}
-    rows = ({name: value for name, value in row.items() if name in known} for row in read_jsonl(file))
-    return {row["id"]: ProbeResult(**row | {"wrong_claims": tuple(row["wrong_claims"])}) for row in rows}
+    return _unless_damaged(file, read_answers, {}, "its answers are left out")
 
 
-def _baseline(name: str, row: Mapping[Split, Any]) -> BaselineRecord:
-    metrics = {split: scores["metrics"] for split, scores in row.items()}
-    nats = {split: scores.get("passage_nats", {}) for split, scores in row.items()}
+def _baseline(name: str, row: Mapping[Split, Scores]) -> BaselineRecord:
+    metrics = {split: scores.metrics for split, scores in row.items()}
+    nats = {split: scores.passage_nats for split, scores in row.items()}
     return BaselineRecord(name, metrics.get("select", {}), metrics.get("report", {}), nats)
 
 
@@ -202,25 +237,32 @@ def _with_rank(record: TrialRecord, rank: int) -> TrialRecord:
     return replace(record, rank=rank)
 
 
-def _begun(folder: Path) -> list[TrialPaths]:
-    """The trials in a folder that have written their first file, by name."""
-    found = [TrialPaths(p) for p in sorted(folder.iterdir()) if p.is_dir()] if folder.is_dir() else []
-    return [files for files in found if files.config.is_file()]
+def begun(folder: Path) -> list[TrialPaths]:
+    """The trials in a folder that have written a file, by name."""
+    if not is_there(folder):
+        return []
+    try:
+        found = [TrialPaths(p) for p in sorted(folder.iterdir()) if p.is_dir()]
+    except NotADirectoryError as error:
+        raise DamagedError(f"{folder} is a file and should be a folder; put back a copy of it") from error
+    except OSError as error:
+        raise StorageError(f"cannot read {folder}: {error.strerror or error}") from error
+    return [t for t in found if any(map(is_there, (t.config, t.result, t.metrics, t.checkpoint)))]
 
 
 def _other_seeds(paths: ExperimentPaths) -> dict[str, list[SeedRun]]:
     """Every run with another seed that has ended, by the trial whose recipe it is."""
     found: dict[str, list[SeedRun]] = {}
-    for files in _begun(paths.seed_runs):
-        if files.result.is_file():
+    for files in begun(paths.seed_runs):
+        record = _read_trial(files)
+        if record.status.finished:
             trial_id, _, _ = files.root.name.rpartition("-s")
-            found.setdefault(trial_id, []).append(_as_run(_read_trial(files), files))
+            found.setdefault(trial_id, []).append(_as_run(record, files))
     return found
 
 
 def _as_run(record: TrialRecord, files: TrialPaths) -> SeedRun:
-    seed = read_json(files.config)["config"].get("seed", 0)
-    return SeedRun(seed, files, record.status, record.select, record.report, record.nats)
+    return SeedRun(record.seed, files, record.status, record.select, record.report, record.nats)
 
 
 def _with_seeds(record: TrialRecord, files: TrialPaths, others: Sequence[SeedRun]) -> TrialRecord:
@@ -245,27 +287,39 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _read_trial(paths: TrialPaths) -> TrialRecord:
-    written = read_json(paths.config)
-    result: dict[str, Any] = {"status": TrialStatus.UNFINISHED, "reason": "the run ended before the trial did"}
-    if paths.result.is_file():
-        result = read_json(paths.result)
-    elif paths.metrics.is_file():
-        rows = list(read_jsonl(paths.metrics))
-        result |= rows[-1] if rows else {}
-    report: dict[str, Any] = read_json(paths.report) if paths.report.is_file() else {}
+    """A trial, or what is left of it where one of its files is damaged: it is set aside, and the others are read."""
+    try:
+        return _whole_trial(paths)
+    except DamagedError as error:
+        log.warning("%s is set aside: %s", paths.root.name, error)
+        return TrialRecord(paths.root.name, TrialStatus.UNFINISHED, f"set aside: {error}", damaged=True)
+
+
+def _whole_trial(paths: TrialPaths) -> TrialRecord:
+    written = read_trial_config(paths.config)
+    result = read_result(paths.result) if is_there(paths.result) else _so_far(paths)
+    report = _unless_damaged(paths.report, read_scores, Scores(metrics={}), "a score on the report split is left out")
     return TrialRecord(
         trial_id=paths.root.name,
-        status=TrialStatus(result["status"]),
-        reason=result.get("reason", ""),
-        sample=written["sample"],
-        epoch=result.get("epoch", 0),
-        epochs=written["config"]["train"]["epochs"],
-        seconds=result.get("seconds", 0.0),
-        tokens=result.get("tokens", 0),
-        select=result.get("metrics", {}),
-        report=report.get("metrics", {}),
-        nats={"select": result.get("passage_nats", {}), "report": report.get("passage_nats", {})},
+        status=result.status,
+        reason=result.reason,
+        sample=written.sample,
+        epoch=result.epoch,
+        epochs=written.config.train.epochs,
+        seconds=result.seconds,
+        tokens=result.tokens,
+        select=result.metrics,
+        report=report.metrics,
+        nats={"select": result.passage_nats, "report": report.passage_nats},
+        seed=written.config.seed,
     )
+
+
+def _so_far(paths: TrialPaths) -> Result:
+    """What is known of a trial that has not ended."""
+    last: dict[str, Any] = next(reversed(curve_of(paths)), {})
+    told = {name: last[name] for name in ("epoch", "tokens", "seconds") if name in last}
+    return Result(status=TrialStatus.UNFINISHED, reason="the run ended before the trial did", **told)
 
 
 def _experiments_near(directory: Path) -> list[str]:

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from raykft.errors import ExperimentError
+from raykft.leaderboard.files import read_shown
 from raykft.leaderboard.read import baseline_results
-from raykft.paths import ExperimentPaths, read_jsonl
+from raykft.paths import ExperimentPaths, is_there
 from raykft.untrusted.escapes import one_line, plain
 
 COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
@@ -26,16 +27,17 @@ def side_by_side(paths: ExperimentPaths, trial_id: str, questions: dict[str, str
 
     Raises:
         ExperimentError: the trial does not exist or has no scored answers.
+        DamagedError: they cannot be read.
     """
     trial = paths.trial(trial_id)
     if not trial.root.is_dir():
         raise ExperimentError(
             f"there is no trial {trial_id!r}; see `raykft leaderboard {shlex.quote(str(paths.root))}`"
         )
-    if not trial.probe_results.is_file():
+    if not is_there(trial.probe_results):
         raise ExperimentError(f"trial {trial_id!r} has no scored answers: it was stopped, failed or is still running")
     base = _base_answers(paths)
-    for row in read_jsonl(trial.probe_results):
+    for row in read_shown(trial.probe_results):
         yield {**row, "question": questions.get(row["id"], ""), "base_answer": base.get(row["id"], "")}
 
 

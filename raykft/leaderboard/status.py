@@ -21,16 +21,18 @@ def experiment_status(directory: Path) -> list[str]:
     paths = open_experiment(directory)
     trials = read_trials(paths)
     total = load_resolved(paths.config).search.trials
-    counts = Counter(t.status for t in trials)
-    names = {TrialStatus.UNFINISHED: "running"}
+    counts = Counter("damaged" if t.damaged else str(t.status) for t in trials)
+    names = {str(TrialStatus.UNFINISHED): "running"}
     told = ", ".join(f"{n} {names.get(status, status)}" for status, n in sorted(counts.items()))
     lines = [f"{paths.root.name}: {len(finished(trials))} of {total} trials ended" + (f" ({told})" if told else "")]
     if (ending := how_it_ended(paths)) is not None:
         lines.append(f"  {ending}")
     for trial in trials:
-        if trial.status is TrialStatus.INTERRUPTED:
+        if trial.damaged:
+            lines.append(f"  {trial.trial_id}: {trial.reason}")
+        elif trial.status is TrialStatus.INTERRUPTED:
             lines.append(f"  {trial.trial_id}: interrupted after epoch {trial.epoch} of {trial.epochs}; it will go on")
-        if trial.status is TrialStatus.UNFINISHED:
+        elif trial.status is TrialStatus.UNFINISHED:
             metrics = paths.trial(trial.trial_id).metrics
             # Files do not tell a running trial from one whose driver was killed; the time of its last epoch does.
             age = f", last report {time.time() - metrics.stat().st_mtime:.0f} s ago" if metrics.is_file() else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from raykft.errors import DamagedError
 from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, SplitScores
 from raykft.hosts.remote import get
 from raykft.paths import ExperimentPaths, read_json, write_json, write_jsonl
@@ -42,10 +43,18 @@ def keep_tuned_with_retrieval(row: SplitScores, paths: ExperimentPaths) -> None:
 
 def _keep(scores: BaseScores, paths: ExperimentPaths) -> None:
     # The row of the winner with BM25 is added when the search has ended; scoring the base again must not lose it.
-    before = read_json(paths.base_scores).get("rows", {}) if paths.base_scores.is_file() else {}
+    before = _kept_rows(paths)
     figures = scores.figures()
     if TUNED_BM25 in before:
         figures["rows"][TUNED_BM25] = before[TUNED_BM25]
     write_json(paths.base_scores, figures)
     for name in scores.rows:
         write_jsonl(paths.baseline_results(name), (r.as_dict() for r in scores.results(name)))
+
+
+def _kept_rows(paths: ExperimentPaths) -> dict[str, Any]:
+    try:
+        rows = read_json(paths.base_scores).get("rows")
+    except DamagedError:  # or there is none yet
+        return {}
+    return rows if isinstance(rows, dict) else {}

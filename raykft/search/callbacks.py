@@ -12,8 +12,9 @@ from ray import tune
 
 from raykft.cluster.ray_compat import failure_of
 from raykft.config import ExperimentConfig, apply_sample
-from raykft.errors import ResourceError, first_line
+from raykft.errors import first_line
 from raykft.hosts.broker import Hosts
+from raykft.leaderboard.files import result_of
 from raykft.leaderboard.read import read_trials
 from raykft.paths import ExperimentPaths, read_json
 from raykft.records import TrialStatus
@@ -21,7 +22,7 @@ from raykft.search.names import id_of, sample_of
 from raykft.search.progress import Progress
 from raykft.search.stopper import Interrupt
 from raykft.search.study import flush
-from raykft.search.trainable import HALT, is_loss
+from raykft.search.trainable import HALT, halting, is_loss
 from raykft.storage.store import discard, fetch, keep
 from raykft.trial import Trial, last_row, write_result, write_trial_config
 
@@ -58,7 +59,7 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._progress.started(id_of(trial.config))
         # Before the trial's own files: whoever finds them must find them in the study.
-        flush(self._paths.study)
+        self._stored(lambda: flush(self._paths.study))
         self._stored(lambda: keep(self._paths.study))
 
     def on_trial_result(
@@ -84,18 +85,20 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         """The last files of a trial, and its slot given back. Without its files nothing may be said of its end."""
         name = id_of(tuned.config)
         trial = Trial(name, sample_of(tuned.config), self._paths.trial(name))
+        if self._stored(lambda: self._settle(trial, why)):
+            self._release(name)
+            self._stored(lambda: self._put(trial))
+
+    def _settle(self, trial: Trial, why: Callable[[Trial], tuple[TrialStatus, str]]) -> None:
         files = trial.paths
-        if not self._stored(lambda: fetch(files.root, light=True)):
-            return
+        fetch(files.root, light=True)
         if not files.config.is_file():  # it failed before it could write its first file
             write_trial_config(trial, self._config)
-        if not files.result.is_file():
+        if result_of(files) is None:
             status, reason = why(trial)
             write_result(trial, last_row(files), status, reason=reason)
         shutil.rmtree(files.checkpoint, ignore_errors=True)
-        self._release(name)
-        self._progress.ended(name, read_json(files.result))
-        self._stored(lambda: self._put(trial))
+        self._progress.ended(trial.trial_id, read_json(files.result))
 
     def _put(self, trial: Trial) -> None:
         keep(trial.paths.root, light=True)
@@ -116,9 +119,11 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         """Whether the storage took part; where it did not, no trial can go on."""
         try:
             action()
-        except ResourceError as error:
-            self._stopper.halt(str(error))
-            return False
+        except Exception as error:
+            if reason := halting(error, self._paths.root):
+                self._stopper.halt(reason)
+                return False
+            raise
         return True
 
 
@@ -129,7 +134,7 @@ def mark_interrupted(paths: ExperimentPaths) -> None:
     same directory, `raykft tune` and `raykft resume` go on from there.
     """
     for record in read_trials(paths):
-        if record.status is TrialStatus.UNFINISHED:
+        if record.status is TrialStatus.UNFINISHED and not record.damaged:
             trial = Trial(record.trial_id, record.sample, paths.trial(record.trial_id))
             reason = f"the run was interrupted after epoch {record.epoch} of {record.epochs}"
             write_result(trial, last_row(trial.paths), TrialStatus.INTERRUPTED, reason=reason)

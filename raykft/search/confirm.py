@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +10,15 @@ from rich.console import Console
 
 from raykft.cluster.connect import connected
 from raykft.config import load_resolved
-from raykft.errors import ConfigError, ExperimentError
+from raykft.errors import ConfigError, DamagedError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import TrialRecord, open_experiment, read_trials
 from raykft.search.experiment import Experiment, checked, not_held_out, write_board, write_evidence
 from raykft.search.race import SeedTrial
+from raykft.search.repair import adapter_problem, repair
 from raykft.storage.lock import locked
 from raykft.storage.store import address, keep
+from raykft.storage.trouble import typed
 from raykft.untrusted.console import make_console
 
 MIN_SEEDS = 2
@@ -36,8 +39,11 @@ def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Con
     # It may have been moved or renamed.
     place = {"name": paths.root.name, "storage_path": address(paths.root.parent)}
     experiment = checked(load_resolved(paths.config).model_copy(update=place))
-    with locked(paths.root):
-        return _confirm(experiment, top, seeds, console or make_console())
+    console = console or make_console()
+    with locked(paths.root), typed(paths.root):
+        for line in repair(experiment.config, paths):
+            console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+        return _confirm(experiment, top, seeds, console)
 
 
 def _confirm(experiment: Experiment, top: int, seeds: int, console: Console) -> Leaderboard:
@@ -45,6 +51,10 @@ def _confirm(experiment: Experiment, top: int, seeds: int, console: Console) -> 
     chosen = [t for t in read_trials(paths) if t.rank is not None][:top]
     if not chosen:
         raise ExperimentError(f"no trial of {paths.root} has a score yet; finish `raykft tune` first")
+    for files in not_held_out(experiment, chosen):
+        if problem := adapter_problem(files):
+            again = f"raykft resume {shlex.quote(address(paths.root))}"
+            raise DamagedError(f"{problem}; `{again}` trains {files.root.name} again")
     runs = [SeedTrial(t, own + n, paths.seed_run(t.trial_id, own + n)) for t in chosen for n in range(1, seeds)]
     todo = [run for run in runs if not run.ended]
     if todo or not_held_out(experiment, chosen):

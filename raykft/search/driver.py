@@ -24,6 +24,7 @@ from raykft.search.experiment import (
 )
 from raykft.search.extras import check_extras
 from raykft.search.race import next_runs
+from raykft.search.repair import mend
 from raykft.search.space import make_space
 from raykft.search.study import opened, still_running
 from raykft.search.warm_start import earlier_trials
@@ -31,6 +32,7 @@ from raykft.storage import store
 from raykft.storage.lock import locked
 from raykft.storage.runs import COMPLETE, INTERRUPTED, recorded
 from raykft.storage.store import fetch, keep
+from raykft.storage.trouble import typed
 from raykft.untrusted.console import make_console
 
 
@@ -51,8 +53,9 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     earlier = earlier_trials(experiment)
     check_model_present(config.base_model)
     paths = prepare_directory(config)
-    with locked(paths.root):
+    with locked(paths.root), typed(paths.root):
         fetch(paths.root, light=True)
+        mend(experiment, console)
         write_config(experiment)
         keep(paths.root, light=True)
         records = read_trials(paths)

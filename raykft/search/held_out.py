@@ -61,9 +61,9 @@ def _score_hand(crew: Crew, host: str, hand: Sequence[TrialPaths]) -> list[tuple
 def score_adapter(evaluator: Any, host: str, trial_id: str, files: TrialPaths) -> FullScores:
     """Score an adapter that `host` holds on the report split, and keep the result."""
     full: FullScores = get(evaluator.full.remote(host, trial_id, "report"))
-    write_jsonl(files.report_results, (r.as_dict() for r in full.results))
+    write_jsonl(files.report_results, (r.as_dict() for r in full.results), lasting=True)
     # Last: its presence says that the trial has been scored on the report split.
-    write_json(files.report, {"metrics": full.metrics, "passage_nats": full.passage_nats})
+    write_json(files.report, {"metrics": full.metrics, "passage_nats": full.passage_nats}, lasting=True)
     return full
 
 

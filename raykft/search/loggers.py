@@ -21,7 +21,8 @@ from ray.util.metrics import Counter, Gauge
 
 from raykft.config import ExperimentConfig
 from raykft.evaluation.metrics import METRICS
-from raykft.paths import ExperimentPaths, read_json
+from raykft.leaderboard.files import Result, result_of
+from raykft.paths import ExperimentPaths
 from raykft.records import TrialStatus
 from raykft.search.names import id_of, sample_of
 
@@ -87,9 +88,9 @@ class LoggingCallback(tune.Callback):  # type: ignore[misc]
 
     def _end(self, trial: Any) -> None:
         name = self._start(trial)
-        file = self._paths.trial(name).result
-        result = read_json(file) if file.is_file() else {"status": TrialStatus.FAILED, "metrics": {}}
-        self._call(lambda to: to.end(name, result))
+        result = result_of(self._paths.trial(name)) or Result(status=TrialStatus.FAILED)
+        told = {"status": result.status, "metrics": result.metrics}
+        self._call(lambda to: to.end(name, told))
 
     def _call(self, action: Callable[[TrialLogger], None]) -> None:
         self._thread.submit(self._run, action)

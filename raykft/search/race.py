@@ -18,10 +18,10 @@ import numpy as np
 
 from raykft.config import ExperimentConfig
 from raykft.config_search import RaceConfig
+from raykft.leaderboard.files import result_of
 from raykft.leaderboard.read import TrialRecord, read_trials
 from raykft.leaderboard.statistics import CONFIDENCE, holm, residual_variance, student_tails
-from raykft.paths import ExperimentPaths, TrialPaths, read_json
-from raykft.records import TrialStatus
+from raykft.paths import ExperimentPaths, TrialPaths
 
 
 class SeedTrial(NamedTuple):
@@ -33,7 +33,8 @@ class SeedTrial(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        return self.files.result.is_file() and TrialStatus(read_json(self.files.result)["status"]).finished
+        result = result_of(self.files)
+        return result is not None and result.status.finished
 
 
 def next_runs(config: ExperimentConfig, paths: ExperimentPaths) -> list[SeedTrial]:

@@ -64,7 +64,8 @@ def reconcile(paths: ExperimentPaths, search: StudySearch, found: Sequence[Trial
     unfinished, settled = [], False
     for number, record in sorted(records.items()):
         running = asked[number].state == TrialState.RUNNING
-        if not record.status.finished and running:
+        # One that the study holds complete had a result: it was lost since, and is made again.
+        if not record.status.finished and (running or asked[number].state == TrialState.COMPLETE):
             unfinished.append(_reopen(paths, record, asked[number]))
         elif not record.status.finished:
             _settle(paths, record, asked[number])
@@ -104,7 +105,8 @@ def _tell(search: StudySearch, trial: FrozenTrial, paths: ExperimentPaths, recor
 
 def _reopen(paths: ExperimentPaths, record: TrialRecord, trial: FrozenTrial) -> Unfinished:
     files = paths.trial(record.trial_id)
-    files.result.unlink(missing_ok=True)  # of an interrupted trial
+    if not record.damaged:
+        files.result.unlink(missing_ok=True)  # of an interrupted trial
     checkpoint = latest_checkpoint(files)
     return Unfinished(record.trial_id, trial._trial_id, int(checkpoint.name) if checkpoint else 0)
 

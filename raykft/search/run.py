@@ -15,8 +15,8 @@ from rich.console import Console
 from raykft.cluster.ray_compat import no_keys_in_environments
 from raykft.errors import ResourceError
 from raykft.hosts.crew import Crew
-from raykft.leaderboard.read import TrialRecord, read_trials
-from raykft.paths import ExperimentPaths, read_jsonl
+from raykft.leaderboard.read import TrialRecord, curve_of, read_trials
+from raykft.paths import ExperimentPaths
 from raykft.search.backlog import Backlog
 from raykft.search.baselines import score_base
 from raykft.search.callbacks import DriverCallback, mark_interrupted
@@ -167,11 +167,10 @@ def _hold_out(experiment: Experiment, crew: Crew) -> None:
 
 def _curve(paths: ExperimentPaths, trial: TrialRecord) -> Sequence[dict[str, Any]]:
     """What a trial told after its epochs, where that says how good it is."""
-    file = paths.trial(trial.trial_id).metrics
-    return list(read_jsonl(file)) if trial.status.learned and file.is_file() else []
+    return curve_of(paths.trial(trial.trial_id)) if trial.status.learned else []
 
 
 def _remember(scheduler: TrialScheduler, paths: ExperimentPaths, tune_id: str, trial: Unfinished) -> None:
     """Let the scheduler know what an unfinished trial told up to the epoch that it goes on from."""
-    rows = read_jsonl(paths.trial(trial.trial_id).metrics) if trial.epoch else ()
+    rows = curve_of(paths.trial(trial.trial_id)) if trial.epoch else ()
     remember(scheduler, tune_id, [row for row in rows if row["epoch"] <= trial.epoch])

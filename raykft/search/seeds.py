@@ -15,7 +15,7 @@ from raykft.config import apply_sample
 from raykft.errors import ResourceError, first_line
 from raykft.hosts.crew import Crew
 from raykft.hosts.remote import RemoteHost, get
-from raykft.paths import read_json
+from raykft.leaderboard.files import read_result
 from raykft.records import TrialStatus
 from raykft.search.race import SeedTrial, next_runs
 from raykft.search.trainable import HostScorer, RunEndedError, halting, survive_losses
@@ -102,7 +102,7 @@ def _leased(crew: Crew, name: str) -> Iterator[str]:
 
 
 def _told(run: SeedTrial) -> str:
-    result = read_json(run.files.result)
-    ok = result["status"] == TrialStatus.OK
-    outcome = f"score {result['metrics']['score']:.2f}" if ok else result["reason"]
-    return f"{run.files.root.name}  {result['status']}  {outcome}"
+    result = read_result(run.files.result)
+    ok = result.status is TrialStatus.OK
+    outcome = f"score {result.metrics['score']:.2f}" if ok else result.reason
+    return f"{run.files.root.name}  {result.status}  {outcome}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 
-from raykft.storage.store import StoredPath
+from raykft.errors import DamagedError, StorageError, first_line
+from raykft.paths import is_there
+from raykft.storage.store import StoredPath, address
+from raykft.storage.trouble import trouble
 
 LOCK_S = 120.0  # how long a write waits for somebody else who holds the database
 # A write-ahead log needs memory that all readers of the file share, which file systems of a network do not give.
@@ -29,8 +33,12 @@ def open_storage(path: Path) -> RDBStorage:
     On a local disk it keeps a write-ahead log: a trial takes some sixteen commits, and each would wait for the disk
     otherwise. Killed processes lose nothing by it, a power cut what came after the last `flush`. The copy of a storage
     elsewhere does without, because there one file has to be all of it.
+
+    Raises:
+        DamagedError, StorageError: see `check`.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    check(path)
     storage = _storage(path)
     if not isinstance(path, StoredPath) and _file_system(path) in SHARED_MEMORY:
 
@@ -43,10 +51,39 @@ def open_storage(path: Path) -> RDBStorage:
     return storage
 
 
+def check(path: Path) -> None:
+    """See that the study at `path`, if there is one, can be read as a whole.
+
+    Raises:
+        DamagedError: it is no database, or part of it is gone.
+        StorageError: the storage does not let it be read or written.
+    """
+    if not is_there(path):
+        return
+    try:
+        if path.is_dir():
+            raise sqlite3.DatabaseError("it is a folder")
+        with closing(_connect(path)) as database:
+            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict.splitlines()[-1])
+    except sqlite3.Error as error:
+        if reason := trouble(error, path.parent):
+            raise StorageError(f"{path}: {reason}") from error
+        folder = shlex.quote(address(path.parent))
+        raise DamagedError(
+            f"{path} is damaged ({first_line(error)}); put back a copy of it, or let a new experiment begin with what "
+            f"this one's trials scored (--set name=NEW --set search.warm_start={folder})"
+        ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(str(path.absolute()), timeout=LOCK_S, check_same_thread=False)
+
+
 def _storage(path: Path) -> RDBStorage:
     """The database at `path`, whatever signs the path has: in a URL a `?` would begin a query."""
-    connect = partial(sqlite3.connect, str(path.absolute()), timeout=LOCK_S, check_same_thread=False)
-    return RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": connect})
+    return RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": partial(_connect, path)})
 
 
 @contextmanager
@@ -76,8 +113,9 @@ def _file_system(path: Path) -> str:
 
 def still_running(path: Path, name: str) -> bool:
     """Whether the study counts on a trial that no driver runs any more."""
-    if not path.is_file():
+    if not is_there(path):
         return False
+    check(path)
     return bool(trials_of(_storage(path), name, (TrialState.RUNNING,)))
 
 

@@ -6,8 +6,6 @@ takes its trials' slots with it: each leases another, or the same once it is up,
 
 from __future__ import annotations
 
-import errno
-import shlex
 import time
 import traceback
 from collections.abc import Callable
@@ -19,13 +17,15 @@ import ray
 from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample, validate
-from raykft.errors import LostError, ResourceError, first_line
+from raykft.errors import LostError, RaykftError, ResourceError, first_line
 from raykft.evaluation.evaluator import FullScores
 from raykft.hosts.remote import RemoteHost
-from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_atomic
+from raykft.leaderboard.files import Result, result_of
+from raykft.paths import ExperimentPaths, TrialPaths, write_atomic
 from raykft.records import Split, TrialStatus
 from raykft.search.names import id_of, sample_of
 from raykft.storage.store import discard_others, fetch, keep
+from raykft.storage.trouble import trouble
 from raykft.trial import (
     Trial,
     complete,
@@ -45,7 +45,6 @@ MAX_LOSSES = 3
 LOSS_WAIT_S, BROKER_WAIT_S, END_WAIT_S = 0.5, 10.0, 600.0
 HALT = "halt"  # in a report: why no trial at all can go on
 DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.WorkerCrashedError, LostError)
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Trainable:
@@ -63,7 +62,8 @@ class Trainable:
         trial = Trial(trial_id, sample_of(tune_config), ExperimentPaths(self.directory).trial(trial_id))
         try:
             fetch(trial.paths.root, light=True)
-            if result := _result(trial.paths):  # its process died after the last file and before the last report
+            result = result_of(trial.paths)
+            if result and result.status.finished:  # its process died after the last file and before the last report
                 _report_end(result)
                 return
             self._run(trial, experiment)
@@ -72,10 +72,19 @@ class Trainable:
         except Exception as error:  # whatever ends one trial, the others go on
             if reason := halting(error, self.directory):
                 _halt(reason)
-            _end(trial, experiment, error)
+            self._end(trial, experiment, error)
         finally:
             with suppress(ray.exceptions.RayError):  # a broker that is gone holds no lease
                 ray.get(self.broker.release.remote(trial_id))
+
+    def _end(self, trial: Trial, experiment: ExperimentConfig, error: Exception) -> None:
+        try:
+            status = _end(trial, experiment, error)
+        except Exception as failure:
+            if reason := halting(failure, self.directory):
+                _halt(reason)
+            raise
+        _report_end(Result(status=status))
 
     @staticmethod
     def _wait_for_the_end() -> None:
@@ -174,16 +183,11 @@ def is_loss(error: BaseException) -> bool:
 
 def halting(error: BaseException, directory: Path) -> str | None:
     """Why no trial of the experiment can go on after `error`; None where it is this trial's own affair."""
-    for link in _chain(error):
-        if isinstance(link, ResourceError):
-            return str(link)
-        # safetensors has no type for it.
-        if (isinstance(link, OSError) and link.errno in FULL_DISK) or f"os error {errno.ENOSPC}" in str(link):
-            return (
-                f"the storage of {directory} is full ({first_line(link)}); finished trials and the last checkpoints of "
-                f"the others are whole: free some space, then go on with `raykft resume {shlex.quote(str(directory))}`"
-            )
-    return None
+    links = [cause for link in _chain(error) for cause in _causes(link)]
+    if refused := next((link for link in links if isinstance(link, ResourceError)), None):
+        return str(refused)
+    # The last one is what happened, those before it how it came here.
+    return next((reason for link in reversed(links) if (reason := trouble(link, directory))), None)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -196,13 +200,23 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def _causes(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised from; of raykft's own errors the cause is dealt with."""
+    found: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in found:
+        found.append(link)
+        link = None if isinstance(link, RaykftError) else link.__cause__
+    return found
+
+
 def _halt(reason: str) -> NoReturn:
     """Have the search ended. The trial stays unfinished: it waits in a report until Tune stops it."""
     while True:
         tune.report(complete({"epoch": 0, "rung_score": WORST_RUNG, "final": False, HALT: reason}))
 
 
-def _end(trial: Trial, experiment: ExperimentConfig, error: Exception) -> None:
+def _end(trial: Trial, experiment: ExperimentConfig, error: Exception) -> TrialStatus:
     """Keep what became of a trial without a score; a bug leaves its traceback."""
     status = outcome_of(error)
     cause = _chain(error)[-1]
@@ -213,23 +227,14 @@ def _end(trial: Trial, experiment: ExperimentConfig, error: Exception) -> None:
     if not trial.paths.config.is_file():
         write_trial_config(trial, experiment)
     write_result(trial, last_row(trial.paths), status, reason=reason)
-    try:
-        keep(trial.paths.root, light=True)
-    except ResourceError as failure:
-        _halt(str(failure))
-    _report_end({"status": status})
+    keep(trial.paths.root, light=True)
+    return status
 
 
-def _result(paths: TrialPaths) -> dict[str, Any] | None:
-    """What the trial ended with, if it has. A copy of a storage may still hold the result of a run before this one."""
-    result: dict[str, Any] = read_json(paths.result) if paths.result.is_file() else {}
-    return result if result and TrialStatus(result["status"]).finished else None
-
-
-def _report_end(result: dict[str, Any]) -> None:
-    if result["status"] == TrialStatus.OK:
-        row = {"epoch": result["epoch"], "epochs": result["epoch"], **result["metrics"]}
+def _report_end(result: Result) -> None:
+    if result.status is TrialStatus.OK:
+        row: dict[str, Any] = {"epoch": result.epoch, "epochs": result.epoch, **result.metrics}
     else:
         # Beyond every rung, so that early stopping has nothing to decide.
-        row = {"epoch": 10**9, "rung_score": WORST_RUNG, "status": result["status"]}
+        row = {"epoch": 10**9, "rung_score": WORST_RUNG, "status": result.status}
     tune.report(complete(row | {"final": True}))

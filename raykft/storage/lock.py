@@ -19,6 +19,7 @@ from typing import IO, Any
 from raykft.errors import ExperimentError, ResourceError
 from raykft.paths import LOCK, STORED_LOCK
 from raykft.storage.store import StoredPath, StoredText, address
+from raykft.storage.trouble import typed
 
 BEAT_SECONDS = 15.0
 # A driver on another machine whose file system shares no locks is taken for dead after so long without a beat.
@@ -34,17 +35,39 @@ def locked(directory: Path) -> Iterator[None]:
 
     Raises:
         ExperimentError: another process holds it; the message says which.
+        StorageError: the storage does not let it be locked.
     """
-    with _opened(directory / LOCK) as stream:
-        holder = _read(stream)
-        if not _take(stream) or _beats(directory, stream, holder):
-            raise _held(directory, holder)
-        _write(stream, _myself())
+    with typed(directory):
+        stream = _opened(directory / LOCK)
+    with _closing(stream):
+        with typed(directory):
+            holder = _read(stream)
+            if not _take(stream) or _beats(directory, stream, holder):
+                raise _held(directory, holder)
+            _write(stream, _myself())
+
+        def beat() -> None:
+            with suppress(OSError):  # whoever writes files next says so
+                os.utime(stream.fileno())
+
         try:
-            with _beating(lambda: os.utime(stream.fileno())), _locked_in_storage(directory):
+            with _beating(beat), _locked_in_storage(directory):
                 yield
         finally:
-            _write(stream, {})  # the file stays: removing it would take it from under one who waits for it
+            # The file stays: removing it would take it from under one who waits for it. Where it cannot be written
+            # its kernel's lock ends with this process, and its beat has ended.
+            with suppress(OSError):
+                _write(stream, {})
+
+
+@contextmanager
+def _closing(stream: IO[str]) -> Iterator[None]:
+    """Close `stream` after the body; what could not be written of it is not told over what the body has to tell."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            stream.close()
 
 
 def _opened(file: Path) -> IO[str]:
@@ -52,8 +75,9 @@ def _opened(file: Path) -> IO[str]:
     try:
         return os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+", encoding="utf-8")
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise ExperimentError(f"{file} is a link and not the lock of this directory; remove it") from error
+        if error.errno in {errno.ELOOP, errno.EISDIR}:
+            kind = "link" if error.errno == errno.ELOOP else "folder"
+            raise ExperimentError(f"{file} is a {kind} and not the lock of this directory; remove it") from error
         raise
 
 
@@ -164,7 +188,7 @@ def _read(stream: IO[str]) -> dict[str, Any]:
     stream.seek(0)
     try:
         holder = json.loads(stream.read() or "{}")
-    except json.JSONDecodeError:  # its holder died while it wrote
+    except (ValueError, RecursionError):  # its holder died while it wrote
         return {}
     return holder if isinstance(holder, dict) else {}
 

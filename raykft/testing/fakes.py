@@ -10,12 +10,13 @@ from typing import Any
 
 from raykft.errors import DivergedError, LostError
 from raykft.models.shape import assumed_shape
-from raykft.paths import ADAPTER_CONFIG, CHECKPOINT_STATE
+from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHECKPOINT_STATE
 from raykft.records import Pick, Question, Reply
 from raykft.train.admission import HostCapacity, HostCounters, Line
 from raykft.train.recipe import EpochResult, Recipe
 
 EPOCH_TOKENS = 100
+NO_TENSORS = (2).to_bytes(8, "little") + b"{}"  # as safetensors
 
 
 class FakeHost:
@@ -100,6 +101,7 @@ class FakeHost:
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / ADAPTER_CONFIG).write_text(json.dumps(self._held(trial_id)), encoding="utf-8")
+        (directory / ADAPTER_WEIGHTS).write_bytes(NO_TENSORS)
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)

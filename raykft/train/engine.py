@@ -326,7 +326,11 @@ class HostEngine:
         number = self._free_number()
         slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices], self.replicas)
         if checkpoint is not None:
-            slot.restore(checkpoint)
+            try:
+                slot.restore(checkpoint)
+            except Exception:
+                self.packed.remove_adapter(number)
+                raise
         self._slots[trial_id], self._adapters[trial_id] = slot, number
         return slot.modules
 

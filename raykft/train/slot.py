@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,9 +12,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from raykft.data.encode import EncodedRow
-from raykft.errors import ModelError
+from raykft.errors import CheckpointError, DamagedError, first_line
 from raykft.models.packed import Block, PackedModel
-from raykft.paths import CHECKPOINT_STATE, CHECKPOINT_TENSORS, write_json
+from raykft.paths import (
+    CHECKPOINT_STATE,
+    CHECKPOINT_TENSORS,
+    is_whole_safetensors,
+    read_json,
+    sync,
+    write_json,
+)
 from raykft.train.optimizer import FlatParameters, make_optimizer
 from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
@@ -189,28 +195,51 @@ class Slot:
                 fields["scalars"][key] = value
         scratch = directory / f".{CHECKPOINT_TENSORS}"
         save_file({k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}, scratch)
+        sync(scratch)
         scratch.replace(directory / CHECKPOINT_TENSORS)
-        write_json(directory / CHECKPOINT_STATE, fields)
+        write_json(directory / CHECKPOINT_STATE, fields, lasting=True)
+        sync(directory.parent)
 
     def restore(self, directory: Path) -> None:
-        """Continue exactly where `save` was called.
+        """Continue exactly where `save` was called. After an error the slot is of no more use.
 
         Raises:
-            ModelError: the checkpoint belongs to another recipe.
+            CheckpointError: the checkpoint is damaged, or belongs to another recipe.
+            StorageError: it cannot be read now.
         """
-        fields = json.loads((directory / CHECKPOINT_STATE).read_text(encoding="utf-8"))
-        if fields["recipe"] != asdict(self.recipe):
-            raise ModelError(f"the checkpoint in {directory} was written by another recipe and cannot be continued")
-        tensors = load_file(directory / CHECKPOINT_TENSORS)
-        device = self.packed.device
-        self.parameters.flat.data.copy_(tensors.pop("parameters"))
+        state, tensors = _read_checkpoint(directory)
+        if state.get("recipe") != asdict(self.recipe):
+            raise CheckpointError(f"the checkpoint in {directory} was written by another recipe")
+        try:
+            self._take(state, tensors)
+        except torch.OutOfMemoryError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the checkpoint in {directory} is damaged: {first_line(error)}") from error
+
+    def _take(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        parameters = tensors.pop("parameters")
+        if parameters.shape != self.parameters.flat.shape:  # `copy_` would spread a single value over all
+            raise ValueError(f"it holds {tuple(parameters.shape)} parameters, not {tuple(self.parameters.flat.shape)}")
+        self.parameters.flat.data.copy_(parameters)
         self.dropout_rng.set_state(tensors.pop("dropout_rng"))
-        state: dict[str, Any] = dict(fields["scalars"])
+        moments: dict[str, Any] = dict(state["scalars"])
         for key, value in tensors.items():
             name = key.removeprefix("optimizer.")
             # AdamW keeps `step` on the CPU unless it is capturable; the fused kernel wants it on the device.
-            state[name] = value.to(device)
-        if state:
-            self.optimizer.state[self.parameters.flat] = state
-        self.step, self.tokens = fields["step"], fields["tokens"]
+            moments[name] = value.to(self.packed.device)
+        if moments:
+            self.optimizer.state[self.parameters.flat] = moments
+        self.step, self.tokens = int(state["step"]), int(state["tokens"])
         self._epoch, self._window = -1, []
+
+
+def _read_checkpoint(directory: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    file = directory / CHECKPOINT_TENSORS
+    try:
+        state = read_json(directory / CHECKPOINT_STATE)
+    except DamagedError as error:
+        raise CheckpointError(str(error)) from error
+    if not is_whole_safetensors(file):
+        raise CheckpointError(f"{file} is gone or damaged")
+    return state, load_file(file)
