@@ -12,7 +12,7 @@ import torch
 from tests_support import reference_model
 
 from raykft.data.encode import EncodedRow
-from raykft.errors import DivergedError, ModelError, ResourceError, TrialError
+from raykft.errors import CheckpointError, DivergedError, ModelError, ResourceError, TrialError
 from raykft.models.adapter_files import save_adapter
 from raykft.models.load import load_base
 from raykft.models.packed import PackedModel
@@ -144,6 +144,24 @@ def test_a_checkpoint_of_another_recipe_is_refused(packed: PackedModel, tmp_path
     Slot(packed, 0, MIXED[0], rows(0)).save(tmp_path)
     with pytest.raises(ModelError, match="another recipe"):
         Slot(packed, 1, replace(MIXED[0], learning_rate=1.0), rows(0)).restore(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
+@pytest.mark.parametrize("content", [None, b"", b"half", b"\x00\xff{]", b"{}", (2).to_bytes(8, "little") + b"{}"])
+def test_a_damaged_checkpoint_is_refused_by_name(
+    packed: PackedModel, tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    slot = Slot(packed, 0, MIXED[0], rows(0))
+    slot.save(tmp_path / "1")
+    damaged = tmp_path / "1" / file
+    damaged.unlink()
+    if content == b"half":
+        slot.save(tmp_path / "2")
+        content = (tmp_path / "2" / file).read_bytes()[:-20]
+    if content is not None:
+        damaged.write_bytes(content)
+    with pytest.raises(CheckpointError, match=str(tmp_path / "1")):
+        Slot(packed, 1, MIXED[0], rows(0)).restore(tmp_path / "1")
 
 
 def test_the_loop_agrees_with_plain_peft_and_torch(packed: PackedModel, tmp_path: Path) -> None:
