@@ -1,4 +1,5 @@
-"""Answers scored per second on one core: `python benchmarks/score_speed.py [answers]` (default 100,000).
+"""Answers scored per second on one core: `python benchmarks/score_speed.py [answers]` (default 100,000), and what
+`raykft score` takes where every answer has a probe of its own (8,000 and 20,000).
 
 Every answer is different and about 100 characters long, half English and half Japanese, so no cache helps. Seconds are
 those of the processor, so that a busy machine gives the same figures; 100,000 answers should take less than 30 of them.
@@ -8,10 +9,13 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
+from itertools import cycle
 
 from raykft.evaluation.claims import FactSheet
+from raykft.evaluation.score_files import score_answers
 from raykft.evaluation.scoring import score_answer
-from raykft.records import Fact, KeyFact, Probe
+from raykft.records import Answer, Fact, KeyFact, Probe
 
 
 def make_probes() -> list[Probe]:
@@ -83,8 +87,39 @@ def make_answer(probe: Probe, index: int) -> str:
     return f"{probe.gold} Record {index}, written on April {day}, 2019, lists 1,{items} items."
 
 
+def distinct_probes(total: int) -> list[Probe]:
+    """So many probes, each with a name of its own to look for."""
+    probes = make_probes()
+    return [
+        replace(
+            probe,
+            id=f"{probe.id}-{index}",
+            question=f"{probe.question} ({index})",
+            gold=f"{probe.gold} {_name(index)}",
+            key_facts=(*probe.key_facts, KeyFact((_name(index), f"{_name(index)} Aida"), "person")),
+        )
+        for index, probe in zip(range(total), cycle(probes), strict=False)
+    ]
+
+
+def _name(index: int) -> str:
+    return "Zo" + "".join("bcdfghjklm"[int(digit)] for digit in str(index))
+
+
+def time_files() -> None:
+    """Print what many probes take that have one answer each, compiling them included."""
+    for total in (8_000, 20_000):
+        probes = distinct_probes(total)
+        answers = [Answer(probe.id, make_answer(probe, index)) for index, probe in enumerate(probes)]
+        start = time.process_time()
+        score_answers(probes, answers)
+        elapsed_s = time.process_time() - start
+        print(f"files: {total} probes in {elapsed_s:.1f} s, {elapsed_s / total * 1e6:.0f} microseconds each")
+
+
 def main() -> None:
-    """Print the rate with and without the check of claims, compiling the probes not counted."""
+    """Print the rate with and without the check of claims, compiling the probes not counted; and that of files."""
+    time_files()
     total = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     probes = make_probes()
     answers = [make_answer(probes[index % len(probes)], index) for index in range(total)]

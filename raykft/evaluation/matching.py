@@ -8,7 +8,7 @@ aliases come first and cover their span, so that 大門駅 is not found inside �
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +22,13 @@ _NOT_BEFORE_WORD = rf"(?!{WORD_CHAR})"
 _NOT_BEFORE_SIGN = "(?![#+])"  # C is neither C# nor C++
 _NOT_AFTER_NUMBER = rf"{_NOT_AFTER_WORD}(?<![.\-⟨])"
 _NOT_BEFORE_NUMBER = r"(?![0-9]|\.[0-9])"
+
+# What may stand before and after an alias, looked for at a position.
+_ANYWHERE = re.compile("")
+_AFTER_NO_WORD, _AFTER_NO_NUMBER = re.compile(_NOT_AFTER_WORD), re.compile(_NOT_AFTER_NUMBER)
+_BEFORE_NO_WORD, _BEFORE_NO_NUMBER = re.compile(_NOT_BEFORE_WORD + _NOT_BEFORE_SIGN), re.compile(_NOT_BEFORE_NUMBER)
+_BEFORE_YEAR, _AFTER_YEAR = re.compile(f"(?=⟨)|{_NOT_AFTER_NUMBER}"), re.compile(f"(?<=⟩)|{_NOT_BEFORE_NUMBER}")
+_NUMBER_START, _WORD_START = re.compile("-?[0-9]"), re.compile(WORD_CHAR)
 
 _TOKEN = re.compile(r"⟨([0-9-]+)⟩")
 _YEAR_ALIAS = re.compile(rf"({YEAR})年?")
@@ -50,11 +57,38 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class _Alias:
+    """One string to look for. The borders are shared by all aliases: to compile them anew costs a millisecond."""
+
     text: str
-    pattern: re.Pattern[str]
-    literal: bool  # `text` itself occurs wherever the pattern matches, which allows a cheap first look
+    body: re.Pattern[str] | None  # None: `text` itself
+    before: re.Pattern[str]
+    after: re.Pattern[str]
+    plural: bool  # a final s may follow
+    covers: bool
     facts: list[int] = field(default_factory=list)
     forbidden: list[int] = field(default_factory=list)
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the alias stands between its borders, from left to right and not overlapping."""
+        done = 0
+        for start, end in self._candidates(text):
+            if start < done or not self.before.match(text, start):
+                continue
+            if self.plural and text.startswith("s", end) and self.after.match(text, end + 1):
+                end += 1
+            elif not self.after.match(text, end):
+                continue
+            done = end
+            yield start, end
+
+    def _candidates(self, text: str) -> Iterator[tuple[int, int]]:
+        if self.body is not None:
+            yield from (match.span() for match in self.body.finditer(text))
+            return
+        start = text.find(self.text)
+        while start >= 0:
+            yield start, start + len(self.text)
+            start = text.find(self.text, start + 1)
 
 
 class Matcher:
@@ -77,15 +111,16 @@ class Matcher:
         forbidden = [False] * self._n_forbidden
         text = normalized_answer
         for alias in self._aliases:
-            if (alias.literal and alias.text not in text) or not alias.pattern.search(text):
+            spans = list(alias.spans(text))
+            if not spans:
                 continue
             for index in alias.facts:
                 hits[index] = True
             for index in alias.forbidden:
                 forbidden[index] = True
             # A date has exact borders; covering it would only hide its year from another fact.
-            if alias.literal:
-                text = alias.pattern.sub(_COVERED, text)
+            if alias.covers:
+                text = _covered(text, spans)
         return Found(tuple(hits), tuple(forbidden))
 
 
@@ -94,45 +129,55 @@ def compile_matcher(key_facts: Sequence[KeyFact], forbidden: Sequence[str] = ())
 
     Raises DataError for a string of which normalization leaves nothing: it could never be found.
     """
-    by_pattern: dict[str, _Alias] = {}
+    found: dict[tuple[object, ...], _Alias] = {}
 
     def alias_for(raw: str, value_type: ValueType) -> _Alias:
         text = normalize(raw)
         if not text:
             raise DataError(f"{raw!r} holds no letter or digit to look for; write it in words")
-        pattern, literal = _alias_pattern(text, value_type)
-        return by_pattern.setdefault(pattern, _Alias(text, re.compile(pattern), literal))
+        alias = _alias(text, value_type)
+        return found.setdefault((alias.text, alias.body, alias.before, alias.after, alias.plural), alias)
 
     for index, fact in enumerate(key_facts):
         for raw in fact.any:
             alias_for(raw, fact.type).facts.append(index)
     for index, raw in enumerate(forbidden):
         alias_for(raw, "text").forbidden.append(index)
-    return Matcher(by_pattern.values(), len(key_facts), len(forbidden))
+    return Matcher(found.values(), len(key_facts), len(forbidden))
 
 
-def _alias_pattern(text: str, value_type: ValueType) -> tuple[str, bool]:
-    """The regex source for one normalized alias, and whether every match contains the alias literally."""
+def _covered(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    parts, end = [], 0
+    for start, stop in spans:
+        parts += [text[end:start], _COVERED]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def _alias(text: str, value_type: ValueType) -> _Alias:
+    """How to look for one normalized alias."""
     if year := _YEAR_ALIAS.fullmatch(text):
-        return rf"{_NOT_AFTER_NUMBER}{year[1]}{_NOT_BEFORE_NUMBER}|⟨{year[1]}-[0-9-]+⟩", False
+        body = re.compile(rf"{year[1]}|⟨{year[1]}-[0-9-]+⟩")
+        return _Alias(text, body, _BEFORE_YEAR, _AFTER_YEAR, plural=False, covers=False)
+    before, after = _ANYWHERE, _ANYWHERE
+    plural = False
+    if _NUMBER_START.match(text):
+        before = _AFTER_NO_NUMBER
+    elif _WORD_START.match(text):
+        before = _AFTER_NO_WORD
+    if text[-1] in "0123456789":
+        after = _BEFORE_NO_NUMBER
+    elif _WORD_START.match(text[-1]):
+        last_word = _LAST_WORD.search(text)
+        plural = bool(value_type in {"text", "list"} and last_word and len(last_word[0]) >= _PLURAL_MIN_LETTERS)
+        after = _BEFORE_NO_WORD
     pieces = _TOKEN.split(text)  # plain, token, plain, token, …, plain
     plain = _number_pattern if value_type == "number" else re.escape
     source = "".join(
         _date_pattern(piece) if index % 2 else plain(piece).replace("、", "、?") for index, piece in enumerate(pieces)
     )
-    before = after = ""
-    if re.match(r"-?[0-9]", text):
-        before = _NOT_AFTER_NUMBER
-    elif re.match(WORD_CHAR, text):
-        before = _NOT_AFTER_WORD
-    if text[-1] in "0123456789":
-        after = _NOT_BEFORE_NUMBER
-    elif re.match(WORD_CHAR, text[-1]):
-        last_word = _LAST_WORD.search(text)
-        plural = value_type in {"text", "list"} and last_word and len(last_word[0]) >= _PLURAL_MIN_LETTERS
-        after = ("s?" if plural else "") + _NOT_BEFORE_WORD + _NOT_BEFORE_SIGN
     literal = len(pieces) == 1 and "、" not in text and source == re.escape(text)
-    return before + source + after, literal
+    return _Alias(text, None if literal else re.compile(source), before, after, plural, literal)
 
 
 def _number_pattern(text: str) -> str:

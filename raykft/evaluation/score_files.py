@@ -60,19 +60,18 @@ def score_answers(probes: Iterable[Probe], answers: Iterable[Answer], sheet: Fac
         if probe.id in by_id:
             raise DataError(f"probe id {shown(probe.id)} occurs twice; every id must be unique")
         by_id[probe.id] = probe
-    raise_problems([f"probe {shown(probe.id)}: {problem}" for probe in by_id.values() for problem in _problems(probe)])
-    given: dict[str, Answer] = {}
-    for answer in answers:
-        if answer.probe_id not in by_id:
-            raise DataError(f"an answer names {shown(answer.probe_id)}, which is none of the probes; check its id")
-        if answer.probe_id in given:
-            raise DataError(f"probe {shown(answer.probe_id)} is answered twice; keep one answer per probe")
-        given[answer.probe_id] = answer
-
-    results = []
+    answers = tuple(answers)
+    given = {answer.probe_id: answer for answer in answers}
+    results, problems = [], []
     for id, probe in by_id.items():
-        answer = given.get(id, _NO_ANSWER)
-        results.append(score_answer(probe, answer.answer, answer.stopped, sheet))
+        # Checked and scored together: a probe is compiled once, however many there are.
+        found = _problems(probe)
+        problems += [f"probe {shown(id)}: {problem}" for problem in found]
+        if not problems:
+            answer = given.get(id, _NO_ANSWER)
+            results.append(score_answer(probe, answer.answer, answer.stopped, sheet))
+    raise_problems(problems)
+    _check_answers(answers, by_id)
     asked = list(by_id.values())
     levels, overall = _summary(asked, results)
     overall["missing"] = len(by_id) - len(given)
@@ -80,6 +79,16 @@ def score_answers(probes: Iterable[Probe], answers: Iterable[Answer], sheet: Fac
     if len(languages) > 1:
         overall["languages"] = {lang: _of_language(lang, asked, results) for lang in languages}
     return {"probes": [_row(result) for result in results], "levels": levels, "overall": overall}
+
+
+def _check_answers(answers: Iterable[Answer], by_id: Mapping[str, Probe]) -> None:
+    seen: set[str] = set()
+    for answer in answers:
+        if answer.probe_id not in by_id:
+            raise DataError(f"an answer names {shown(answer.probe_id)}, which is none of the probes; check its id")
+        if answer.probe_id in seen:
+            raise DataError(f"probe {shown(answer.probe_id)} is answered twice; keep one answer per probe")
+        seen.add(answer.probe_id)
 
 
 def _problems(probe: Probe) -> list[str]:

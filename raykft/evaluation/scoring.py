@@ -187,6 +187,7 @@ def prior_probe(probe: Probe) -> Probe:
     )
 
 
+@lru_cache(maxsize=1024)
 def _compiled(source: str | None) -> regex.Pattern[str] | None:
     """A user's regular expression; `regex` reads what `re` reads, and can give up after a time."""
     try:

@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raykft.errors import DataError
+from raykft.evaluation import score_files as files
+from raykft.evaluation import scoring
 from raykft.evaluation.claims import FactSheet
 from raykft.evaluation.score_files import score_answers, score_files
 from raykft.records import Answer, Fact, KeyFact, Probe
@@ -221,3 +224,13 @@ def test_a_bad_file_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: probe 'chief': needs at least one key fact")
     assert "Traceback" not in done.stderr
+
+
+def test_every_probe_is_compiled_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = lru_cache(maxsize=2)(scoring.compile_probe.__wrapped__)
+    monkeypatch.setattr(scoring, "compile_probe", few)
+    monkeypatch.setattr(files, "compile_probe", few)
+    probes = [Probe(f"p{n}", 2, "recall", "?", f"Ada{n}", (KeyFact((f"Ada{n}",)),), "select") for n in range(20)]
+    scores = files.score_answers(probes, [Answer(probe.id, probe.gold) for probe in probes])
+    assert [row["correct"] for row in scores["probes"]] == [True] * 20
+    assert few.cache_info().misses == 20
