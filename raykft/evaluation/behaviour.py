@@ -47,20 +47,53 @@ _REFUSAL = re.compile(
 
 _LEAD_IN = re.compile(r"^(?:\W|(?:answer|a|回答|答え|答)\s*[:：]\s*)+")
 _LEADING_YES = re.compile(
-    r"(?:yes|yeah|yep)\b|(?:correct|right|true|indeed|certainly)(?= ?[,.!:;]|$)"
-    r"|はい|ええ|その(?:通|とお)り|そうです|正しい(?!の)"
+    r"(?:yes|yeah|yep|yup|absolutely|definitely|exactly|precisely|affirmative|of course|sure)\b(?! not)"
+    r"|(?:correct|right|true|indeed|certainly|naturally|obviously)(?= ?[,.!:;]|$)|(?:that|you)(?:'s|'re| is"
+    r"| are) right\b"
+    r"|はい|ええ(?!と)|うん(?=[、。!])|その(?:通|とお)り|そうです|正しい(?!の)|もちろん|勿論|当然|確かに|たしかに"
+    r"|まさに|間違いなく"
+    r"|(?:おっしゃる|仰る|ご指摘の)(?:通|とお)り|イエス|正解"
 )
-_LEADING_NO = re.compile(r"(?:no|nope|not|incorrect|wrong|false|untrue)\b(?! ?doubt|\.? ?[0-9])|いいえ|いえ|いや|違")
+_LEADING_NO = re.compile(
+    r"(?:no|nope|nah|not|incorrect|wrong|false|untrue|negative|on the contrary)\b"
+    r"(?! ?(?:doubt|wonder|problem|question|only|just|merely)|\.? ?[0-9])|いいえ|いえ|いや|違|ちがい"
+    r"|ノー(?![ァ-ヺー])|ううん|残念ながら"
+)
 # 間違いありません denies the error, so it affirms
 _SURE_IN_JA = re.compile(r"(?:間違い|違い|相違)は?(?:(?:あり|ござい)ません|な[いく])")
+_NO_DOUBT = re.compile(
+    r"\b(?:no|without|not|never) (?:a )?(?:doubt|question)|\bnot? (?:only|just|merely|simply|least)\b"
+)
 _DENIAL = re.compile(
-    r"\b(?:not|never|isn't|wasn't|aren't|weren't|doesn't|didn't|incorrect|wrong|false|untrue|mistaken)\b"
-    r"|違|誤り|間違|(?:では|じゃ|で)(?:ない|なく|ありません|ございません)|正しく(?:ない|ありません)|いいえ"
+    r"\b(?:not|never|cannot|no longer|no such|incorrect|wrong|false|untrue|mistaken|misconception|myth|inaccurate)\b"
+    r"|\b(?:is|was|are|were|do|does|did|ca|wo|could|would|has|have|had)n't\b|\bthere(?:'s| is| are| was| were) no\b"
+    r"|違|誤り|誤解|間違|(?:では|じゃ|で)(?:ない|なく|ありません|ございません)(?!か|でしょうか)|正しく(?:ない"
+    r"|ありません)|いいえ"
 )
 _AFFIRMATION = re.compile(
     r"\byes\b|\bindeed\b|\b(?:that|this|it|which|statement) ?(?:is|'s|was) (?:correct|right|true)\b"
     r"|\byou(?:'re| are) (?:correct|right)\b|正しいです|その(?:通|とお)り"
 )
+# "It does." and "It does close" take up the verb of the question; "it is" may go on to something else.
+_SAME_VERB = re.compile(
+    r"(?:it|he|she|they|there|we) (?:(?:does|do|did)\b|(?:is|are|was|were|has|have|can|will)(?= ?[,.!;]|$))"
+)
+# A Japanese predicate that says no, at the end of its clause: 飛びません, 飛ばず, 飛んでおらず, なかったです
+_NEGATED = re.compile(
+    r"(?:ません(?:でした)?|(?:ない|なかった)(?:です|の[でだ]す?|ん?です)?|(?:[らばまかさたわえべれせけ]|せ)ず|なく)"
+    r"(?:よ|ね|が|けど|けれども?|けれど|し|ので|から)?$"
+)
+# The same endings where nothing is denied: maybe, must, only, nothing but, is it not, sorry, do not know.
+_NOT_NEGATED = re.compile(
+    r"かもしれ|なければ|なくては|なくちゃ|ないと|しか|ほかなら|他なら|違い(?:あり|ござい|な)|相違|とは限|申し訳"
+    r"|すみ|すいま|わかり|分かり|わから|分から|知り|存じ|かまい|構い"
+    r"|少なく|ではない(?:か|でしょう)|いうまでも|言うまでも|間もなく|まもなく|ほぼ間違|だけで|のみなら|ばかりで"
+    r"|^まず$|必ず|かならず|はず$|とりあえず|絶えず|思わず"
+)
+# The predicate of a Japanese question, which an answer may repeat alone: できます
+_JA_ASKED = re.compile(r"([\u3041-\u3096]{1,8}ます)か[?。]?$")
+_JA_CLAUSE_END = re.compile(r"[、,。！!？?\n]|(?<=です|ます|せん|ない|した)が(?=.)|(?<=ません)が|けど|けれど")
+_JA_CONTENT = re.compile(r"[\u3400-\u9fff々〆〇]+|[\u30a1-\u30fa\u30fc]+|[a-z0-9]+")
 _LIST_MARKER = re.compile(r"^[^\S\n]*[0-9]{1,2}[.)](?=[^\S\n])", re.MULTILINE)
 _QUESTION_END = re.compile(r"(?:\?|か。?)\s*$")
 
@@ -166,7 +199,8 @@ def newline_tail(text: str, at_least: int = _NEWLINE_TAIL_CHARS) -> bool:
 def polarity(answer: str, question: str = "") -> Polarity | None:
     """Yes or no, read from the first sentence that is not the question again; None where it says neither.
 
-    A leading yes or no decides; otherwise a denial anywhere in the sentence, then an affirmation.
+    A leading yes or no decides; otherwise a denial anywhere in the sentence, then an affirmation. A Japanese predicate
+    that is negated (飛びません) denies what the question asks; where the question negates it too, it affirms.
     """
     sentence = _LEAD_IN.sub("", fold(_first_statement(answer, question)))
     if _LEADING_YES.match(sentence):
@@ -175,9 +209,35 @@ def polarity(answer: str, question: str = "") -> Polarity | None:
         return "no"
     if _SURE_IN_JA.search(sentence):
         return "yes"
-    if _DENIAL.search(sentence):
+    if _DENIAL.search(_NO_DOUBT.sub(" ", sentence)):
         return "no"
-    return "yes" if _AFFIRMATION.search(sentence) else None
+    if _denies_question(sentence, question):
+        return "yes" if _denies_question(_QUESTION_END.sub("", fold(question).strip()), "") else "no"
+    if _AFFIRMATION.search(sentence) or _SAME_VERB.match(sentence):
+        return "yes"
+    asked = _JA_ASKED.search(fold(question).strip())
+    return "yes" if asked and sentence.startswith(asked[1]) else None
+
+
+def _denies_question(sentence: str, question: str) -> bool:
+    """Whether a clause of a Japanese sentence is negated that speaks of what the question does, or of nothing else."""
+    if sentence.isascii():
+        return False
+    asked = fold(question)
+    for clause in _JA_CLAUSE_END.split(sentence):
+        clause = clause.strip()
+        if _NEGATED.search(clause) and not _NOT_NEGATED.search(clause):
+            said = _JA_CONTENT.findall(clause)
+            if not question or not said or any(part in asked for part in said):
+                return True
+    return False
+
+
+def statement(answer: str, question: str) -> str:
+    """The answer from its first sentence that does not merely ask; "" where there is none."""
+    first = _first_statement(answer, question)
+    text = unicodedata.normalize("NFKC", answer)
+    return text[text.index(first) :] if first else ""
 
 
 def _first_statement(answer: str, question: str) -> str:

@@ -28,6 +28,15 @@ _ANYWHERE = re.compile("")
 _AFTER_NO_WORD, _AFTER_NO_NUMBER = re.compile(_NOT_AFTER_WORD), re.compile(_NOT_AFTER_NUMBER)
 _BEFORE_NO_WORD, _BEFORE_NO_NUMBER = re.compile(_NOT_BEFORE_WORD + _NOT_BEFORE_SIGN), re.compile(_NOT_BEFORE_NUMBER)
 _BEFORE_YEAR, _AFTER_YEAR = re.compile(f"(?=⟨)|{_NOT_AFTER_NUMBER}"), re.compile(f"(?<=⟩)|{_NOT_BEFORE_NUMBER}")
+# A station or town with a direction in front is another one (北茅野駅, 西大川町), and 東京都 is not 京都.
+_PLACE = re.compile(rf"[{CJK}]{{1,12}}(?:駅|[都道府県市区町村郡島山川港橋寺]|温泉|空港|高校|大学)")
+_AFTER_NO_DIRECTION = re.compile("(?<![東西南北新旧元上中下大小奥])")
+_AFTER_NO_EAST = re.compile("(?<!東)")
+# 杉浦誠一 is not 杉浦誠; 杉浦誠一人 would be, but nobody writes that.
+_KANJI_PERSON = re.compile("[\u3400-\u9fff々]{3,6}")
+_BEFORE_NO_GIVEN_NAME = re.compile(
+    "(?![一二三四郎子美男雄夫彦太介助吾治也吉樹斗香](?:さん|氏|様|です|でした|が|は|、|の|で|と|を|に|$))"
+)
 _NUMBER_START, _WORD_START = re.compile("-?[0-9]"), re.compile(WORD_CHAR)
 
 _TOKEN = re.compile(r"⟨([0-9-]+)⟩")
@@ -171,6 +180,12 @@ def _alias(text: str, value_type: ValueType) -> _Alias:
         last_word = _LAST_WORD.search(text)
         plural = bool(value_type in {"text", "list"} and last_word and len(last_word[0]) >= _PLURAL_MIN_LETTERS)
         after = _BEFORE_NO_WORD
+    if text.startswith("京都"):
+        before = _AFTER_NO_EAST
+    elif _PLACE.fullmatch(text):
+        before = _AFTER_NO_DIRECTION
+    if value_type == "person" and _KANJI_PERSON.fullmatch(text):
+        after = _BEFORE_NO_GIVEN_NAME
     pieces = _TOKEN.split(text)  # plain, token, plain, token, …, plain
     plain = _number_pattern if value_type == "number" else re.escape
     source = "".join(

@@ -89,6 +89,8 @@ _YEAR_LAST = re.compile(rf"{_BEFORE_DIGITS}([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2
 _CLAUSE_END = frozenset(("", ".", ",", ";", ":", "!", "?", ")", "\n"))
 _DAY = r"[0-9]{1,2}"
 _ORDINAL = r"(?:st|nd|rd|th)?"
+# "It opened in March. 14 people work there." Without its stop that reads the same, so it is the noun that decides.
+_COUNTED = r" (?:people|men|women|children|staff|(?!this|was|has|its|plus|alias|thus|us|is|as)[a-z]{2,20}s)(?![a-z0-9])"
 _EN_DATE = re.compile(
     rf"(?<!{WORD_CHAR})(?<![/.\-⟨])(?:"
     rf"(?P<d1>{_DAY}){_ORDINAL} (?:day )?(?:of )?(?P<m1>{_MONTH_WORD})\.?,? (?:of )?(?P<y1>[0-9]{{4}})"
@@ -96,7 +98,7 @@ _EN_DATE = re.compile(
     rf"|(?P<y3>{YEAR}),? (?P<m3>{_MONTH_WORD})\.? (?P<d3>{_DAY}){_ORDINAL}"
     rf"|(?P<m4>{_MONTH_WORD})\.?,? (?:of )?(?P<y4>[0-9]{{4}})"
     rf"|(?P<d5>{_DAY})(?P<o5>{_ORDINAL}) (?:day )?(?P<of5>of )?(?P<m5>{_MONTH_WORD})"
-    rf"|(?P<m6>{_MONTH_WORD})\.? (?:the )?(?P<d6>{_DAY})(?P<o6>{_ORDINAL})"
+    rf"|(?P<m6>{_MONTH_WORD})\.? (?:the )?(?P<d6>{_DAY})(?P<o6>{_ORDINAL})(?!{_COUNTED})"
     rf")(?!{WORD_CHAR})"
 )
 

@@ -41,7 +41,11 @@ from raykft.evaluation.matching import (
     numbers_in,
 )
 from raykft.evaluation.normalize import normalize
-from raykft.records import KeyFact, Outcome, Probe, ProbeResult
+from raykft.evaluation.premises import restated
+from raykft.evaluation.retracted import asserted
+from raykft.evaluation.signs import contradicted
+from raykft.evaluation.variants import found_again, month_of
+from raykft.records import KeyFact, Outcome, Polarity, Probe, ProbeResult
 
 REGEX_TIMEOUT_S = 0.5
 _MAX_FILLED = 200  # fillings of a slot that are looked at
@@ -79,6 +83,8 @@ def compile_probe(probe: Probe) -> CompiledProbe:
         forbidden = tuple(value for value in forbidden if normalize(value) not in asked)
     date_facts = [fact for fact in probe.key_facts if _is_date(fact)]
     accepted = _dates((alias for fact in date_facts for alias in fact.any), with_years=True)
+    months = (month_of(alias) for fact in date_facts for alias in fact.any)
+    accepted += tuple(("", f"{month:02d}", "") for month in months if month)
     given = [probe.gold, probe.question, *(alias for fact in probe.key_facts for alias in fact.any)]
     if probe.prior:
         given += [probe.prior.question, *probe.prior.any]
@@ -109,7 +115,8 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
     compliant, pattern_finished = _obeys(compiled, text)
     filled, slot_finished = _filled(compiled, text)
     wrong_claims = _wrong_claims(compiled, text, found.forbidden, filled)
-    n_facts, n_hits, n_wrong = len(found.hits), sum(found.hits), len(wrong_claims)
+    hits = _asserted_hits(compiled, text, found.hits)
+    n_facts, n_hits, n_wrong = len(hits), sum(hits), len(wrong_claims)
     is_empty = not text.strip()
 
     polarity_right = False
@@ -117,6 +124,8 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
     content = has_all and not n_wrong
     if probe.kind == "premise":
         stated = behaviour.polarity(text, probe.question)
+        if stated is None and has_all:
+            stated = _restated(compiled, text)
         if n_hits == 0 and behaviour.refuses(text, probe.gold):
             stated = None  # "I do not know" denies nothing
         polarity_right = stated is not None and stated == probe.polarity
@@ -219,6 +228,42 @@ def _filled(compiled: CompiledProbe, text: str) -> tuple[list[str], bool]:
     except TimeoutError:
         return values, False
     return values, True
+
+
+def _asserted_hits(compiled: CompiledProbe, text: str, hits: tuple[bool, ...]) -> tuple[bool, ...]:
+    """The key facts that an answer states in any form, without what it takes back.
+
+    Where the gold itself denies, what the answer denies counts as well.
+    """
+    probe, matcher = compiled.probe, compiled.matcher
+    kept = asserted(text, probe.question)
+    if kept != text and matcher.hits(normalize(asserted(probe.gold, probe.question))) == matcher.hits(
+        normalize(probe.gold)
+    ):
+        text = kept
+        hits = tuple(map(bool.__and__, hits, matcher.hits(normalize(kept))))
+    return _all_hits(compiled, text, hits)
+
+
+def _all_hits(compiled: CompiledProbe, text: str, hits: tuple[bool, ...]) -> tuple[bool, ...]:
+    """`hits` of the plain spelling with those of a second look, and without those whose sign is another."""
+    if not all(hits) and text.strip():
+        hits = found_again(compiled.probe, compiled.forbidden, text, hits)
+    return tuple(hit and _sign_agrees(fact, text) for fact, hit in zip(compiled.probe.key_facts, hits, strict=True))
+
+
+def _sign_agrees(fact: KeyFact, text: str) -> bool:
+    left = tuple(alias for alias in fact.any if not contradicted(alias, text))
+    return left == fact.any or bool(left and compile_matcher([KeyFact(left, fact.type)]).hits(normalize(text))[0])
+
+
+def _restated(compiled: CompiledProbe, text: str) -> Polarity | None:
+    """Yes or no by stating the fact instead."""
+    probe = compiled.probe
+    statement = behaviour.statement(text, probe.question)
+    kept = asserted(statement, probe.question)
+    hits = _all_hits(compiled, kept, compiled.matcher.hits(normalize(kept)))
+    return restated(probe, statement, kept) if all(hits) else None
 
 
 def _wrong_claims(

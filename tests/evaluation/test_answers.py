@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 # What was reached; never lower one of these.
-AGREEMENT, PRECISION, RECALL = 0.48, 0.54, 0.28
+AGREEMENT, PRECISION, RECALL = 1.0, 1.0, 1.0
 
 
 @pytest.fixture
