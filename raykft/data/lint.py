@@ -7,6 +7,7 @@ disagree. docs/data-flow.md explains every rule in `RULES`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,8 @@ RULES: dict[str, Severity] = {
     "unused-columns": "warning",
     "two-answers": "warning",
     "signs-not-scored": "warning",
+    "alias-function-words": "warning",
+    "number-with-unit": "warning",
     "language": "warning",
 }
 
@@ -57,7 +60,13 @@ WRONG_OPTIONS = 3
 
 _NAMES_SHOWN = 3
 SCORED_LANGUAGES = {"en", "ja"}
-UNREAD_SIGNS = "$€£¥₹<>≤≥≠±=&@°"  # of which normalization leaves nothing
+UNREAD_SIGNS = "<>≠±=@°"  # of which nothing is compared
+# Words that answers may leave out or replace: "in Eastholm" is answered by "Eastholm" or "near Eastholm".
+_FUNCTION_WORDS = re.compile(
+    r"(?:in|at|on|by|from|to|for|of|with|about|near|because|it is|it was|they are|there are)\s+(?P<rest>.+)"
+    r"|(?P<said>.+?)(?:です|でした|である|だった|のこと|にある|にあります)。?"
+)
+_NUMBER_WITH_UNIT = re.compile(r"(?![0-9]{4}年)-?[0-9][0-9,]*(?:\.[0-9]+)?\s*[^\W\d_].*")
 # Such questions name what is asked for: to have it denied, chosen, or written in some form.
 _MAY_NAME_ANSWER = frozenset(("premise", "mc", "instruct"))
 
@@ -279,6 +288,7 @@ def _advice(domain: Domain) -> Iterator[Problem]:
     if not domain.distractors:
         yield "no-distractors", "there are no distractors, so nothing can be mixed in against forgetting"
     yield from (("unused-columns", note) for note in domain.notes)
+    yield from _narrow_aliases(domain)
     yield from _two_answers(domain)
     yield from _unread(domain)
 
@@ -304,6 +314,35 @@ def _unread(domain: Domain) -> Iterator[Problem]:
                 "without them, or with others, counts as right"
             ),
         )
+
+
+def _narrow_aliases(domain: Domain) -> Iterator[Problem]:
+    """Accepted answers with more words than a right answer needs."""
+    keys = [key for probe in (*domain.probes, *domain.general) for key in probe.key_facts]
+    worded: list[str] = []
+    united: list[str] = []
+    for alias, fact in dict.fromkeys((alias, key) for key in keys for alias in key.any):
+        if fact.type == "number":
+            if _NUMBER_WITH_UNIT.fullmatch(alias) and not any(map(_is_bare, fact.any)):
+                united.append(alias)
+        elif (match := _FUNCTION_WORDS.fullmatch(alias)) and (match["rest"] or match["said"]) not in fact.any:
+            worded.append(alias)
+    if worded:
+        told = _listed(dict.fromkeys(worded))
+        message = (
+            f"accepted answers hold words that answers leave out, such as {told}: list them without these words too"
+        )
+        yield "alias-function-words", message
+    if united:
+        message = (
+            f"accepted numbers have a unit, such as {_listed(dict.fromkeys(united))}: without it they count only where "
+            "the question names it; list the number alone too where it should always count"
+        )
+        yield "number-with-unit", message
+
+
+def _is_bare(alias: str) -> bool:
+    return not any(char.isalpha() for char in alias)
 
 
 def _two_answers(domain: Domain) -> Iterator[Problem]:
