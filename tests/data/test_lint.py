@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests_support import experiment_tree, write_config
 
 from raykft import cli
 from raykft.config import load_config
+from raykft.data import lint
 from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import RULES, Finding, check_domain
 from raykft.errors import DataError
@@ -286,3 +288,16 @@ class TestCommands:
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_bundled_experiments_have_no_errors(config: Path) -> None:
     assert check_domain(load_domain(load_config(config)), score_answer).lines("error") == []
+
+
+def test_narrow_aliases_are_told() -> None:
+    def advice(probe: Probe) -> dict[str, str]:
+        narrow = SimpleNamespace(probes=(probe,), general=())
+        return dict(lint._narrow_aliases(narrow))  # type: ignore[arg-type]
+
+    worded = advice(replace(PROBE, key_facts=(KeyFact(("in Eastholm",)), KeyFact(("松本です",)))))
+    assert "'in Eastholm', '松本です'" in worded["alias-function-words"]
+    assert "alias-function-words" not in advice(replace(PROBE, key_facts=(KeyFact(("in Eastholm", "Eastholm")),)))
+    united = advice(replace(PROBE, key_facts=(KeyFact(("75 years",), "number"), KeyFact(("2012年",), "number"))))
+    assert "'75 years':" in united["number-with-unit"]
+    assert "number-with-unit" not in advice(replace(PROBE, key_facts=(KeyFact(("75 years", "75"), "number"),)))
