@@ -115,7 +115,7 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
     compliant, pattern_finished = _obeys(compiled, text)
     filled, slot_finished = _filled(compiled, text)
     wrong_claims = _wrong_claims(compiled, text, found.forbidden, filled)
-    hits = _asserted_hits(compiled, text, found.hits)
+    hits = _asserted_hits(compiled, text.strip(), found.hits)
     n_facts, n_hits, n_wrong = len(hits), sum(hits), len(wrong_claims)
     is_empty = not text.strip()
 
@@ -125,7 +125,7 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
     if probe.kind == "premise":
         stated = behaviour.polarity(text, probe.question)
         if stated is None and has_all:
-            stated = _restated(compiled, text)
+            stated = _restated(compiled, text.strip())
         if n_hits == 0 and behaviour.refuses(text, probe.gold):
             stated = None  # "I do not know" denies nothing
         polarity_right = stated is not None and stated == probe.polarity
