@@ -98,8 +98,9 @@ def find_overlaps(domain: Domain, score: Scorer) -> tuple[Overlap, ...]:
     The strongest row is named for every probe and kind. Level 1 repeats training questions on purpose, so its probes
     are compared between the splits only.
     """
-    asked = [_Question(p, score) for p in (*domain.probes, *domain.general) if p.level != 1]
-    report = [_Question(p, score) for p in domain.probes if p.split == "report"]
+    twins = _twins(domain.probes)
+    asked = [_Question(p, score, twins.get(p.id)) for p in (*domain.probes, *domain.general) if p.level != 1]
+    report = [_Question(p, score, twins.get(p.id)) for p in domain.probes if p.split == "report"]
     select = [_Row(p.id, p.gold, p.fact_ids, (_units(p.question),)) for p in domain.probes if p.split == "select"]
     train = [_row(row) for row in domain.train]
     trained = {text for row in train for text in row.texts}
@@ -113,6 +114,16 @@ def find_overlaps(domain: Domain, score: Scorer) -> tuple[Overlap, ...]:
             if p.level == 1 and _units(p.question) not in trained
         ),
     )
+
+
+def _twins(probes: Sequence[Probe]) -> dict[str, Probe]:
+    """By probe: the premise probe of the same pair whose right answer is the other one."""
+    pairs: dict[str, dict[str, Probe]] = {}
+    for probe in probes:
+        if probe.kind == "premise" and probe.pair_id and probe.polarity:
+            pairs.setdefault(probe.pair_id, {})[probe.polarity] = probe
+    whole = [(sides["yes"], sides["no"]) for sides in pairs.values() if len(sides) == 2]
+    return {one.id: other for yes, no in whole for one, other in ((yes, no), (no, yes))}
 
 
 def flagged_probes(overlaps: Iterable[Overlap]) -> frozenset[str]:
@@ -194,8 +205,9 @@ def _row(row: TrainRow) -> _Row:
 class _Question:
     """A probe that is looked for among rows."""
 
-    def __init__(self, probe: Probe, score: Scorer) -> None:
+    def __init__(self, probe: Probe, score: Scorer, twin: Probe | None = None) -> None:
         self.probe = probe
+        self._twin = twin
         self.units = _units(probe.question)
         self.grams = _probe_grams(self.units)
         self._score = score
@@ -216,10 +228,17 @@ class _Question:
         return any(needle in answer for needle in self._needles)
 
     def is_answered_by(self, row: _Row) -> bool:
-        """Whether the row's answer counts for the probe, at least in part."""
-        if not self.may_be_answered_by(row):
+        """Whether the row's answer counts for the probe, at least in part.
+
+        One that counts for a premise and for its twin states the fact that both are about and gives neither away: to
+        turn it into yes or no is what they ask for.
+        """
+        if not self.may_be_answered_by(row) or not self._counts(self.probe, row):
             return False
-        result = self._score(self.probe, row.answer)
+        return self._twin is None or not self._counts(self._twin, row)
+
+    def _counts(self, probe: Probe, row: _Row) -> bool:
+        result = self._score(probe, row.answer)
         return result.outcome in {"correct", "partial"} and result.compliant is not False
 
 

@@ -154,7 +154,7 @@ def test_all_problems_are_told_at_once_and_an_id_is_unique() -> None:
         (b'{"probe_id": "line", "answer": "\xff\xfe"}', "answers.jsonl:2 is not UTF-8 text"),
         (b'{"probe_id": "line", "answer": ' + b"1" * 5000 + b"}", "answers.jsonl:2 cannot be read as JSON"),
         (b'{"probe_id": "line", "answer": ' + b"[" * 100_000 + b"}", "answers.jsonl:2 cannot be read as JSON"),
-        (b'{"probe_id": "line", "answer": ["' + b"x" * 1000 + b'"]}', "x…: Input should be a valid string"),
+        (b'{"probe_id": "line", "answer": ["' + b"x" * 1000 + b'"]}', "x…x+'\\]: Input should be a valid string"),
     ],
 )
 def test_bad_lines_are_named(tmp_path: Path, line: bytes, fragment: str) -> None:
@@ -220,9 +220,10 @@ def test_the_command_is_light_and_tells_what_is_missing(tmp_path: Path) -> None:
 
 def test_a_bad_file_is_one_message(tmp_path: Path) -> None:
     probes = write(tmp_path / "probes.jsonl", [replace(CHIEF, key_facts=())])
-    done = score("--probes", probes, "--answers", write(tmp_path / "answers.jsonl", golds([CHIEF])))
+    answers = write(tmp_path / "answers.jsonl", golds([CHIEF]))
+    done = score("--probes", probes, "--answers", answers)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: probe 'chief': needs at least one key fact")
+    assert done.stderr.startswith(f"error: {answers} for {probes}: probe 'chief': needs at least one key fact")
     assert "Traceback" not in done.stderr
 
 
