@@ -179,6 +179,7 @@ READERS: dict[str, Callable[[ExperimentPaths], object]] = {
     "resume": lambda paths: driver.resume(paths.root, console=Console(quiet=True)),
 }
 WRITERS = ("confirm", "resume")
+FORMATS = ("json", "csv", "md")  # of the same board: once is enough
 
 
 def cut(file: Path) -> None:
@@ -233,6 +234,8 @@ def test_every_reader_reads_on_or_names_the_file(
         place = copied(whole, tmp_path)
         DAMAGES[damage](place.root / name)
         for reader, read in READERS.items():
+            if reader in FORMATS and damage != "garbage":
+                continue
             if reader in WRITERS:
                 place = copied(whole, tmp_path)
                 DAMAGES[damage](place.root / name)

@@ -201,9 +201,10 @@ def test_kept_tables_start_no_formula(planted: ExperimentPaths) -> None:
 
 def test_kept_markdown_and_model_cards_keep_no_link(planted: ExperimentPaths, raykft: Callable[..., str]) -> None:
     out = planted.root / "out"
-    (planted.trial(trial_of(planted)).adapter).mkdir()
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        (planted.trial(trial_of(planted)).adapter / name).write_text("{}")
+    planted.trial(trial_of(planted)).adapter.mkdir()
+    adapter = planted.trial(trial_of(planted)).adapter
+    (adapter / "adapter_config.json").write_text("{}")
+    (adapter / "adapter_model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # whole, with nothing in it
     assert "wrote" in raykft("export", planted.root, trial_of(planted), out)
     for text in (markdown_board(load_leaderboard(planted.root)), (out / "README.md").read_text(encoding="utf-8")):
         page = MarkdownIt("commonmark").enable("table").render(text)
