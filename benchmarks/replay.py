@@ -75,7 +75,9 @@ class Quantities:
             "graded_forgetting": lambda run: -self.graded_forgetting(run),
             "graded_score": self.graded_score,
             "graded_gain": self.graded_gain,
-            "graded_gain_less_fluency": lambda run: self.graded_gain(run) - self.fluency(run),
+            "graded_gain_less_both": lambda run: (
+                self.graded_gain(run) - fmean([self.fluency(run), self.general_loss(run)])
+            ),
             "graded_gain_less_general": lambda run: self.graded_gain(run) - self.general_loss(run),
             "graded_gain_less_worse": lambda run: (
                 self.graded_gain(run) - max(self.fluency(run), self.general_loss(run))

@@ -216,6 +216,8 @@ class Evaluator:
 
     def _graded_rung(self, model: Answerer, trial_id: str, base: BaseScores) -> dict[str, float]:
         domain, general = self._rung_graded
+        if self.rung_passages:  # what is forgotten is then read off them alone
+            general = []
         grades = ask_grades(model, trial_id, [*domain, *general])
         nats = self._nats(model, trial_id, self.rung_passages)
         before, shown = base.rows[BASE]["select"], base.rows.get(FACTS_NEEDED, {}).get("select")

@@ -154,8 +154,11 @@ def forgetting(
     now: Mapping[str, float],
     bits: Sequence[tuple[float | None, float | None]],
 ) -> float:
-    """What was lost of general grades and of fluency, signed: the mean of both, each the mean over languages (and kinds
-    of question); 0 where nothing was measured.
+    """What was lost of fluency, signed, the mean over languages; without running text, of general grades, the mean over
+    languages and kinds of question; 0 where nothing was measured.
+
+    Grades of general questions rise while what is said gets worse, because tuning teaches the form of a short answer:
+    they repeat less from seed to seed than fluency does and foretell less of what is forgotten (docs/log.md).
 
     Args:
         probes: the general ones that were graded.
@@ -167,8 +170,8 @@ def forgetting(
         kinds[probe.lang, probe.kind].append(probe.id)
     parts = [float(general_loss(_mean(before, ids), _mean(now, ids))) for ids in kinds.values()]
     fluent = [float(fluency_loss(base, tuned)) for base, tuned in bits if base is not None]
-    both = [fmean(known) for each in (parts, fluent) if (known := [p for p in each if not math.isnan(p)])]
-    return fmean(both) if both else 0.0
+    known = [[loss for loss in each if not math.isnan(loss)] for each in (fluent, parts)]
+    return fmean(known[0] or known[1] or [0.0])
 
 
 def bits_by_language(

@@ -37,7 +37,13 @@ _ALL = (
         "graded_gain", "gain°", True, "1", "graded knowledge between the base model (0) and that with the facts (1)"
     ),
     Metric("graded_knowledge", "know°", True, "1", "the right answer's share above chance, every fact alike"),
-    Metric("graded_forgetting", "forget°", False, "fraction", "loss of general shares and of fluency, signed"),
+    Metric(
+        "graded_forgetting",
+        "forget°",
+        False,
+        "fraction",
+        "loss of fluency, signed (of general shares where there is no text)",
+    ),
     Metric("level_1", "L1", True, "fraction", "verbatim training questions; not part of knowledge"),
     Metric("level_2", "L2", True, "fraction", "unseen paraphrases"),
     Metric("level_3", "L3", True, "fraction", "another answer format: right content in the requested form"),

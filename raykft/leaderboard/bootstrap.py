@@ -81,12 +81,13 @@ class Resamples:
         clipped = [_mean([np.maximum(0.0, loss) for loss in losses], zero) for losses in parts]
         signed = [_mean(losses, zero) for losses in parts]
         graded = [language.graded_losses(base, tuned) for language in self._languages]
-        both = [_mean([loss for losses in kind for loss in losses], zero) for kind in zip(*graded, strict=True)]
+        fluent = [loss for _, of_text in graded for loss in of_text]
+        of_shares = [loss for of_questions, _ in graded for loss in of_questions]
         # Nothing measured is nothing lost, as in the formula for one value.
         return {
             "forgetting": np.nan_to_num(_mean(clipped, zero)),
             "forgetting_signed": np.nan_to_num(_mean(signed, zero)),
-            "graded_forgetting": np.nan_to_num(_mean(both, zero)),
+            "graded_forgetting": np.nan_to_num(_mean(fluent or of_shares, zero)),
         }
 
 

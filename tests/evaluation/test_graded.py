@@ -123,8 +123,11 @@ def test_forgetting_is_signed_and_means_over_languages_and_kinds() -> None:
     before = {p.id: 0.5 for p in general}
     now = before | {"en-recall": 0.25, "ja-mc": 0.75}
     assert graded.forgetting(general, before, now, []) == pytest.approx((0.5 + 0 + 0 - 0.5) / 4)
-    assert graded.forgetting(general, before, before, [(1.0, 2.0)]) == pytest.approx((0 + 0.5) / 2)
-    assert graded.forgetting(general, before, before, [(1.0, None)]) == pytest.approx(0.5)  # no finite likelihood
+    # Running text counts alone where there is some: general grades may rise while answers get worse.
+    assert graded.forgetting(general, before, now, [(1.0, 2.0)]) == pytest.approx(0.5)
+    assert graded.forgetting(general, before, now, [(1.0, 2.0), (1.0, 1.0)]) == pytest.approx(0.25)
+    assert graded.forgetting(general, before, before, [(1.0, None)]) == pytest.approx(1)  # no finite likelihood
+    assert graded.forgetting(general, before, now, [(None, None)]) == graded.forgetting(general, before, now, [])
     assert graded.forgetting(general, dict.fromkeys(before, 0.01), now, []) == 0  # nothing above chance to lose
     assert graded.forgetting([], {}, {}, []) == 0
 
