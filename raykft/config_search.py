@@ -239,7 +239,9 @@ def _condition_problems(search: SearchConfig) -> Iterator[str]:
             else:
                 told = list(allowed) if isinstance(allowed, list) else f"{allowed[0]} to {allowed[-1]}"
                 yield from (
-                    f"{where}: {shown(v)} is not among its values {shown(told)}" for v in values if v not in allowed
+                    f"{where}: {shown(v)} is not among its values {shown(told)}"
+                    for v in values
+                    if not _is_among(v, allowed)
                 )
     known = all(d.conditions.keys() <= search.space.keys() for d in search.space.values())
     if known and (circle := [path for path in search.space if path not in search.ordered()]):
@@ -249,6 +251,13 @@ def _condition_problems(search: SearchConfig) -> Iterator[str]:
             for parent, values in search.space[path].conditions.items():
                 if parent in point and point[parent] not in values:
                     yield f"points[{i}]: {path} is searched only when {parent} is one of {shown(values)}"
+
+
+def _is_among(value: Any, allowed: Sequence[Any]) -> bool:
+    """`value in allowed`, which would walk a range from end to end for whatever is no `int`."""
+    if not isinstance(allowed, range):
+        return value in allowed
+    return isinstance(value, int | float) and value == value // 1 and int(value) in allowed
 
 
 def _fidelity_problems(search: SearchConfig) -> Iterator[str]:
