@@ -269,9 +269,9 @@ def test_only_the_beginning_of_a_huge_answer_is_read() -> None:
     result = score_answer(DATE, late)
     assert (result.outcome, result.answer) == ("wrong", late)
     early = DATE.gold + " ," * 5_000_000
-    start = time.perf_counter()
+    start = time.process_time()
     result = score_answer(DATE, early)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert result.correct
     gold_chars, unread = len(normalize(DATE.gold)), len(early) - behaviour.SCORED_CHARS
     assert result.overgeneration == (gold_chars + unread) / gold_chars
@@ -281,9 +281,9 @@ def test_only_the_beginning_of_a_huge_answer_is_read() -> None:
 def test_no_answer_takes_long(unit: str) -> None:
     answer = "".join(unit.format(1000 + index) for index in range(30_000 // len(unit)))
     for probe in (replace(CHIEF, kind="recall", pattern=None), STAFF, DATE, FALSE_JA):
-        start = time.perf_counter()
+        start = time.process_time()
         result = score_answer(probe, answer)
-        assert time.perf_counter() - start < 5  # a quadratic step would take minutes
+        assert time.process_time() - start < 5  # a quadratic step would take minutes
         assert len(result.wrong_claims) <= MAX_CLAIMS
 
 
