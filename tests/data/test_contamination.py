@@ -90,8 +90,11 @@ class TestPlanted:
         words = probe.question.split()
         words[data.draw(st.integers(0, len(words) - 1))] = "something"
         planted = TrainRow("planted", " ".join(words), probe.gold)
-        changed = replace(SMALL, train=(*SMALL.train, planted), probes=(probe,), general=())
-        assert [(o.item, o.other) for o in find_overlaps(changed, score_answer)] == [(probe.id, "planted")]
+        # A premise keeps its twin: without it nothing tells a row that states the fact from one that says yes.
+        asked = tuple(p for p in SMALL.probes if p == probe or (p.pair_id == probe.pair_id and p.kind == "premise"))
+        changed = replace(SMALL, train=(*SMALL.train, planted), probes=asked or (probe,), general=())
+        found = [(o.item, o.other) for o in find_overlaps(changed, score_answer) if o.item == probe.id]
+        assert found == [(probe.id, "planted")]
 
     def test_among_distractors_and_between_splits(self) -> None:
         general = SMALL.general[0]
