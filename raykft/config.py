@@ -27,8 +27,7 @@ from raykft.paths import PACKAGE_DATA
 from raykft.storage.store import directory, problem_of
 from raykft.untrusted.messages import MAX_VALUE_CHARS, shortened, shown, summary
 from raykft.untrusted.reading import path_problem
-from raykft.untrusted.yaml_text import parse_yaml as parse_yaml
-from raykft.untrusted.yaml_text import read_yaml as read_yaml
+from raykft.untrusted.yaml_text import parse_yaml, read_yaml
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from leaderboard.fake_experiment import FakeExperiment
 
-from raykft.config import parse_yaml
 from raykft.errors import ExperimentError
 from raykft.export import Answers, export, find_trial, model_card
 from raykft.paths import write_json
 from raykft.provenance import environment
 from raykft.testing.fakes import NO_TENSORS
+from raykft.untrusted.yaml_text import parse_yaml
 
 TRIAL, UNREPORTED = "t000-r32-lr7e-4-e6-mlp-d0.5", "t001-r16-lr1.4e-3-e6-all-d0.25"
 STOPPED = "t003-r16-lr1.2e-3-e5-att-d0.5"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from raykft.cluster.ray_compat import free_resources, node_kinds
-from raykft.config import parse_yaml
 from raykft.errors import ResourceError
 from raykft.provenance import available_cores
+from raykft.untrusted.yaml_text import parse_yaml
 
 # What a thin trial reserves. Hosts leave it free on their cores: where hosts take every CPU, no trial starts.
 TRIAL_CPUS = 0.01

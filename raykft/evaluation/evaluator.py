@@ -155,10 +155,11 @@ class Evaluator:
         self.rung_passages = in_turns(suite.passages, lambda p: p.lang)[: rung_passages * languages]
         self._graded = {split: domain_grades(self._domain(split), suite.facts) for split in SPLITS}
         self._graded_general = {split: general_grades(self._general(split)) for split in SPLITS}
-        # One probe of every fact before a second of any.
+        # One probe of every fact before a second of any. Where there are passages they alone tell what is forgotten.
+        asked = 0 if self.rung_passages else rung_general
         self._rung_graded = (
             in_turns(self._graded["select"], lambda g: g.probe.fact_ids)[:rung_probes],
-            in_turns(self._graded_general["select"], lambda g: (g.probe.lang, g.probe.kind))[:rung_general],
+            in_turns(self._graded_general["select"], lambda g: (g.probe.lang, g.probe.kind))[:asked],
         )
         # The drift is for people to read, not for the search: measured once, where the best trials are reported.
         self._splits: list[Split] = [s for s in SPLITS if any(p.split == s for p in suite.probes)]
@@ -216,8 +217,6 @@ class Evaluator:
 
     def _graded_rung(self, model: Answerer, trial_id: str, base: BaseScores) -> dict[str, float]:
         domain, general = self._rung_graded
-        if self.rung_passages:  # what is forgotten is then read off them alone
-            general = []
         grades = ask_grades(model, trial_id, [*domain, *general])
         nats = self._nats(model, trial_id, self.rung_passages)
         before, shown = base.rows[BASE]["select"], base.rows.get(FACTS_NEEDED, {}).get("select")

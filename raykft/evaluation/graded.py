@@ -165,13 +165,14 @@ def forgetting(
         before: grades of the base model by probe id; `now` those of the adapter.
         bits: bits per byte of both on the running text of each language (see `bits_by_language`).
     """
+    fluent = [float(fluency_loss(base, tuned)) for base, tuned in bits if base is not None]
+    if known := [loss for loss in fluent if not math.isnan(loss)]:
+        return fmean(known)
     kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for probe in probes:
         kinds[probe.lang, probe.kind].append(probe.id)
     parts = [float(general_loss(_mean(before, ids), _mean(now, ids))) for ids in kinds.values()]
-    fluent = [float(fluency_loss(base, tuned)) for base, tuned in bits if base is not None]
-    known = [[loss for loss in each if not math.isnan(loss)] for each in (fluent, parts)]
-    return fmean(known[0] or known[1] or [0.0])
+    return fmean([loss for loss in parts if not math.isnan(loss)] or [0.0])
 
 
 def bits_by_language(

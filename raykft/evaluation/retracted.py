@@ -193,11 +193,7 @@ def _present(text: str, question: str) -> str:
 
 def _is_ex(clause: str, question: str) -> bool:
     """Whether a clause names the former holder of a post that the question asks for."""
-    return any(
-        post in question
-        for post in re.findall(rf"(?:{_JA_EX})([\u3400-\u9fff]{{2,6}})", clause)
-        if post not in {"", None}
-    )
+    return any(post in question for post in re.findall(rf"(?:{_JA_EX})([\u3400-\u9fff]{{2,6}})", clause))
 
 
 def _of_subject(text: str, question: str) -> str:

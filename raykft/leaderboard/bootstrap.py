@@ -77,17 +77,21 @@ class Resamples:
         if not (base.results.keys() >= self._general_ids and tuned.results.keys() >= self._general_ids):
             return None
         zero = np.zeros(self._weightings)
-        parts = [language.losses(base, tuned) for language in self._languages]
+        fluent = [language.fluency_losses(base, tuned) for language in self._languages]
+        parts = [
+            [*language.share_losses(base, tuned), *of_text]
+            for language, of_text in zip(self._languages, fluent, strict=True)
+        ]
         clipped = [_mean([np.maximum(0.0, loss) for loss in losses], zero) for losses in parts]
         signed = [_mean(losses, zero) for losses in parts]
-        graded = [language.graded_losses(base, tuned) for language in self._languages]
-        fluent = [loss for _, of_text in graded for loss in of_text]
-        of_shares = [loss for of_questions, _ in graded for loss in of_questions]
+        graded = [loss for of_text in fluent for loss in of_text] or [
+            loss for language in self._languages for loss in language.graded_losses(base, tuned)
+        ]
         # Nothing measured is nothing lost, as in the formula for one value.
         return {
             "forgetting": np.nan_to_num(_mean(clipped, zero)),
             "forgetting_signed": np.nan_to_num(_mean(signed, zero)),
-            "graded_forgetting": np.nan_to_num(_mean(fluent or of_shares, zero)),
+            "graded_forgetting": np.nan_to_num(_mean(graded, zero)),
         }
 
 
@@ -192,25 +196,22 @@ class _Language:
         self._passages = passages
         self._text_weights_WU = _weights(len(passages), draws, text_rng)
 
-    def losses(self, base: GeneralScores, tuned: GeneralScores) -> list[Array]:
+    def share_losses(self, base: GeneralScores, tuned: GeneralScores) -> list[Array]:
         """The relative loss of every kind; NaN in resamples whose base has too little to lose."""
-        found = [_share_loss(probes, weights_WU, base, tuned) for probes, weights_WU in self._kinds]
-        base_bits = self._bits_per_byte(base)
-        if base_bits is not None:
-            bits = self._bits_per_byte(tuned)
-            found.append(fluency_loss(base_bits, bits))
-        return found
+        return [_share_loss(probes, weights_WU, base, tuned) for probes, weights_WU in self._kinds]
 
-    def graded_losses(self, base: GeneralScores, tuned: GeneralScores) -> tuple[list[Array], list[Array]]:
-        """The relative loss of every kind of graded question, and that of fluency."""
-        found = [
+    def fluency_losses(self, base: GeneralScores, tuned: GeneralScores) -> list[Array]:
+        """The relative loss of fluency; empty where the base model's is not known."""
+        bits = self._bits_per_byte(base)
+        return [] if bits is None else [fluency_loss(bits, self._bits_per_byte(tuned))]
+
+    def graded_losses(self, base: GeneralScores, tuned: GeneralScores) -> list[Array]:
+        """The relative loss of every kind of graded question."""
+        return [
             general_loss(*(_mean_grade(known, weights_WU, scores) for scores in (base, tuned)))
             for probes, weights_WU in self._kinds
             if any(known := [base.results[p.id].grade is not None and p.id for p in probes])
         ]
-        base_bits = self._bits_per_byte(base)
-        fluent = [] if base_bits is None else [fluency_loss(base_bits, self._bits_per_byte(tuned))]
-        return found, fluent
 
     def _bits_per_byte(self, scores: GeneralScores) -> Array | None:
         if not self._passages or any(passage.id not in scores.nats for passage in self._passages):

@@ -137,7 +137,7 @@ def front(trials: Sequence[TrialRecord], evidence: Evidence | None) -> Front | N
     known = _with_both(trials)
     if not known:
         return None
-    gains, losses = (np.array([t.select[metric] for t in known]) for metric in ("gain", "forgetting"))
+    gains, losses = _gains_and_losses(known)
     members: dict[str, float | None] = dict.fromkeys(_front_by_value(trials))
     volume_interval = None
     names = [t.trial_id for t in known if evidence and "forgetting" in evidence.figures.get(t.trial_id, {})]
@@ -162,10 +162,12 @@ def _with_both(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 def _front_by_value(trials: Sequence[TrialRecord]) -> list[str]:
     """The trials that no other beats in both, in their order."""
     known = _with_both(trials)
-    if not known:
-        return []
-    gains, losses = (np.array([t.select[metric] for t in known]) for metric in ("gain", "forgetting"))
-    return [t.trial_id for t, on in zip(known, pareto.non_dominated(gains, losses), strict=True) if on]
+    on_front = pareto.non_dominated(*_gains_and_losses(known)) if known else ()
+    return [t.trial_id for t, on in zip(known, on_front, strict=True) if on]
+
+
+def _gains_and_losses(trials: Sequence[TrialRecord]) -> tuple[Array, Array]:
+    return np.array([t.select["gain"] for t in trials]), np.array([t.select["forgetting"] for t in trials])
 
 
 def _fronts(gain_TW: Array, lost_TW: Array) -> tuple[npt.NDArray[np.bool_], Array]:

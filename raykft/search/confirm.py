@@ -15,7 +15,7 @@ from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import TrialRecord, open_experiment, read_trials
 from raykft.search.experiment import Experiment, checked, not_held_out, write_board, write_evidence
 from raykft.search.race import SeedTrial
-from raykft.search.repair import adapter_problem, repair
+from raykft.search.repair import adapter_problem, repair, warn
 from raykft.storage.lock import locked
 from raykft.storage.store import address, keep
 from raykft.storage.trouble import typed
@@ -41,8 +41,7 @@ def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Con
     experiment = checked(load_resolved(paths.config).model_copy(update=place))
     console = console or make_console()
     with locked(paths.root), typed(paths.root):
-        for line in repair(experiment.config, paths):
-            console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+        warn(repair(experiment.config, paths), console)
         return _confirm(experiment, top, seeds, console)
 
 

@@ -60,6 +60,11 @@ def mend(experiment: Experiment, console: Console) -> None:
         for files in not_held_out(experiment, best_of(experiment, read_trials(paths))):
             if problem := adapter_problem(files):
                 done.append(f"{problem}; {files.root.name} trains again, its result is now {_move(files.result).name}")
+    warn(done, console)
+
+
+def warn(done: Sequence[str], console: Console) -> None:
+    """Say what was done about damaged files."""
     for line in done:
         console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
 

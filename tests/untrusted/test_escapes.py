@@ -23,6 +23,7 @@ from raykft import cli
 from raykft.leaderboard.board import load_leaderboard, write_leaderboard
 from raykft.leaderboard.render import markdown_board
 from raykft.paths import ExperimentPaths, read_json, read_jsonl, write_json, write_jsonl
+from raykft.testing.fakes import NO_TENSORS
 from raykft.untrusted.console import PlainConsole
 from raykft.untrusted.escapes import csv_cell, json_text, markdown, markdown_code, one_line, plain
 
@@ -204,7 +205,7 @@ def test_kept_markdown_and_model_cards_keep_no_link(planted: ExperimentPaths, ra
     planted.trial(trial_of(planted)).adapter.mkdir()
     adapter = planted.trial(trial_of(planted)).adapter
     (adapter / "adapter_config.json").write_text("{}")
-    (adapter / "adapter_model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # whole, with nothing in it
+    (adapter / "adapter_model.safetensors").write_bytes(NO_TENSORS)
     assert "wrote" in raykft("export", planted.root, trial_of(planted), out)
     for text in (markdown_board(load_leaderboard(planted.root)), (out / "README.md").read_text(encoding="utf-8")):
         page = MarkdownIt("commonmark").enable("table").render(text)
