@@ -3,11 +3,13 @@
     python benchmarks/table.py --work DIR                 # trains what is missing in DIR, resumable at any moment
     python benchmarks/table.py --work DIR --write         # packs what is there into results/table-<date>.json.gz
     python benchmarks/table.py --work DIR --packed FILE   # goes on from a packed table, its runs not trained again
+    python benchmarks/table.py --work DIR --config configs/quickstart-ja.yaml       # another domain, another model
 
 Each run trains one recipe with one seed to its end, without Ray. After its first epochs and its last ones every probe
 of the select split is graded (`raykft.evaluation.graded`), with general questions and running text; in the end all
 probes of both splits are answered and scored, and the report split is graded too. Truth of a recipe is what its other
-seeds *answered* on the report split (benchmarks/replay.py).
+seeds *answered* on the report split (benchmarks/replay.py). Beside the adapter its exponential moving average over the
+last epoch's worth of steps is kept, and graded in the end (`ema` of a run; not asked for answers).
 
 Recipes: `wide` ones over a space in which most are far apart, `narrow` ones from the quickstart's old space, where they
 are neighbours, and `broken` ones that a score must rank low: a rate far too high, or hardly any training.
@@ -24,9 +26,10 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -41,6 +44,9 @@ from raykft.planning.budget import asked, count_tokens
 from raykft.provenance import environment
 from raykft.records import Split
 from raykft.trial import recipe_of
+
+if TYPE_CHECKING:
+    from raykft.train.engine import HostEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -86,13 +92,40 @@ def recipes(seed: int = 0) -> list[dict[str, Any]]:
     return listed
 
 
-def jobs(seeds: int) -> Iterator[tuple[dict[str, Any], int]]:
+def jobs(seeds: int, only: str = "") -> Iterator[tuple[dict[str, Any], int]]:
     """Every recipe with its first two seeds before any with its third: two are enough to see what repeats."""
-    table = recipes()
+    table = [recipe for recipe in recipes() if not only or recipe["name"] in only.split(",")]
     for pair in range(0, seeds, 2):
         for recipe in table:
             for seed in range(pair, min(pair + 2, seeds)):
                 yield recipe, seed
+
+
+class Average:
+    """The exponential moving average of an adapter's A and B over its optimizer steps, a horizon of one epoch.
+
+    A and B are averaged apart, as EMA does everywhere; the average of their products would be of a higher rank.
+    """
+
+    def __init__(self, engine: HostEngine, trial_id: str) -> None:
+        slot = engine._slots[trial_id]
+        self.flat = slot.parameters.flat.data
+        self.mean = self.flat.clone()
+        self.rate = 1 / slot.steps_per_epoch
+        slot.optimizer.register_step_post_hook(self._after_step)
+
+    def _after_step(self, *_: Any) -> None:
+        self.mean.lerp_(self.flat, self.rate)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The adapter is its average for as long as this lasts. Only once it has been trained to its end."""
+        own = self.flat.clone()
+        self.flat.copy_(self.mean)
+        try:
+            yield
+        finally:
+            self.flat.copy_(own)
 
 
 class Bench:
@@ -167,6 +200,7 @@ class Bench:
         settings = recipe_of(own)
         row: dict[str, Any] = {"recipe": recipe["name"], "kind": recipe["kind"], "seed": seed, "epochs": []}
         self.engine.attach(name, settings)
+        average = Average(self.engine, name)
         try:
             for epoch in range(1, settings.epochs + 1):
                 started = time.monotonic()
@@ -196,6 +230,8 @@ class Bench:
                     row["epochs"][-1] |= graded | {"nats": {id: round(n, 2) for id, n in full.passage_nats.items()}}
                 row[f"metrics_{split}"] = {k: round(v, 5) for k, v in full.metrics.items()}
             row["full_s"] = round(time.monotonic() - started, 2)
+            with average.in_place():
+                row["ema"] = {split: self.grades(name, split) for split in SPLITS} | {"nats": self.nats(name)}
         except Exception as error:  # a broken recipe may diverge; that is its record
             row["error"] = f"{type(error).__name__}: {error}"
         finally:
@@ -214,7 +250,7 @@ def work(number: int, workers: int, args: argparse.Namespace) -> None:
         time.sleep(1)
     base = BaseScores.from_dict(read_json(file)["scores"])
     own = args.work / f"runs-{number}.jsonl"
-    todo = list(jobs(args.seeds))[number::workers]
+    todo = list(jobs(args.seeds, args.recipes))[number::workers]
 
     def run(job: tuple[dict[str, Any], int]) -> None:
         recipe, seed = job
@@ -291,6 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
     parser.add_argument("--work", type=Path, required=True, help="folder of finished runs")
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--recipes", default="", help="names of recipes, such as w00,n20; default all")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")
     parser.add_argument("--dtype", default="auto", choices=["auto", "bf16", "fp32"])
