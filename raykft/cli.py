@@ -432,11 +432,12 @@ def export(
     trial: TrialId,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="a new or empty directory")],
     merge: Annotated[bool, typer.Option("--merge", help="one whole model instead of an adapter")] = False,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="compare with what plain PEFT makes of it")] = True,
 ) -> None:
     """Write one trial's PEFT adapter, or the model it makes of its base, with a model card."""
     from raykft.export import export as run
 
-    say(f"wrote {run(directory, trial, out, merge=merge)}")
+    say(f"wrote {run(directory, trial, out, merge=merge, check=check)}")
 
 
 @data_app.command("check")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raykft.config import ExperimentConfig, validate
-from raykft.errors import ConfigError, DamagedError, ExperimentError
+from raykft.errors import ConfigError, DamagedError, ExperimentError, ModelError, ResourceError
 from raykft.evaluation.evaluator import BASE
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.evidence import SPLITS
@@ -37,7 +37,8 @@ from raykft.storage.store import fetch
 from raykft.untrusted.escapes import markdown, markdown_code
 
 if TYPE_CHECKING:
-    from raykft.models.merge import Distance
+    from raykft.models.load import BaseModel
+    from raykft.models.proof import Distance
 
 log = logging.getLogger(__name__)
 CARD_METRICS = ("score", "gain", "knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "forgetting")
@@ -60,7 +61,7 @@ MERGED_TEXT = """\
 These are the weights that were scored, in bf16: the base weights above plus the adapter's product, added in fp32 and
 stored in bf16. Layers without an adapter keep their rounded weights. Storing in bf16 moves the last bits, so that a
 rare answer may differ from the scored one. Load it like any model; quantized once more it is another model."""
-COMPARED = 16  # questions of the experiment on which a merged model is compared with the one that was scored
+COMPARED = 16  # questions of the experiment on which an export is compared with the model that was scored
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,18 @@ def ask(directory: Path, trial_id: str, question: str, *, max_new_tokens: int = 
     return Answers(base_reply.text, tuned_reply.text)
 
 
-def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False) -> Path:
+def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False, check: bool = True) -> Path:
     """Write a trial's adapter, or with `merge` the model it makes of its base, with a model card into `out`.
 
     `out` appears whole or not at all.
 
+    Args:
+        check: load an adapter's base model, where it is here, and compare what plain PEFT makes of the two with what
+            was scored. A merged model is always compared.
+
     Raises:
         ExperimentError: see `find_trial`; or `out` holds something already.
-        ModelError: the base model is not here or does not fit the adapter.
+        ModelError: the base model of a merge is not here, does not fit the adapter, or PEFT makes another model of it.
     """
     trial = find_trial(directory, trial_id)
     target = out.expanduser().absolute()
@@ -172,6 +177,7 @@ def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False) ->
             distance = _write_merged(trial, scratch)
         else:
             _write_adapter(trial, scratch)
+            distance = _distance_in_peft(trial, scratch) if check else None
         write_atomic(scratch / "README.md", model_card(trial, merged=merge, distance=distance))
         scratch.chmod(0o755)
         for file in scratch.iterdir():  # safetensors writes files that only their owner may read
@@ -191,16 +197,39 @@ def _write_adapter(trial: Finished, out: Path) -> None:
 
 
 def _write_merged(trial: Finished, out: Path) -> Distance | None:
-    from raykft.data.encode import PromptFormat
     from raykft.models.merge import load_rounded, write_merged
     from raykft.models.source import resolve_model
 
+    base = load_rounded(resolve_model(trial.config.base_model), trial.config.quantization)
+    return write_merged(base, trial.files.adapter, out, _compared(trial, base))
+
+
+def _distance_in_peft(trial: Finished, adapter: Path) -> Distance | None:
+    """None where the base model is not here or does not fit into memory: the adapter is as good without it."""
+    from raykft.models.load import check_memory
+    from raykft.models.merge import load_rounded
+    from raykft.models.proof import distance_in_peft
+    from raykft.models.source import resolve_model, weights_bytes
+
     config = trial.config
-    base = load_rounded(resolve_model(config.base_model), config.quantization)
+    try:
+        source = resolve_model(config.base_model)
+        check_memory(weights_bytes(source), 1)
+        base = load_rounded(source, config.quantization, "fp32")
+    except (ModelError, ResourceError) as error:
+        log.warning("the adapter was not compared with what plain PEFT makes of it: %s", error)
+        return None
+    return distance_in_peft(base, adapter, _compared(trial, base))
+
+
+def _compared(trial: Finished, base: BaseModel) -> list[list[int]]:
+    """Token ids of some of the experiment's questions with their answers."""
+    from raykft.data.encode import PromptFormat
+
+    config = trial.config
     prompts = PromptFormat(base.tokenizer, config.data.system_prompt, (), config.data.plain_prompt)
     asked = [p for p in read_probes(ExperimentPaths(trial.board.directory)) if p.level > 0][:COMPARED]
-    rows = [[*prompts.prompt_ids(p.question), *prompts.answer_ids(p.gold)] for p in asked]
-    return write_merged(base, trial.files.adapter, out, rows)
+    return [[*prompts.prompt_ids(p.question), *prompts.answer_ids(p.gold)] for p in asked]
 
 
 def model_card(trial: Finished, *, merged: bool, distance: Distance | None = None) -> str:
@@ -215,7 +244,7 @@ def model_card(trial: Finished, *, merged: bool, distance: Distance | None = Non
         "## Base model",
         "",
         *_base_section(config, merged=merged),
-        *_distance_section(distance),
+        *_distance_section(distance, merged=merged),
         "",
         "## Recipe",
         "",
@@ -262,13 +291,14 @@ def _base_section(config: ExperimentConfig, *, merged: bool) -> list[str]:
     ]
 
 
-def _distance_section(distance: Distance | None) -> list[str]:
+def _distance_section(distance: Distance | None, *, merged: bool) -> list[str]:
     if distance is None:
         return []
+    what = "its logits" if merged else "the logits of plain PEFT (fp32, this rounding)"
     return [
         "",
         f"Measured when it was written, at {distance.positions} positions of the experiment's questions and answers:",
-        f"its logits differ from the scored model's by {distance.logits:.2%} (relative norm), and its most likely next",
+        f"{what} differ from the scored model's by {distance.logits:.2g} (relative norm), and the most likely next",
         f"token is the same at {distance.same_next:.1%} of the positions.",
     ]
 

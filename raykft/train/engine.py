@@ -25,6 +25,7 @@ from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapt
 from raykft.models.dtype import has_bf16_units
 from raykft.models.load import BaseModel
 from raykft.models.packed import PackedModel
+from raykft.models.proof import check_saved
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters, StepLimit
 from raykft.train.inference import Inference, InferenceQueue, typed_error
@@ -355,13 +356,16 @@ class HostEngine:
 
     def _save_adapter(self, trial_id: str, directory: Path) -> None:
         slot = self._slot(trial_id)
+        pairs = self.packed.adapter(slot.number)
         save_adapter(
             directory,
-            self.packed.adapter(slot.number),
+            pairs,
             base_name=self.packed.base.source.location,
             alpha=slot.recipe.alpha,
             dropout=slot.recipe.dropout,
         )
+        if slot.finished:  # this one stays
+            check_saved(directory, pairs, self.packed.layers)
 
     def _slot(self, trial_id: str) -> Slot:
         if trial_id not in self._slots:

@@ -17,8 +17,9 @@ from raykft.data.encode import PromptFormat
 from raykft.errors import ConfigError, ExperimentError
 from raykft.export import ask, export, find_trial
 from raykft.models.adapter_files import load_adapter, save_adapter
-from raykft.models.merge import Distance, _distance, load_rounded
+from raykft.models.merge import load_rounded
 from raykft.models.packed import Block, PackedModel
+from raykft.models.proof import Distance, distance
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
 from raykft.paths import ExperimentPaths, write_atomic, write_jsonl
@@ -105,20 +106,20 @@ def test_the_card_of_a_merged_model_states_its_distance(tmp_path: Path, tiny_mod
         scored.append(scored_logits(directory, row)[0])
         mine.append(merged(torch.tensor([row])).logits[0].detach().float())
     before, now = (torch.cat(rows) - torch.cat(rows).mean(-1, keepdim=True) for rows in (scored, mine))
-    distance = float((before - now).norm() / before.norm())
-    assert 0 < distance < 0.02
+    measured = float((before - now).norm() / before.norm())
+    assert 0 < measured < 0.02
     card = " ".join((out / "README.md").read_text(encoding="utf-8").split())
     assert f"at {len(before)} positions of the experiment's" in card
-    stated = float(re.search(r"differ from the scored model.s by ([0-9.]+)%", card)[1]) / 100
-    assert stated == pytest.approx(distance, rel=0.1)
+    stated = float(re.search(r"its logits differ from the scored model.s by ([0-9.e-]+) ", card)[1])
+    assert stated == pytest.approx(measured, rel=0.1)
 
 
 def test_a_merged_model_that_is_another_is_far_away() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(5, 11, generator=generator)
-    assert _distance([logits], [logits + 3]) == Distance(5, pytest.approx(0, abs=1e-5), 1.0)
-    assert _distance([logits], [-logits]) == Distance(5, pytest.approx(2), 0.0)
-    assert _distance([], []) is None
+    assert distance([logits], [logits + 3]) == Distance(5, pytest.approx(0, abs=1e-5), 1.0)
+    assert distance([logits], [-logits]) == Distance(5, pytest.approx(2), 0.0)
+    assert distance([], []) is None
 
 
 def test_merged_weights_are_the_rounded_ones_plus_the_product(tmp_path: Path, tiny_model_dir: Path) -> None:
