@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -92,13 +93,30 @@ def recipes(seed: int = 0) -> list[dict[str, Any]]:
     return listed
 
 
-def jobs(seeds: int, only: str = "") -> Iterator[tuple[dict[str, Any], int]]:
+Job = tuple[dict[str, Any], int]  # a recipe and a seed
+
+
+def jobs(seeds: int, only: str = "") -> Iterator[Job]:
     """Every recipe with its first two seeds before any with its third: two are enough to see what repeats."""
     table = [recipe for recipe in recipes() if not only or recipe["name"] in only.split(",")]
     for pair in range(0, seeds, 2):
         for recipe in table:
             for seed in range(pair, min(pair + 2, seeds)):
                 yield recipe, seed
+
+
+def kept(result: Any) -> list[Any]:
+    """What is kept of an answer: score, correct, clean, length over the gold's, repetition, stopped, made-up claims."""
+    stopped, made_up = result.stopped, result.unsupported
+    return [
+        round(result.score, 3),
+        int(result.correct),
+        int(result.clean),
+        round(result.overgeneration, 2),
+        round(result.repetition, 3),
+        None if stopped is None else int(stopped),
+        None if made_up is None else len(made_up),
+    ]
 
 
 class Average:
@@ -178,9 +196,9 @@ class Bench:
         }
 
     def base(self) -> dict[str, Any]:
-        """The base model and the base with the needed facts in its prompt."""
+        """The base model, and the base with the needed facts or those that BM25 finds in its prompt."""
         contexts = Contexts(self.domain.facts, max_tokens=2048).by_name()
-        scores = self.evaluator.base(self.engine, {FACTS_NEEDED: contexts[FACTS_NEEDED]})
+        scores = self.evaluator.base(self.engine, {name: contexts[name] for name in (FACTS_NEEDED, "bm25")})
         shown = {}
         for split in SPLITS:
             asked = [each.shown(contexts[FACTS_NEEDED](each.probe) or "") for each in self.graded[split]]
@@ -218,8 +236,7 @@ class Bench:
             for split in SPLITS:
                 full = self.evaluator.full(self.engine, name, base, split, nats)
                 nats = full.passage_nats
-                answers = {r.id: [round(r.score, 3), int(r.correct), int(r.clean)] for r in full.results}
-                row[f"answers_{split}"] = answers
+                row[f"answers_{split}"] = {r.id: kept(r) for r in full.results}
                 graded: dict[str, Any] = {"domain": {}, "general": {}}
                 for r in full.results:
                     if r.grade is not None:
@@ -239,10 +256,10 @@ class Bench:
         return row
 
 
-def work(number: int, workers: int, args: argparse.Namespace) -> None:
+def work(number: int, workers: int, todo: Sequence[Job], args: argparse.Namespace, domain: Domain | None) -> None:
     """One process's share of what is missing, several runs packed beside each other."""
-    config = load_config(args.config)
-    bench = Bench(config, load_domain(config), args.dtype)
+    config = load_config(args.config, args.set)
+    bench = Bench(config, domain or load_domain(config), args.dtype)
     file = args.work / "base.json"
     if number == 0 and not file.is_file():
         write_json(file, bench.base())
@@ -250,9 +267,8 @@ def work(number: int, workers: int, args: argparse.Namespace) -> None:
         time.sleep(1)
     base = BaseScores.from_dict(read_json(file)["scores"])
     own = args.work / f"runs-{number}.jsonl"
-    todo = list(jobs(args.seeds, args.recipes))[number::workers]
 
-    def run(job: tuple[dict[str, Any], int]) -> None:
+    def run(job: Job) -> None:
         recipe, seed = job
         claim = args.work / f"{recipe['name']}-s{seed}.done"
         if claim.is_file() or time.monotonic() > deadline:
@@ -264,7 +280,17 @@ def work(number: int, workers: int, args: argparse.Namespace) -> None:
 
     deadline = time.monotonic() + 60 * args.minutes
     with ThreadPoolExecutor(args.slots) as pool:
-        list(pool.map(run, todo))
+        list(pool.map(run, todo[number::workers]))
+
+
+def train(todo: Sequence[Job], args: argparse.Namespace, domain: Domain | None = None) -> None:
+    """Train and measure what is missing of `todo`, on the domain of `args.config` unless another is given."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=work, args=(n, args.workers, todo, args, domain)) for n in range(args.workers)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
 
 
 def unpack(packed: Path, work: Path) -> None:
@@ -295,19 +321,19 @@ def costs(config: ExperimentConfig, domain: Domain) -> dict[str, float]:
     }
 
 
-def write(args: argparse.Namespace) -> Path:
-    """Pack what is there."""
+def pack(args: argparse.Namespace, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What is there of the recipes `listed`."""
     rows: list[dict[str, Any]] = []
     for file in sorted(args.work.glob("runs-*.jsonl")):
         rows += read_jsonl(file)
-    config = load_config(args.config)
+    config = load_config(args.config, args.set)
     domain = load_domain(config)
     asked = [*domain.probes, *domain.general]
     tree = {
         "costs": costs(config, domain),
         "environment": environment() | {"dtype": args.dtype},
         "config": config.name,
-        "recipes": recipes(),
+        "recipes": listed,
         "probes": {p.id: [p.split, p.level, p.kind, p.lang, list(p.fact_ids)] for p in asked},
         "passages": {p.id: [p.lang, len(p.text.encode())] for p in domain.passages},
         "base": read_json(args.work / "base.json"),
@@ -315,25 +341,24 @@ def write(args: argparse.Namespace) -> Path:
     }
     for scores in tree["base"]["scores"]["rows"].values():  # the answers themselves are not needed
         for split in scores.values():
-            split["results"] = {r["id"]: [round(r["score"], 3), int(r["correct"])] for r in split["results"]}
-    name = f"table-{config.name}-{datetime.now(UTC):%Y-%m-%d}.json.gz"
-    path = RESULTS / (name.replace("table-quickstart-", "table-") if config.name == "quickstart" else name)
+            split["results"] = {r["id"]: kept(SimpleNamespace(**r)) for r in split["results"]}
+    return tree
+
+
+def write(args: argparse.Namespace) -> Path:
+    """Pack what is there."""
+    tree = pack(args, recipes())
+    name = f"table-{tree['config']}-{datetime.now(UTC):%Y-%m-%d}.json.gz"
+    path = RESULTS / (name.replace("table-quickstart-", "table-") if tree["config"] == "quickstart" else name)
     path.write_bytes(gzip.compress(json.dumps(tree, ensure_ascii=False).encode(), mtime=0))
     return path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
-    parser.add_argument("--work", type=Path, required=True, help="folder of finished runs")
-    parser.add_argument("--seeds", type=int, default=4)
+    options(parser)
     parser.add_argument("--recipes", default="", help="names of recipes, such as w00,n20; default all")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")
-    parser.add_argument("--dtype", default="auto", choices=["auto", "bf16", "fp32"])
-    parser.add_argument("--minutes", type=float, default=1e6, help="begin no run later than that")
     parser.add_argument("--packed", type=Path, help="a packed table to go on from")
-    parser.add_argument("--write", action="store_true", help="pack the results instead of training")
     args = parser.parse_args(arguments)
     args.work.mkdir(parents=True, exist_ok=True)
     if args.write:
@@ -341,12 +366,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if args.packed:
         unpack(args.packed, args.work)
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=work, args=(n, args.workers, args)) for n in range(args.workers)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    train(list(jobs(args.seeds, args.recipes)), args)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What every benchmark that trains recipes is told."""
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of it")
+    parser.add_argument("--work", type=Path, required=True, help="folder of finished runs")
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")
+    parser.add_argument("--dtype", default="auto", choices=["auto", "bf16", "fp32"])
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no run later than that")
+    parser.add_argument("--write", action="store_true", help="pack the results instead of training")
 
 
 if __name__ == "__main__":

@@ -24,10 +24,12 @@ from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftErro
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
 from raykft.models.dtype import has_bf16_units
 from raykft.models.load import BaseModel
+from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
 from raykft.models.proof import check_saved
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters, StepLimit
+from raykft.train.checkpoint import Snapshot
 from raykft.train.inference import Inference, InferenceQueue, typed_error
 from raykft.train.loop import packed_step
 from raykft.train.measure import line_through, shape_of_model, time_steps
@@ -155,11 +157,28 @@ class HostEngine:
         """
         return self._submit_goal(trial_id).result()
 
+    # What is saved is copied by the worker and written here: other trials train while a disk takes its time.
+
     def save_adapter(self, trial_id: str, directory: Path) -> None:
-        self._call(lambda: self._save_adapter(trial_id, directory))
+        """
+        Raises:
+            ModelError: of a trial's last epoch, that PEFT would make another adapter of it.
+            StorageError: that the disk holds other numbers.
+        """
+        slot, pairs = self._call(lambda: self._copy_adapter(trial_id))
+        save_adapter(
+            directory,
+            pairs,
+            base_name=self.packed.base.source.location,
+            alpha=slot.recipe.alpha,
+            dropout=slot.recipe.dropout,
+        )
+        if slot.finished:  # this one stays
+            check_saved(directory, pairs, self.packed.layers)
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        self._call(lambda: self._slot(trial_id).save(directory))
+        snapshot: Snapshot = self._call(lambda: self._slot(trial_id).snapshot())
+        snapshot.write(directory)
 
     def detach(self, trial_id: str) -> None:
         """Free the slot; unknown ids are fine, so that cleaning up twice is."""
@@ -354,18 +373,9 @@ class HostEngine:
         if number is not None:
             self.packed.remove_adapter(number)
 
-    def _save_adapter(self, trial_id: str, directory: Path) -> None:
+    def _copy_adapter(self, trial_id: str) -> tuple[Slot, dict[str, LoraPair]]:
         slot = self._slot(trial_id)
-        pairs = self.packed.adapter(slot.number)
-        save_adapter(
-            directory,
-            pairs,
-            base_name=self.packed.base.source.location,
-            alpha=slot.recipe.alpha,
-            dropout=slot.recipe.dropout,
-        )
-        if slot.finished:  # this one stays
-            check_saved(directory, pairs, self.packed.layers)
+        return slot, {name: pair.copy() for name, pair in self.packed.adapter(slot.number).items()}
 
     def _slot(self, trial_id: str) -> Slot:
         if trial_id not in self._slots:

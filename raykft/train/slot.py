@@ -9,19 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from raykft.data.encode import EncodedRow
-from raykft.errors import CheckpointError, DamagedError, first_line
+from raykft.errors import CheckpointError, first_line
 from raykft.models.packed import Block, PackedModel
-from raykft.paths import (
-    CHECKPOINT_STATE,
-    CHECKPOINT_TENSORS,
-    is_whole_safetensors,
-    read_json,
-    sync,
-    write_json,
-)
+from raykft.train.checkpoint import Snapshot
 from raykft.train.optimizer import FlatParameters, make_optimizer
 from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
@@ -178,36 +170,27 @@ class Slot:
         """Adapted modules whose B is still all zero: they were requested but never received a gradient."""
         return [name for name, pair in self.packed.adapter(self.number).items() if not pair.B.detach().any()]
 
-    def save(self, directory: Path) -> None:
-        """Write everything that resuming exactly needs. Only between optimizer steps."""
-        directory.mkdir(parents=True, exist_ok=True)
-        tensors = {"parameters": self.parameters.flat.detach(), "dropout_rng": self.dropout_rng.get_state()}
-        fields: dict[str, Any] = {
-            "step": self.step,
-            "tokens": self.tokens,
-            "recipe": asdict(self.recipe),
-            "scalars": {},
-        }
+    def snapshot(self) -> Snapshot:
+        """A copy of everything that resuming exactly needs. Only between optimizer steps."""
+        tensors = {"parameters": self.parameters.flat, "dropout_rng": self.dropout_rng.get_state()}
+        scalars: dict[str, Any] = {}
         for key, value in self.optimizer.state.get(self.parameters.flat, {}).items():
             if torch.is_tensor(value):
                 tensors[f"optimizer.{key}"] = value
             else:
-                fields["scalars"][key] = value
-        scratch = directory / f".{CHECKPOINT_TENSORS}"
-        save_file({k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}, scratch)
-        sync(scratch)
-        scratch.replace(directory / CHECKPOINT_TENSORS)
-        write_json(directory / CHECKPOINT_STATE, fields, lasting=True)
-        sync(directory.parent)
+                scalars[key] = value
+        fields = {"step": self.step, "tokens": self.tokens, "recipe": asdict(self.recipe), "scalars": scalars}
+        return Snapshot.of(fields, tensors)
 
     def restore(self, directory: Path) -> None:
-        """Continue exactly where `save` was called. After an error the slot is of no more use.
+        """Continue exactly where the snapshot was taken. After an error the slot is of no more use.
 
         Raises:
             CheckpointError: the checkpoint is damaged, or belongs to another recipe.
             StorageError: it cannot be read now.
         """
-        state, tensors = _read_checkpoint(directory)
+        found = Snapshot.read(directory)
+        state, tensors = found.fields, found.tensors
         if state.get("recipe") != asdict(self.recipe):
             raise CheckpointError(f"the checkpoint in {directory} was written by another recipe")
         try:
@@ -232,14 +215,3 @@ class Slot:
             self.optimizer.state[self.parameters.flat] = moments
         self.step, self.tokens = int(state["step"]), int(state["tokens"])
         self._epoch, self._window = -1, []
-
-
-def _read_checkpoint(directory: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    file = directory / CHECKPOINT_TENSORS
-    try:
-        state = read_json(directory / CHECKPOINT_STATE)
-    except DamagedError as error:
-        raise CheckpointError(str(error)) from error
-    if not is_whole_safetensors(file):
-        raise CheckpointError(f"{file} is gone or damaged")
-    return state, load_file(file)

@@ -76,7 +76,7 @@ def resumed(packed: PackedModel, replicas: Replicas, directory: Path) -> dict[st
     """The first replica's checkpoint after two steps, continued by both in new slots."""
     first, _ = train(packed, RECIPES["dropout"], replicas, until=2)
     if replicas.index == 0:
-        first.save(directory / "checkpoint")
+        first.snapshot().write(directory / "checkpoint")
     torch.distributed.barrier()
     slot = Slot(packed, 0, RECIPES["dropout"], rows(), replicas)
     slot.restore(directory / "checkpoint")

@@ -130,7 +130,7 @@ def test_a_checkpoint_resumes_exactly(packed: PackedModel, tmp_path: Path, numbe
     slot = Slot(packed, number, MIXED[number], rows(number))
     while slot.step < slot.total_steps // 2:
         packed_step(packed, [slot])
-    slot.save(tmp_path)
+    slot.snapshot().write(tmp_path)
     packed.remove_adapter(number)
     torch.manual_seed(123)  # nothing may depend on global state
     again = Slot(packed, number + 10, MIXED[number], rows(number))
@@ -141,7 +141,7 @@ def test_a_checkpoint_resumes_exactly(packed: PackedModel, tmp_path: Path, numbe
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(packed: PackedModel, tmp_path: Path) -> None:
-    Slot(packed, 0, MIXED[0], rows(0)).save(tmp_path)
+    Slot(packed, 0, MIXED[0], rows(0)).snapshot().write(tmp_path)
     with pytest.raises(ModelError, match="another recipe"):
         Slot(packed, 1, replace(MIXED[0], learning_rate=1.0), rows(0)).restore(tmp_path)
 
@@ -152,11 +152,11 @@ def test_a_damaged_checkpoint_is_refused_by_name(
     packed: PackedModel, tmp_path: Path, file: str, content: bytes | None
 ) -> None:
     slot = Slot(packed, 0, MIXED[0], rows(0))
-    slot.save(tmp_path / "1")
+    slot.snapshot().write(tmp_path / "1")
     damaged = tmp_path / "1" / file
     damaged.unlink()
     if content == b"half":
-        slot.save(tmp_path / "2")
+        slot.snapshot().write(tmp_path / "2")
         content = (tmp_path / "2" / file).read_bytes()[:-20]
     if content is not None:
         damaged.write_bytes(content)
@@ -271,6 +271,46 @@ class TestEngine:
         for label in recipes:
             pair = [(tmp_path / f"{kind}-{label}" / "adapter_model.safetensors") for kind in ("solo", "both")]
             assert pair[0].read_bytes() == pair[1].read_bytes()
+
+    @pytest.mark.parametrize("kind", ["checkpoint", "adapter"])
+    def test_others_train_while_a_disk_takes_its_time(
+        self, engine: HostEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        """And what is written is the trial as it was when it asked, though it trains on too."""
+        from concurrent.futures import ThreadPoolExecutor
+        from threading import Event
+
+        from raykft.models import adapter_files
+        from raykft.train import checkpoint
+
+        def save(name: str, directory: Path) -> None:
+            (engine.save_checkpoint if kind == "checkpoint" else engine.save_adapter)(name, directory)
+
+        def files(directory: Path) -> dict[str, bytes]:
+            return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+        engine.attach("slow", RECIPE)
+        engine.attach("other", RECIPE)
+        engine.train_epoch("slow")
+        save("slow", tmp_path / "at once")
+        begun, go_on = Event(), Event()
+        module = checkpoint if kind == "checkpoint" else adapter_files
+        write = module.save_file
+
+        def take_time(*args: Any, **more: Any) -> None:
+            begun.set()
+            assert go_on.wait(60)
+            write(*args, **more)
+
+        monkeypatch.setattr(module, "save_file", take_time)
+        with ThreadPoolExecutor(1) as pool:
+            saving = pool.submit(save, "slow", tmp_path / "late")
+            assert begun.wait(60)
+            assert engine.train_epoch("other").epoch == 1
+            assert engine.train_epoch("slow").epoch == 2
+            go_on.set()
+            saving.result(60)
+        assert files(tmp_path / "late") == files(tmp_path / "at once")
 
     def test_epochs_are_reported_with_their_cursor(self, engine: HostEngine) -> None:
         engine.attach("a", replace(RECIPE, distractor_ratio=1.0))
