@@ -1,0 +1,145 @@
+"""Networks that break: a node's cable is pulled, for ten seconds or for good; no trial is lost or scored twice.
+
+Each test takes a minute or two, most of it Ray's own patience, and needs the right to make network namespaces: ask for
+them with RAYKFT_NETWORK_TESTS=1. What they took is in docs/log.md.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster_support import fake_experiment
+from network_namespaces import Network, namespaced_cluster, wait_until, why_no_delay, why_not
+from tests_support import assert_scored_once, write_config
+
+from raykft.config import load_config
+from raykft.leaderboard.board import load_leaderboard
+from raykft.paths import ExperimentPaths
+from raykft.trial import latest_checkpoint
+
+WANTED = "RAYKFT_NETWORK_TESTS"
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.environ.get(WANTED), reason=f"asked for with {WANTED}=1"),
+]
+TRIALS = 6
+HEALING_S = 10  # how long a cable is out; Ray's health check gives a node up after about 65
+ENDS_S = 180  # by then a run has to be over, whatever was cut
+DRIVER = """
+import sys
+from pathlib import Path
+from raykft.config import load_config
+from raykft.search.driver import resume, tune
+from raykft.testing.fake_cluster import fake_hosts
+with fake_hosts():
+    tune(load_config(sys.argv[1])) if sys.argv[2] == "tune" else resume(Path(sys.argv[1]), address=sys.argv[3])
+"""
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with namespaced_cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray gives up a silent node after some ten seconds instead of 65, and its control store after ten."""
+    monkeypatch.setenv("RAY_health_check_period_ms", "1000")
+    monkeypatch.setenv("RAY_health_check_timeout_ms", "1000")
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
+
+
+class Run:
+    """A search of fakes, driven from the namespace of the driver's node."""
+
+    def __init__(self, network: Network, tmp_path: Path) -> None:
+        self.network, self.log = network, tmp_path / "log"
+        self.config = write_config(tmp_path / "c.yaml", self.tree(tmp_path))
+        self.paths = ExperimentPaths(load_config(self.config).directory)
+        self.driver = self.drive("driver", str(self.config), "tune")
+
+    def tree(self, tmp_path: Path) -> dict[str, object]:
+        tree = fake_experiment(tmp_path, self.network.address, seconds=1.0)
+        tree["search"]["trials"] = TRIALS
+        return tree
+
+    def drive(self, node: str, *words: str) -> subprocess.Popen[bytes]:
+        return self.network.run(node, sys.executable, "-c", DRIVER, *words, log=self.log)
+
+    def until_both_nodes_work(self) -> None:
+        def begun() -> bool:
+            assert self.driver.poll() is None, self.said
+            return sum(latest_checkpoint(self.paths.trial(d.name)) is not None for d in self.trials()) >= 2
+
+        wait_until(begun, 120)
+
+    def trials(self) -> list[Path]:
+        return list(self.paths.trials.iterdir()) if self.paths.trials.is_dir() else []
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Its exit code; it has to end by itself."""
+        started = time.monotonic()
+        try:
+            code = process.wait(ENDS_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it hung for {ENDS_S} s:\n{self.said}") from None
+        print(f"ended with {code} after {time.monotonic() - started:.0f} s")
+        return code
+
+    def assert_whole(self) -> None:
+        assert_scored_once(load_leaderboard(self.paths.root), TRIALS)
+
+
+@pytest.mark.parametrize("node", ["one", "driver", "head"])
+def test_a_node_that_comes_back_after_ten_seconds_costs_nothing(network: Network, tmp_path: Path, node: str) -> None:
+    run = Run(network, tmp_path)
+    run.until_both_nodes_work()
+    network.cut(node)
+    time.sleep(HEALING_S)
+    network.heal(node)
+    assert run.ended(run.driver) == 0, run.said
+    run.assert_whole()
+
+
+def test_a_worker_that_stays_away_is_done_without(impatient: None, network: Network, tmp_path: Path) -> None:
+    run = Run(network, tmp_path)
+    run.until_both_nodes_work()
+    network.cut("one")
+    assert run.ended(run.driver) == 0, run.said
+    run.assert_whole()
+
+
+def test_a_driver_that_is_cut_off_ends_and_another_goes_on(impatient: None, network: Network, tmp_path: Path) -> None:
+    run = Run(network, tmp_path)
+    run.until_both_nodes_work()
+    network.cut("driver")
+    assert run.ended(run.driver) != 0
+    wait_until(lambda: network.nodes() == 3, 60)
+    again = run.drive("head", str(run.paths.root), "resume", network.address)
+    assert run.ended(again) == 0, run.said
+    run.assert_whole()
+
+
+def test_a_slow_network_that_loses_packets(network: Network, tmp_path: Path) -> None:
+    if reason := why_no_delay():
+        pytest.skip(reason)
+    for node in ("driver", "one", "two"):
+        network.slow(node, delay_ms=200, loss_percent=5)
+    run = Run(network, tmp_path)
+    assert run.ended(run.driver) == 0, run.said
+    run.assert_whole()
