@@ -149,7 +149,7 @@ class Average:
 class Bench:
     """One process: a base model, its engine, and what every run is asked."""
 
-    def __init__(self, config: ExperimentConfig, domain: Domain, dtype: str) -> None:
+    def __init__(self, config: ExperimentConfig, domain: Domain, dtype: str, *, sparse: bool = False) -> None:
         import torch
 
         from raykft.models.load import load_base
@@ -157,7 +157,7 @@ class Bench:
         from raykft.train.engine import HostEngine
 
         torch.set_num_threads(1)
-        self.config, self.domain = config, domain
+        self.config, self.domain, self.sparse = config, domain, sparse
         base = load_base(
             resolve_model(config.base_model),
             quantization=config.quantization,
@@ -225,11 +225,13 @@ class Bench:
                 trained = self.engine.train_epoch(name)
                 record: dict[str, Any] = {"epoch": epoch, "loss": trained.loss, "tokens": trained.tokens}
                 record["train_s"] = round(time.monotonic() - started, 2)
-                if (epoch <= 2 or epoch == settings.epochs - 1) and epoch < settings.epochs:
+                due = {2} if self.sparse else {1, 2, settings.epochs - 1}
+                if epoch in due and epoch < settings.epochs:
                     started = time.monotonic()
                     record |= self.grades(name, "select") | {"nats": self.nats(name)}
                     record["graded_s"] = round(time.monotonic() - started, 2)
-                    record["old_rung"] = self.evaluator.rung(self.engine, name, base)["rung_score"]
+                    if not self.sparse:
+                        record["old_rung"] = self.evaluator.rung(self.engine, name, base)["rung_score"]
                 row["epochs"].append(record)
             started = time.monotonic()
             nats = None
@@ -259,7 +261,7 @@ class Bench:
 def work(number: int, workers: int, todo: Sequence[Job], args: argparse.Namespace, domain: Domain | None) -> None:
     """One process's share of what is missing, several runs packed beside each other."""
     config = load_config(args.config, args.set)
-    bench = Bench(config, domain or load_domain(config), args.dtype)
+    bench = Bench(config, domain or load_domain(config), args.dtype, sparse=args.sparse)
     file = args.work / "base.json"
     if number == 0 and not file.is_file():
         write_json(file, bench.base())
@@ -379,6 +381,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")
     parser.add_argument("--dtype", default="auto", choices=["auto", "bf16", "fp32"])
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no run later than that")
+    parser.add_argument("--sparse", action="store_true", help="of rungs measure the graded one after two epochs alone")
     parser.add_argument("--write", action="store_true", help="pack the results instead of training")
 
 
