@@ -43,7 +43,13 @@ TRUTHS: dict[str, tuple[str, float]] = {
 }
 SHOWN = ("spearman", "decided_pairs", *TRUTHS, "spread", "noise")
 
+EMA = 10**6  # in place of an epoch: the moving average of the adapter
+
 Run = Mapping[str, Any]
+
+
+class NotMeasuredError(Exception):
+    """A table may be sparse."""
 
 
 class Quantities:
@@ -89,10 +95,26 @@ class Quantities:
             "old_rung_epoch1": lambda run: run["epochs"][0].get("old_rung", math.nan),
             "old_rung_epoch2": lambda run: run["epochs"][min(1, len(run["epochs"]) - 1)].get("old_rung", math.nan),
             "training_loss": lambda run: -run["epochs"][-1]["loss"],
+            "ema_knowledge": lambda run: self.graded(run, EMA),
+            "ema_fluency": lambda run: -self.fluency(run, EMA),
+            "ema_score": lambda run: self.graded_score(run, EMA),
         }
 
     def value(self, name: str, run: Run) -> float:
-        return math.nan if "error" in run else float(self.of[name](run))
+        """NaN where it was not measured."""
+        try:
+            return math.nan if "error" in run else float(self.of[name](run))
+        except NotMeasuredError:
+            return math.nan
+
+    @staticmethod
+    def _row(run: Run, epoch: int) -> Mapping[str, Any]:
+        """What was graded after an epoch, or of the moving average in the end."""
+        ema = run.get("ema") or {"select": {}, "nats": {}}
+        row = ema["select"] | {"nats": ema["nats"]} if epoch == EMA else run["epochs"][epoch]
+        if "domain" not in row:
+            raise NotMeasuredError
+        return dict(row)
 
     @staticmethod
     def _metric(run: Run, name: str) -> float:
@@ -112,7 +134,7 @@ class Quantities:
     def graded(
         self, run: Run, epoch: int = -1, levels: Sequence[int] = (2, 3, 4, 5), kinds: Sequence[str] | None = None
     ) -> float:
-        grades = run["epochs"][epoch]["domain"]
+        grades = self._row(run, epoch)["domain"]
         return self._by_fact(
             {
                 id: grade
@@ -125,13 +147,13 @@ class Quantities:
         return graded.knowledge([self.probes[id] for id in grades], grades)
 
     def general_loss(self, run: Run, epoch: int = -1) -> float:
-        return self._forgotten(run["epochs"][epoch], [])
+        return self._forgotten(self._row(run, epoch), [])
 
     def fluency(self, run: Run, epoch: int = -1) -> float:
-        return self._forgotten({"general": {}}, self._bits(run["epochs"][epoch]["nats"]))
+        return self._forgotten({"general": {}}, self._bits(self._row(run, epoch)["nats"]))
 
     def graded_forgetting(self, run: Run, epoch: int = -1) -> float:
-        return self._forgotten(run["epochs"][epoch], self._bits(run["epochs"][epoch]["nats"]))
+        return self._forgotten(self._row(run, epoch), self._bits(self._row(run, epoch)["nats"]))
 
     def _forgotten(self, row: Mapping[str, Any], bits: Sequence[tuple[float, float]]) -> float:
         before, now = self.base["graded"]["select"]["general"], row["general"]
@@ -185,7 +207,8 @@ def replay_strategies(table: Mapping[str, Any]) -> dict[str, dict[str, list[floa
     """What each strategy would have found on the whole table, broken recipes included; empty for too small a table."""
     costs = strategies.Costs(**table["costs"])
     replays = strategies.Replays(table["runs"], costs, Quantities(table).value)
-    return strategies.strategies(replays) if len(replays.grid) >= 3 and len(replays.seeds) >= 2 else {}
+    sparse = any("old_rung" not in run["epochs"][0] for run in table["runs"] if len(run["epochs"]) > 1)
+    return strategies.strategies(replays) if len(replays.grid) >= 3 and len(replays.seeds) >= 2 and not sparse else {}
 
 
 def _figures(values: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
@@ -196,7 +219,7 @@ def _figures(values: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
         if len(both) >= 3:
             one, two = [values[r][a] for r in both], [values[r][b] for r in both]
             rhos.append(spearman(one, two))
-            decided.append(_same_order(one, two))
+            decided.append(math.nan if any(map(math.isnan, (*one, *two))) else _same_order(one, two))
     within = [np.var(list(each.values()), ddof=1) for each in values.values() if len(each) > 1]
     every = [v for each in values.values() for v in each.values()]
     return {
@@ -250,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         counts = {int(figures["recipes"]) for figures in quantities.values()}
         shown = Table("quantity", *(name.replace("_", " ") for name in SHOWN), box=None, title=f"{kind}: {counts}")
         for name, figures in quantities.items():
+            if math.isnan(figures["spread"]):
+                continue
             shown.add_row(name, *(f"{figures[k]:.2f}" for k in SHOWN))
         console.print(shown)
     costs = Table("regret at cost", *(f"{cost:g}" for cost in strategies.BUDGETS), box=None)
