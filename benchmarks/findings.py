@@ -56,6 +56,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "epochs-12": {"train.epochs": 12},
     "ratio-0": {"data.distractor_ratio": 0},
     "ratio-1": {"data.distractor_ratio": 1},
+    "leash": {"train.kl_weight": 1.0},
+    "leash-ratio-1": {"train.kl_weight": 1.0, "data.distractor_ratio": 1},
     "planted": {},  # trained on some of the probes, see `planted`
 }
 ALL_PASSAGES = "data.passages=demo:en/passages.jsonl"  # six texts are too few for an interval
@@ -279,6 +281,14 @@ def effects(study: Study) -> list[Effect]:
         effect("R8", "tuned, with a hint less without, right", -1, (harm, study.clusters(hinted))),
         change("R9", "tuned less base, general questions right", -1, "center", BASE, general, CORRECT),
     ]
+    for first, second, at in (("leash", "center", "a quarter"), ("leash-ratio-1", "ratio-1", "as many")):
+        if first in study.runs and second in study.runs:
+            label = f"leash of 1 less none, {at} distractors"
+            found += [
+                change("leash", f"{label}, paraphrases", -1, first, second, level[2], CORRECT),
+                fluency("leash", f"{label}, bits a byte of other text", -1, first, second),
+                change("leash", f"{label}, general questions right", 1, first, second, general, CORRECT),
+            ]
     leaked = study.tree["planted"]
     others = [id for id in level[2] if id not in leaked and study.probes[id].split == "report"]
     found += [

@@ -103,6 +103,12 @@ class DataConfig(_Section):
         return self.model_copy(update=changes)
 
 
+NO_DISTRACTORS = (
+    "train.kl_weight holds adapters to the base model on distractors, and data.distractor_ratio is 0: it does nothing; "
+    "give data.distractors and a ratio, or leave it out"
+)
+
+
 class AdapterConfig(_Section):
     """The LoRA adapter. `alpha = alpha_ratio * rank`; the preset names which layers carry one."""
 
@@ -118,7 +124,10 @@ class AdapterConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """How one adapter is trained; the loss counts answer tokens and the end-of-turn token only."""
+    """How one adapter is trained; the loss counts answer tokens and the end-of-turn token only.
+
+    `kl_weight` is a leash against forgetting: so many times KL(base || adapter) is added to the loss of distractors.
+    """
 
     learning_rate: float = Field(2e-4, gt=0, le=1)
     epochs: int = Field(8, ge=1, le=10_000)
@@ -131,6 +140,7 @@ class TrainConfig(_Section):
     max_grad_norm: float = Field(0.3, gt=0)
     optimizer: Literal["adamw", "adamw8bit", "paged_adamw8bit"] = "adamw"
     group_by_length: bool = True
+    kl_weight: float = Field(0.0, ge=0, le=1000)
 
 
 class EvaluateConfig(_Section):
@@ -241,7 +251,9 @@ class ExperimentConfig(_Section):
     @property
     def cautions(self) -> list[str]:
         """What is allowed but probably not meant, one sentence each."""
-        return cautions(self.search, self.train.lr_schedule)
+        held = max(self.corner_values("train.kl_weight")) > 0
+        idle = held and max(self.corner_values("data.distractor_ratio")) == 0
+        return [*cautions(self.search, self.train.lr_schedule), *([NO_DISTRACTORS] if idle else [])]
 
     @property
     def directory(self) -> Path:

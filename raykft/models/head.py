@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from raykft.models.leash import Leash, pull
 from raykft.models.lowrank import FrozenWeight, Part
 from raykft.models.numerics import CHUNK_LOGITS
 
@@ -26,17 +27,22 @@ def head_nll(
     sizes: Sequence[int],
     parts: Sequence[Part],
     softcap: float | None = None,
+    leashes: Sequence[Leash | None] = (),
 ) -> torch.Tensor:
-    """Summed negative log-likelihood of every slot's targets, `[S]` fp32, in nats.
+    """Summed negative log-likelihood of every slot's targets, and what its leash adds, `[S]` fp32, in nats.
 
     Args:
         hidden_nD: last hidden states at the positions before the targets, slot after slot.
         sizes: rows of every slot; they sum to n.
         parts: low-rank factors of the slots whose adapter includes the head; each covers one slot's rows.
         softcap: final logits are `softcap * tanh(logits / softcap)` (Gemma 2).
+        leashes: by slot, of as many positions as it has rows; none at all where no slot has one.
     """
+    leashes = leashes or [None] * len(sizes)
     factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
-    sums: torch.Tensor = _HeadNll.apply(frozen, hidden_nD, targets_n, sizes, parts, softcap, *factors)  # type: ignore[no-untyped-call]
+    sums: torch.Tensor = _HeadNll.apply(  # type: ignore[no-untyped-call]
+        frozen, hidden_nD, targets_n, sizes, parts, softcap, leashes, *factors
+    )
     return sums
 
 
@@ -52,15 +58,16 @@ class _HeadNll(torch.autograd.Function):
         sizes: Sequence[int],
         parts: Sequence[Part],
         softcap: float | None,
+        leashes: Sequence[Leash | None],
         *_factors: torch.Tensor,
     ) -> torch.Tensor:
         by_start = {part.start: part for part in parts}
         sums, d_hidden, d_factors = [], torch.empty_like(hidden_nD), []
         start = 0
-        for size in sizes:
+        for size, leash in zip(sizes, leashes, strict=True):
             rows = slice(start, start + size)
             total, d_pair = _slot_nll(
-                frozen, hidden_nD[rows], targets_n[rows], by_start.get(start), softcap, d_hidden[rows]
+                frozen, hidden_nD[rows], targets_n[rows], by_start.get(start), softcap, leash, d_hidden[rows]
             )
             sums.append(total)
             d_factors.append(d_pair)
@@ -81,7 +88,7 @@ class _HeadNll(torch.autograd.Function):
         sizes = torch.tensor(ctx.sizes, device=factor_S.device)
         d_hidden = ctx.d_hidden * factor_S.repeat_interleave(sizes).unsqueeze(1).to(ctx.d_hidden.dtype)
         n_factors = 2 * sum(pair is not None for pair in ctx.pairs)
-        return (None, d_hidden, None, None, None, None, *(None for _ in range(n_factors)))
+        return (None, d_hidden, None, None, None, None, None, *(None for _ in range(n_factors)))
 
 
 def _starts(sizes: Sequence[int]) -> list[int]:
@@ -94,6 +101,7 @@ def _slot_nll(
     targets: torch.Tensor,
     part: Part | None,
     softcap: float | None,
+    leash: Leash | None,
     d_hidden: torch.Tensor,
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
     """One slot's sum; writes its hidden states' gradient into `d_hidden`, returns those of A and B."""
@@ -111,7 +119,7 @@ def _slot_nll(
             adapted = x if part.keep_nD is None else x * part.keep_nD[rows]
             inner = torch.mm(adapted, pair.A.to(x.dtype).t()).mul_(pair.scale)
             logits.addmm_(inner, pair.B.to(x.dtype).t())
-        nll, d_logits = _nll_and_gradient(logits.float(), targets[rows], softcap)
+        nll, d_logits = _nll_and_gradient(logits.float(), targets[rows], softcap, leash and leash.of(rows))
         total += nll
         d_logits = d_logits.to(x.dtype)
         torch.mm(d_logits, frozen.weight_ED, out=d_hidden[rows])
@@ -125,9 +133,9 @@ def _slot_nll(
 
 
 def _nll_and_gradient(
-    logits: torch.Tensor, targets: torch.Tensor, softcap: float | None
+    logits: torch.Tensor, targets: torch.Tensor, softcap: float | None, leash: Leash | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed -log softmax at the targets, and its gradient written over the fp32 `logits`."""
+    """Summed -log softmax at the targets with the leash, and its gradient written over the fp32 `logits`."""
     slope = None
     if softcap:
         bent = torch.tanh(logits / softcap)
@@ -140,5 +148,9 @@ def _nll_and_gradient(
     mass = weights.sum(1, keepdim=True)
     nll = (mass.log() + top - picked).sum()
     gradient = weights.div_(mass)
+    if leash is not None:
+        pulled, factor, kept = pull(leash, gradient)
+        nll = nll + pulled
+        gradient.mul_(1 + factor).scatter_add_(1, leash.teaching.ids_nK, -kept)
     gradient.scatter_add_(1, index, torch.full_like(picked, -1.0))
     return nll, gradient if slope is None else gradient.mul_(slope)

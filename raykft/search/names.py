@@ -14,7 +14,7 @@ SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-lin
 
 
 def trial_name(number: int, config: ExperimentConfig) -> str:
-    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`.
+    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`, and of a leash how strong it is: `-k1`.
 
     Args:
         number: of the Optuna trial.
@@ -23,7 +23,8 @@ def trial_name(number: int, config: ExperimentConfig) -> str:
     rate = f"{config.train.learning_rate:.1e}".replace("e-0", "e-").replace(".0e", "e")
     target = SHORT_TARGETS[config.adapter.target_layers]
     ratio = f"{config.data.distractor_ratio:.2g}"
-    return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}"
+    leash = f"-k{config.train.kl_weight:.2g}" if config.train.kl_weight else ""
+    return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}{leash}"
 
 
 def name_of(experiment: ExperimentConfig, number: int, sample: dict[str, Any]) -> str:

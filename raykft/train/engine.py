@@ -36,6 +36,7 @@ from raykft.train.measure import line_through, shape_of_model, time_steps
 from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import EpochResult, Recipe
 from raykft.train.slot import Slot
+from raykft.train.teacher import Teacher
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ class HostEngine:
         """
         self.packed = PackedModel(base)
         self.replicas = replicas
+        self._teacher = Teacher(self.packed)
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
         self.domain_rows = len(train_rows)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
@@ -344,7 +346,10 @@ class HostEngine:
         self._detach(trial_id)
         indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
         number = self._free_number()
-        slot = Slot(self.packed, number, recipe, [self.rows[i] for i in indices], self.replicas)
+        rows = [self.rows[i] for i in indices]
+        held = [n for n, i in enumerate(indices) if i >= self.domain_rows] if recipe.kl_weight else []
+        taught = dict(zip(held, self._teacher.about([rows[n] for n in held]), strict=True))
+        slot = Slot(self.packed, number, recipe, rows, self.replicas, taught)
         if checkpoint is not None:
             try:
                 slot.restore(checkpoint)

@@ -20,7 +20,7 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
     Where several replicas train the slots, the sums run over all of them (`raykft.train.parallel`).
 
     Returns:
-        Mean loss per supervised token of every slot, in nats.
+        Mean loss per supervised token of every slot, in nats, what its leash adds included.
     """
     replicas, stop = slots[0].replicas, any(slot.stopping for slot in slots)
     summed = replicas.together(lambda: _backward(packed, slots), 2 * len(slots), stop=stop)
@@ -33,13 +33,14 @@ def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
     """Add to the gradients; returns the summed loss of every slot, then its number of supervised tokens."""
     batches = [slot.next_block() for slot in slots]
     dropout = {k: v for slot in slots for k, v in slot.dropout().items()}
-    hidden = packed.hidden([block for block, _, _ in batches], dropout)
+    hidden = packed.hidden([batch.block for batch in batches], dropout)
     rows = [
-        (slot.number, states.index_select(0, places.to(states.device)))
-        for slot, states, (_, places, _) in zip(slots, hidden, batches, strict=True)
+        (slot.number, states.index_select(0, batch.places.to(states.device)))
+        for slot, states, batch in zip(slots, hidden, batches, strict=True)
     ]
-    targets = [wanted.to(packed.device) for _, _, wanted in batches]
-    sums = packed.nll(rows, targets, dropout)
+    targets = [batch.targets.to(packed.device) for batch in batches]
+    leashes = [batch.leash and batch.leash.to(packed.device) for batch in batches]
+    sums = packed.nll(rows, targets, dropout, leashes if any(leashes) else ())
     windows = torch.tensor([slot.window_tokens for slot in slots], device=sums.device)
     (sums / windows).sum().backward()  # type: ignore[no-untyped-call]
     return [*sums.detach().tolist(), *(float(target.numel()) for target in targets)]

@@ -25,6 +25,7 @@ class Recipe:
     group_by_length: bool
     distractor_ratio: float
     seed: int
+    kl_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

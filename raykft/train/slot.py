@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from raykft.data.encode import EncodedRow
 from raykft.errors import CheckpointError, first_line
+from raykft.models.leash import Leash, Teaching, make_leash
 from raykft.models.packed import Block, PackedModel
 from raykft.train.checkpoint import Snapshot
 from raykft.train.optimizer import FlatParameters, make_optimizer
@@ -19,19 +20,41 @@ from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 
+NOT_YET = {"kl_weight": 0.0}  # settings that a checkpoint of an earlier version lacks
+
+
+class Batch(NamedTuple):
+    """A micro-batch: where among its rows' tokens an answer's next one is to be foretold, those, and the leash."""
+
+    block: Block
+    places: torch.Tensor
+    targets: torch.Tensor
+    leash: Leash | None
+
 
 class Slot:
     """Everything of one trial that changes while it trains. Depends on nothing but its recipe and rows."""
 
     def __init__(
-        self, packed: PackedModel, number: int, recipe: Recipe, rows: Sequence[EncodedRow], replicas: Replicas = ALONE
+        self,
+        packed: PackedModel,
+        number: int,
+        recipe: Recipe,
+        rows: Sequence[EncodedRow],
+        replicas: Replicas = ALONE,
+        taught: Mapping[int, Teaching] | None = None,
     ) -> None:
+        """
+        Args:
+            taught: what the base model says, by the number of a row that is to be held to it.
+        """
         self.packed = packed
         self.replicas = replicas
         self.stopping = False  # asked to end the running epoch
         self.number = number
         self.recipe = recipe
         self.rows = rows
+        self.taught = taught or {}
         generator = torch.Generator().manual_seed(recipe.seed)
         self.modules = packed.add_adapter(
             number, rank=recipe.rank, alpha=recipe.alpha, preset=recipe.target_layers, generator=generator
@@ -73,19 +96,20 @@ class Slot:
     def next_tokens(self) -> int:
         """Tokens of the next micro-batch, before what its rows share is computed once."""
         chosen, _ = self._next_rows()
-        return sum(len(row.ids) for row in chosen)
+        return sum(len(self.rows[i].ids) for i in chosen)
 
-    def _next_rows(self) -> tuple[list[EncodedRow], bool]:
-        """The rows of the next micro-batch, and whether they count."""
+    def _next_rows(self) -> tuple[list[int], bool]:
+        """The numbers of the next micro-batch's rows, and whether they count."""
         if not self._window:
             self._open_window()
         own = self.replicas.share(self._window[0])
         # A replica without a row computes along on one that counts for nothing: all do the same work in the same order.
-        return [self.rows[i] for i in own or self._window[0][:1]], bool(own)
+        return list(own or self._window[0][:1]), bool(own)
 
-    def next_block(self) -> tuple[Block, torch.Tensor, torch.Tensor]:
-        """The next micro-batch, where among its rows' tokens an answer's next one is to be foretold, and those next."""
-        chosen, own = self._next_rows()
+    def next_block(self) -> Batch:
+        """The next micro-batch."""
+        numbers, own = self._next_rows()
+        chosen = [self.rows[i] for i in numbers]
         # Nothing follows a row's last token, so it is never read; the last one of the prompt is foretold after.
         block = Block.sharing(
             self.number, [row.ids[:-1] for row in chosen], min(row.prompt_tokens for row in chosen) - 1
@@ -98,7 +122,9 @@ class Slot:
             targets += row.ids[row.prompt_tokens :]
             start += len(row.ids) - 1 - len(block.prefix)
         self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
-        return block, torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.long)
+        held = [(self.rows[i].answer_tokens, self.taught.get(i)) for i in numbers] if own else []
+        tensors = torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.long)
+        return Batch(block, *tensors, make_leash(held, self.recipe.kl_weight))
 
     def _open_window(self) -> None:
         """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""
@@ -191,7 +217,8 @@ class Slot:
         """
         found = Snapshot.read(directory)
         state, tensors = found.fields, found.tensors
-        if state.get("recipe") != asdict(self.recipe):
+        recorded = state.get("recipe")
+        if not isinstance(recorded, dict) or NOT_YET | recorded != asdict(self.recipe):
             raise CheckpointError(f"the checkpoint in {directory} was written by another recipe")
         try:
             self._take(state, tensors)

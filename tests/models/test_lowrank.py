@@ -9,6 +9,7 @@ from torch import nn
 
 from raykft.models import head
 from raykft.models.head import head_nll
+from raykft.models.leash import Leash, Teaching, pull
 from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
 
 pytestmark = pytest.mark.torch
@@ -116,3 +117,64 @@ def test_the_head_loss_is_cross_entropy_of_whole_logits(
     expected = gradients((reference * weights).sum(), *tensors)
     for got, want in zip(gradients((ours * weights).sum(), *tensors), expected, strict=True):
         torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("chunk", [1 << 24, 2 * V])
+def test_a_leash_adds_the_divergence_from_the_base_model(
+    monkeypatch: pytest.MonkeyPatch, softcap: float | None, chunk: int
+) -> None:
+    """Of two slots with a leash and one without, against what autograd makes of the whole distributions."""
+    monkeypatch.setattr(head, "CHUNK_LOGITS", chunk)
+    torch.manual_seed(0)
+    weight, linear = frozen(D, V)
+    sizes, kept = (5, 1, 3), V // 3
+    states = torch.randn(9, D, requires_grad=True)
+    targets = torch.randint(0, V, (9,))
+    adapter = pair(2, D, V)
+    parts = [Part(6, 9, adapter, None)]
+    weights = torch.tensor([0.5, 1.0, 0.25])
+    teacher = torch.randn(9, V).softmax(1)
+    shares, ids = teacher.topk(kept, 1)
+    # The second row of the first slot has no leash, nor has the second slot.
+    strength = torch.tensor([2.0, 0.0, 2.0, 2.0, 2.0, 0.0, 0.5, 0.5, 0.5])
+    held = Leash(Teaching(ids, shares), strength)
+    leashes = [held.of(slice(0, 5)), None, held.of(slice(6, 9))]
+
+    def written_out() -> torch.Tensor:
+        low = (states[6:] @ adapter.A.t()) @ adapter.B.t() * adapter.scale
+        logits = states @ linear.weight.t() + torch.cat([torch.zeros(6, V), low])
+        if softcap:
+            logits = softcap * torch.tanh(logits / softcap)
+        own = logits.softmax(1)
+        binned_own = torch.cat([own.gather(1, ids), 1 - own.gather(1, ids).sum(1, keepdim=True)], 1)
+        binned = torch.cat([shares, 1 - shares.sum(1, keepdim=True)], 1)
+        divergence = (binned * (binned.log() - binned_own.log())).sum(1)
+        each = F.cross_entropy(logits, targets, reduction="none") + strength * divergence
+        return torch.stack([part.sum() for part in each.split(sizes)])
+
+    tensors = (states, adapter.A, adapter.B)
+    ours = head_nll(weight, states, targets, sizes, parts, softcap, leashes)
+    torch.testing.assert_close(ours, reference := written_out())
+    expected = gradients((reference * weights).sum(), *tensors)
+    for got, want in zip(gradients((ours * weights).sum(), *tensors), expected, strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_a_leash_on_the_whole_vocabulary_is_the_whole_divergence() -> None:
+    """And zero, gradient too, where the adapter says what the base does; a certain teacher makes no infinities."""
+    torch.manual_seed(0)
+    teacher, own = torch.randn(4, V).softmax(1), torch.randn(4, V).softmax(1)
+    shares, ids = teacher.topk(V, 1)
+    held = Leash(Teaching(ids, shares), torch.full((4,), 3.0))
+    total, _, _ = pull(held, own)
+    torch.testing.assert_close(total, 3 * F.kl_div(own.log(), teacher, reduction="sum"))
+    same, factor, taken = pull(held, teacher)
+    gradient = (factor * teacher).scatter_add(1, ids, -taken) + 0
+    torch.testing.assert_close(same, torch.zeros(()), atol=1e-5, rtol=0)
+    torch.testing.assert_close(gradient, torch.zeros(4, V), atol=1e-5, rtol=0)
+    certain = torch.zeros(1, V)
+    certain[0, 2] = 1.0
+    for said in (certain, certain.roll(1, 1), own[:1]):
+        found = pull(Leash(Teaching(torch.tensor([[2]]), torch.ones(1, 1)), torch.ones(1)), said)
+        assert not any(torch.isnan(part).any() for part in found)

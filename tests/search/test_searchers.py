@@ -257,6 +257,7 @@ def test_epochs_as_the_fidelity_are_the_same_for_all(tmp_path: Path) -> None:
         ({"space": RATES | {"train.epochs": {"int": [2, 9]}}}, {"lr_schedule": "cosine"}, "search.fidelity: epochs"),
         ({"space": RATES | {"train.epochs": {"int": [2, 9]}}, "scheduler": "none"}, {"lr_schedule": "cosine"}, ""),
         ({"space": RATES | {"train.epochs": {"int": [2, 9]}}}, {}, ""),
+        ({}, {"kl_weight": 1.0}, "data.distractor_ratio is 0: it does nothing"),
         ({"searcher": "nsga2"}, {}, "several objectives"),
         ({"searcher": "nsga2", "objectives": ["gain", "forgetting"]}, {}, ""),
         ({"searcher": "qmc"}, {}, "draws choices at random: adapter.rank"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,19 @@ from tests_support import reference_model
 from raykft.data.encode import EncodedRow
 from raykft.errors import CheckpointError, DivergedError, ModelError, ResourceError, TrialError
 from raykft.models.adapter_files import save_adapter
+from raykft.models.leash import Leash, pull
 from raykft.models.load import load_base
-from raykft.models.packed import PackedModel
+from raykft.models.packed import Block, PackedModel
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
 from raykft.testing.contracts import RECIPE
 from raykft.train.engine import HostEngine
 from raykft.train.loop import packed_step
 from raykft.train.optimizer import make_optimizer
+from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 from raykft.train.slot import Slot
+from raykft.train.teacher import Teacher
 
 pytestmark = pytest.mark.torch
 MIXED = [
@@ -31,6 +35,7 @@ MIXED = [
     replace(RECIPE, rank=2, learning_rate=3e-2, target_layers="attention", seed=1, batch_size=2),
     replace(RECIPE, rank=8, target_layers="all-linear+lm_head", seed=2, accumulation=2, epochs=2),
     replace(RECIPE, target_layers="mlp", seed=3, dropout=0.2, lr_schedule="linear"),
+    replace(RECIPE, target_layers="all-linear+lm_head", seed=4, batch_size=2, kl_weight=2.0),
 ]
 
 
@@ -56,6 +61,13 @@ def weights(slot: Slot) -> torch.Tensor:
     return slot.parameters.flat.detach().clone()
 
 
+def slot_of(packed: PackedModel, number: int, recipe: Recipe, made: list[EncodedRow], at: int | None = None) -> Slot:
+    """The trial `number`; where its recipe has a leash, every other row of it is held to the base model."""
+    held = range(0, len(made), 2) if recipe.kl_weight else ()
+    taught = dict(zip(held, Teacher(packed).about([made[n] for n in held]), strict=True))
+    return Slot(packed, number if at is None else at, recipe, made, taught=taught)
+
+
 def train(packed: PackedModel, slots: list[Slot]) -> dict[int, list[float]]:
     """All slots to their end, packed; a slot that is done leaves the others alone."""
     losses: dict[int, list[float]] = {slot.number: [] for slot in slots}
@@ -66,7 +78,7 @@ def train(packed: PackedModel, slots: list[Slot]) -> dict[int, list[float]]:
 
 
 def alone(packed: PackedModel, number: int) -> tuple[list[float], torch.Tensor]:
-    slot = Slot(packed, number, MIXED[number], rows(number))
+    slot = slot_of(packed, number, MIXED[number], rows(number))
     losses = train(packed, [slot])[number]
     result = weights(slot)
     packed.remove_adapter(number)
@@ -76,7 +88,7 @@ def alone(packed: PackedModel, number: int) -> tuple[list[float], torch.Tensor]:
 def test_packed_trials_equal_the_same_trials_alone_bit_for_bit(packed: PackedModel) -> None:
     """Other ranks, targets, rates, batches, accumulation, dropout and lengths beside it change nothing."""
     solo = {number: alone(packed, number) for number in range(len(MIXED))}
-    slots = [Slot(packed, number, recipe, rows(number)) for number, recipe in enumerate(MIXED)]
+    slots = [slot_of(packed, number, recipe, rows(number)) for number, recipe in enumerate(MIXED)]
     losses = train(packed, slots)
     for slot in slots:
         assert losses[slot.number] == solo[slot.number][0]
@@ -127,13 +139,13 @@ def packed_step_gradients(packed: PackedModel, slot: Slot) -> None:
 @pytest.mark.parametrize("number", range(len(MIXED)))
 def test_a_checkpoint_resumes_exactly(packed: PackedModel, tmp_path: Path, number: int) -> None:
     _, expected = alone(packed, number)
-    slot = Slot(packed, number, MIXED[number], rows(number))
+    slot = slot_of(packed, number, MIXED[number], rows(number))
     while slot.step < slot.total_steps // 2:
         packed_step(packed, [slot])
     slot.snapshot().write(tmp_path)
     packed.remove_adapter(number)
     torch.manual_seed(123)  # nothing may depend on global state
-    again = Slot(packed, number + 10, MIXED[number], rows(number))
+    again = slot_of(packed, number, MIXED[number], rows(number), at=number + 10)
     again.restore(tmp_path)
     assert (again.step, again.tokens) == (slot.step, slot.tokens)
     train(packed, [again])
@@ -144,6 +156,37 @@ def test_a_checkpoint_of_another_recipe_is_refused(packed: PackedModel, tmp_path
     Slot(packed, 0, MIXED[0], rows(0)).snapshot().write(tmp_path)
     with pytest.raises(ModelError, match="another recipe"):
         Slot(packed, 1, replace(MIXED[0], learning_rate=1.0), rows(0)).restore(tmp_path)
+
+
+def test_a_checkpoint_from_before_there_was_a_leash_is_taken(packed: PackedModel, tmp_path: Path) -> None:
+    Slot(packed, 0, RECIPE, rows(0)).snapshot().write(tmp_path)
+    file = tmp_path / "state.json"
+    state = json.loads(file.read_text())
+    del state["recipe"]["kl_weight"]
+    file.write_text(json.dumps(state))
+    Slot(packed, 1, RECIPE, rows(0)).restore(tmp_path)
+    with pytest.raises(CheckpointError, match="another recipe"):
+        Slot(packed, 2, replace(RECIPE, kl_weight=1.0), rows(0)).restore(tmp_path)
+
+
+def test_a_leash_keeps_an_adapter_near_the_base_model(packed: PackedModel) -> None:
+    """On the rows it is for. What the teacher says of a row does not depend on what it was asked before."""
+    made = rows(7)
+    far: dict[float, float] = {}
+    for weight in (0.0, 200.0):
+        slot = slot_of(packed, 0, replace(RECIPE, kl_weight=weight, epochs=6, learning_rate=2e-2), made)
+        train(packed, [slot])
+        held = [row for n, row in enumerate(made) if n % 2 == 0]
+        total = 0.0
+        for row, said in zip(held, Teacher(packed).about(held), strict=True):
+            (states,) = packed.hidden([Block(0, [row.ids[:-1]])])
+            (logits,) = packed.logits([(0, states[row.prompt_tokens - 1 :])])
+            total += float(pull(Leash(said, torch.ones(len(logits))), logits.detach().softmax(1))[0])
+        far[weight] = total
+        packed.remove_adapter(0)
+    assert far[200.0] < 0.3 * far[0.0], far
+    one, other = Teacher(packed), Teacher(packed)
+    assert torch.equal(one.about(made)[-1].shares_nK, other.about(made[-1:])[0].shares_nK)
 
 
 @pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
