@@ -58,9 +58,18 @@ CHANGES: dict[str, dict[str, Any]] = {
     "ratio-1": {"data.distractor_ratio": 1},
     "leash": {"train.kl_weight": 1.0},
     "leash-ratio-1": {"train.kl_weight": 1.0, "data.distractor_ratio": 1},
+    "ema": {"train.ema_epochs": 1.0},
+    "ema-leash": {"train.ema_epochs": 1.0, "train.kl_weight": 1.0},
     "planted": {},  # trained on some of the probes, see `planted`
 }
 ALL_PASSAGES = "data.passages=demo:en/passages.jsonl"  # six texts are too few for an interval
+# What raykft offers against forgetting, each beside the same recipe without.
+CURES = (
+    ("leash", "leash", "center", "leash of 1 less none, a quarter as many distractors"),
+    ("leash", "leash-ratio-1", "ratio-1", "leash of 1 less none, as many distractors"),
+    ("average", "ema", "center", "average of an epoch less the last step"),
+    ("both", "ema-leash", "center", "leash and average less neither"),
+)
 PLANTED_SHARE = 0.25  # of the facts that have unseen paraphrases: one of them each becomes a training row
 
 Cell = Mapping[str, Any]  # one run
@@ -281,13 +290,13 @@ def effects(study: Study) -> list[Effect]:
         effect("R8", "tuned, with a hint less without, right", -1, (harm, study.clusters(hinted))),
         change("R9", "tuned less base, general questions right", -1, "center", BASE, general, CORRECT),
     ]
-    for first, second, at in (("leash", "center", "a quarter"), ("leash-ratio-1", "ratio-1", "as many")):
-        if first in study.runs and second in study.runs:
-            label = f"leash of 1 less none, {at} distractors"
+    for claim, row, other, label in CURES:
+        if row in study.runs and other in study.runs:
             found += [
-                change("leash", f"{label}, paraphrases", -1, first, second, level[2], CORRECT),
-                fluency("leash", f"{label}, bits a byte of other text", -1, first, second),
-                change("leash", f"{label}, general questions right", 1, first, second, general, CORRECT),
+                change(claim, f"{label}, paraphrases", 1, row, other, level[2], CORRECT),
+                change(claim, f"{label}, two facts combined", 1, row, other, level[4], CORRECT),
+                fluency(claim, f"{label}, bits a byte of other text", -1, row, other),
+                change(claim, f"{label}, general questions right", 1, row, other, general, CORRECT),
             ]
     leaked = study.tree["planted"]
     others = [id for id in level[2] if id not in leaked and study.probes[id].split == "report"]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import multiprocessing
 import os
@@ -26,7 +27,6 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +47,7 @@ from raykft.records import Split
 from raykft.trial import recipe_of
 
 if TYPE_CHECKING:
+    from raykft.train.average import Average
     from raykft.train.engine import HostEngine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,31 +120,15 @@ def kept(result: Any) -> list[Any]:
     ]
 
 
-class Average:
-    """The exponential moving average of an adapter's A and B over its optimizer steps, a horizon of one epoch.
+def averaged(engine: HostEngine, trial_id: str) -> Average:
+    """The moving average of a trial over one epoch, kept beside it and shown to nobody."""
+    from raykft.train.average import Average
 
-    A and B are averaged apart, as EMA does everywhere; the average of their products would be of a higher rank.
-    """
-
-    def __init__(self, engine: HostEngine, trial_id: str) -> None:
-        slot = engine._slots[trial_id]
-        self.flat = slot.parameters.flat.data
-        self.mean = self.flat.clone()
-        self.rate = 1 / slot.steps_per_epoch
-        slot.optimizer.register_step_post_hook(self._after_step)
-
-    def _after_step(self, *_: Any) -> None:
-        self.mean.lerp_(self.flat, self.rate)
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The adapter is its average for as long as this lasts. Only once it has been trained to its end."""
-        own = self.flat.clone()
-        self.flat.copy_(self.mean)
-        try:
-            yield
-        finally:
-            self.flat.copy_(own)
+    slot = engine._slots[trial_id]
+    average = Average(slot.parameters.flat.data, slot.steps_per_epoch)
+    steps = itertools.count(1)
+    slot.optimizer.register_step_post_hook(lambda *_: average.after_step(next(steps)))
+    return average
 
 
 class Bench:
@@ -218,7 +203,7 @@ class Bench:
         settings = recipe_of(own)
         row: dict[str, Any] = {"recipe": recipe["name"], "kind": recipe["kind"], "seed": seed, "epochs": []}
         self.engine.attach(name, settings)
-        average = Average(self.engine, name)
+        average = averaged(self.engine, name)
         try:
             for epoch in range(1, settings.epochs + 1):
                 started = time.monotonic()
@@ -249,8 +234,8 @@ class Bench:
                     row["epochs"][-1] |= graded | {"nats": {id: round(n, 2) for id, n in full.passage_nats.items()}}
                 row[f"metrics_{split}"] = {k: round(v, 5) for k, v in full.metrics.items()}
             row["full_s"] = round(time.monotonic() - started, 2)
-            with average.in_place():
-                row["ema"] = {split: self.grades(name, split) for split in SPLITS} | {"nats": self.nats(name)}
+            average.show()
+            row["ema"] = {split: self.grades(name, split) for split in SPLITS} | {"nats": self.nats(name)}
         except Exception as error:  # a broken recipe may diverge; that is its record
             row["error"] = f"{type(error).__name__}: {error}"
         finally:

@@ -127,6 +127,7 @@ class TrainConfig(_Section):
     """How one adapter is trained; the loss counts answer tokens and the end-of-turn token only.
 
     `kl_weight` is a leash against forgetting: so many times KL(base || adapter) is added to the loss of distractors.
+    With `ema_epochs` the exponential moving average over so many epochs is scored and saved instead of the last step.
     """
 
     learning_rate: float = Field(2e-4, gt=0, le=1)
@@ -141,6 +142,7 @@ class TrainConfig(_Section):
     optimizer: Literal["adamw", "adamw8bit", "paged_adamw8bit"] = "adamw"
     group_by_length: bool = True
     kl_weight: float = Field(0.0, ge=0, le=1000)
+    ema_epochs: float = Field(0.0, ge=0, le=10_000)
 
 
 class EvaluateConfig(_Section):

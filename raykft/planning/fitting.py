@@ -90,6 +90,7 @@ def corners_of(
             step_tokens=slots * min(batch, row_count) * rows.longest,
             positions=positions,
             shared=0 < config.resources.evaluation_hosts < 1,
+            averaged=max(config.corner_values("train.ema_epochs")) > 0,
         )
 
     corners = []

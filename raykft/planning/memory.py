@@ -86,9 +86,9 @@ def weights_bytes(shape: ModelShape, numerics: Numerics) -> int:
     return round(shape.linear_weights * per_linear + rest + second)
 
 
-def slot_bytes(shape: ModelShape, *, rank: int, preset: str, optimizer: str) -> int:
-    """One trial's adapter with its gradients and moments."""
-    return TRAINED_BYTES[optimizer] * shape.lora_parameters(rank, preset)
+def slot_bytes(shape: ModelShape, *, rank: int, preset: str, optimizer: str, averaged: bool = False) -> int:
+    """One trial's adapter with its gradients and moments, and its moving average where it has one."""
+    return (TRAINED_BYTES[optimizer] + FP32_BYTES * averaged) * shape.lora_parameters(rank, preset)
 
 
 def activation_bytes_per_token(shape: ModelShape, numerics: Numerics) -> int:
@@ -116,6 +116,7 @@ def host_memory(
     step_tokens: int,
     positions: int,
     shared: bool = False,
+    averaged: bool = False,
 ) -> HostMemory:
     """A host whose slots all train the same recipe.
 
@@ -123,11 +124,12 @@ def host_memory(
         step_tokens: tokens of one packed step, all slots together, padding included.
         positions: positions that a batch of answers asks the key-value cache for; it never holds many more than
             `MAX_POSITIONS`.
+        averaged: whether adapters have a moving average.
         shared: whether an evaluation host, with the base and its own adapters, sits on the same device.
     """
     weights, adapters = (
         weights_bytes(shape, numerics),
-        slots * slot_bytes(shape, rank=rank, preset=preset, optimizer=optimizer),
+        slots * slot_bytes(shape, rank=rank, preset=preset, optimizer=optimizer, averaged=averaged),
     )
     kv_cache, runtime = min(positions, MAX_POSITIONS) * kv_bytes_per_position(shape, numerics), RUNTIME[numerics.device]
     logits = min(step_tokens * shape.vocab, CHUNK_LOGITS) * LOGIT_COPIES * FP32_BYTES

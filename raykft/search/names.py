@@ -14,7 +14,9 @@ SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-lin
 
 
 def trial_name(number: int, config: ExperimentConfig) -> str:
-    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`, and of a leash how strong it is: `-k1`.
+    """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`.
+
+    A leash adds how strong it is (`-k1`), a moving average over how many epochs it goes (`-m1`).
 
     Args:
         number: of the Optuna trial.
@@ -24,7 +26,8 @@ def trial_name(number: int, config: ExperimentConfig) -> str:
     target = SHORT_TARGETS[config.adapter.target_layers]
     ratio = f"{config.data.distractor_ratio:.2g}"
     leash = f"-k{config.train.kl_weight:.2g}" if config.train.kl_weight else ""
-    return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}{leash}"
+    mean = f"-m{config.train.ema_epochs:.2g}" if config.train.ema_epochs else ""
+    return f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}{leash}{mean}"
 
 
 def name_of(experiment: ExperimentConfig, number: int, sample: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ class Recipe:
     distractor_ratio: float
     seed: int
     kl_weight: float = 0.0
+    ema_epochs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

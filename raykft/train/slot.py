@@ -14,13 +14,14 @@ from raykft.data.encode import EncodedRow
 from raykft.errors import CheckpointError, first_line
 from raykft.models.leash import Leash, Teaching, make_leash
 from raykft.models.packed import Block, PackedModel
+from raykft.train.average import Average
 from raykft.train.checkpoint import Snapshot
 from raykft.train.optimizer import FlatParameters, make_optimizer
 from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 
-NOT_YET = {"kl_weight": 0.0}  # settings that a checkpoint of an earlier version lacks
+NOT_YET = {"kl_weight": 0.0, "ema_epochs": 0.0}  # settings that a checkpoint of an earlier version lacks
 
 
 class Batch(NamedTuple):
@@ -71,6 +72,8 @@ class Slot:
         micro_batches = math.ceil(len(rows) / recipe.batch_size)
         self.steps_per_epoch = math.ceil(micro_batches / recipe.accumulation)
         self.total_steps = self.steps_per_epoch * recipe.epochs
+        horizon = recipe.ema_epochs * self.steps_per_epoch
+        self.average = Average(self.parameters.flat.data, horizon) if horizon else None
         self.warmup_steps = math.ceil(recipe.warmup_fraction * self.total_steps)
         self.step = 0  # optimizer steps done; the data cursor follows from it
         self.tokens = 0  # tokens trained on, padding left out
@@ -108,6 +111,8 @@ class Slot:
 
     def next_block(self) -> Batch:
         """The next micro-batch."""
+        if self.average:
+            self.average.hide()
         numbers, own = self._next_rows()
         chosen = [self.rows[i] for i in numbers]
         # Nothing follows a row's last token, so it is never read; the last one of the prompt is foretold after.
@@ -174,6 +179,10 @@ class Slot:
         self.optimizer.step()
         self.parameters.zero_grad()
         self.step += 1
+        if self.average:
+            self.average.after_step(self.step)
+            if self.step % self.steps_per_epoch == 0:
+                self.average.show()
         self.losses += self._window_losses
         self._window_losses = []
 
@@ -199,6 +208,8 @@ class Slot:
     def snapshot(self) -> Snapshot:
         """A copy of everything that resuming exactly needs. Only between optimizer steps."""
         tensors = {"parameters": self.parameters.flat, "dropout_rng": self.dropout_rng.get_state()}
+        if self.average:
+            tensors |= {"parameters": self.average.trained, "average": self.average.mean}
         scalars: dict[str, Any] = {}
         for key, value in self.optimizer.state.get(self.parameters.flat, {}).items():
             if torch.is_tensor(value):
@@ -232,6 +243,8 @@ class Slot:
         if parameters.shape != self.parameters.flat.shape:  # `copy_` would spread a single value over all
             raise ValueError(f"it holds {tuple(parameters.shape)} parameters, not {tuple(self.parameters.flat.shape)}")
         self.parameters.flat.data.copy_(parameters)
+        if self.average:
+            self.average.restore(parameters, tensors.pop("average"))
         self.dropout_rng.set_state(tensors.pop("dropout_rng"))
         moments: dict[str, Any] = dict(state["scalars"])
         for key, value in tensors.items():

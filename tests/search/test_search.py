@@ -60,8 +60,8 @@ def test_every_suggestion_is_a_valid_config_and_names_are_readable(
     assert len(names) == 12
     one = {"adapter.rank": 16, "train.learning_rate": 2e-4, "train.epochs": 6, "data.distractor_ratio": 1.0}
     assert trial_name(7, apply_sample(config, one)) == "t007-r16-lr2e-4-e6-all-d1"
-    leashed = one | {"train.kl_weight": 0.5}
-    assert trial_name(7, apply_sample(config, leashed)) == "t007-r16-lr2e-4-e6-all-d1-k0.5"
+    more = one | {"train.kl_weight": 0.5, "train.ema_epochs": 1}
+    assert trial_name(7, apply_sample(config, more)) == "t007-r16-lr2e-4-e6-all-d1-k0.5-m1"
 
 
 def test_how_trials_end_is_told_to_optuna(search: StudySearch, tmp_path: Path) -> None:

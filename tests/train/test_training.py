@@ -26,7 +26,7 @@ from raykft.train.loop import packed_step
 from raykft.train.optimizer import make_optimizer
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
-from raykft.train.slot import Slot
+from raykft.train.slot import NOT_YET, Slot
 from raykft.train.teacher import Teacher
 
 pytestmark = pytest.mark.torch
@@ -35,7 +35,7 @@ MIXED = [
     replace(RECIPE, rank=2, learning_rate=3e-2, target_layers="attention", seed=1, batch_size=2),
     replace(RECIPE, rank=8, target_layers="all-linear+lm_head", seed=2, accumulation=2, epochs=2),
     replace(RECIPE, target_layers="mlp", seed=3, dropout=0.2, lr_schedule="linear"),
-    replace(RECIPE, target_layers="all-linear+lm_head", seed=4, batch_size=2, kl_weight=2.0),
+    replace(RECIPE, target_layers="all-linear+lm_head", seed=4, batch_size=2, kl_weight=2.0, ema_epochs=0.7),
 ]
 
 
@@ -162,11 +162,42 @@ def test_a_checkpoint_from_before_there_was_a_leash_is_taken(packed: PackedModel
     Slot(packed, 0, RECIPE, rows(0)).snapshot().write(tmp_path)
     file = tmp_path / "state.json"
     state = json.loads(file.read_text())
-    del state["recipe"]["kl_weight"]
+    for setting in NOT_YET:
+        del state["recipe"][setting]
     file.write_text(json.dumps(state))
     Slot(packed, 1, RECIPE, rows(0)).restore(tmp_path)
     with pytest.raises(CheckpointError, match="another recipe"):
         Slot(packed, 2, replace(RECIPE, kl_weight=1.0), rows(0)).restore(tmp_path)
+
+
+def test_a_moving_average_is_what_is_read_between_epochs(packed: PackedModel) -> None:
+    """It changes nothing of the training itself, and is the mean of the last steps, newer ones counting more."""
+    plain = Slot(packed, 0, RECIPE, rows(0))
+    states = []
+    while not plain.finished:
+        packed_step(packed, [plain])
+        states.append(weights(plain))
+    packed.remove_adapter(0)
+    slot = Slot(packed, 0, replace(RECIPE, ema_epochs=0.5), rows(0))
+    horizon = 0.5 * slot.steps_per_epoch
+    mean = torch.zeros_like(states[0])
+    for number, state in enumerate(states, start=1):
+        packed_step(packed, [slot])
+        mean.lerp_(state, max(1 / horizon, 1 / number))
+        ends = number % slot.steps_per_epoch == 0
+        torch.testing.assert_close(weights(slot), mean if ends else state, rtol=0, atol=1e-6 if ends else 0)
+        assert torch.equal(slot.snapshot().tensors["parameters"], state)
+    assert not torch.allclose(weights(slot), states[-1], atol=1e-4)
+
+
+def test_a_horizon_beyond_the_training_makes_a_plain_mean(packed: PackedModel) -> None:
+    slot = Slot(packed, 0, replace(RECIPE, ema_epochs=100.0), rows(0))
+    seen = []
+    while not slot.finished:
+        packed_step(packed, [slot])
+        assert slot.average is not None
+        seen.append(slot.average.trained.clone())
+    torch.testing.assert_close(weights(slot), torch.stack(seen).mean(0), rtol=1e-4, atol=1e-6)
 
 
 def test_a_leash_keeps_an_adapter_near_the_base_model(packed: PackedModel) -> None:
