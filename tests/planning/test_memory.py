@@ -156,6 +156,8 @@ def test_the_larger_of_training_and_answering_counts(tiny_model_dir: Path) -> No
     few = host_memory(shape, numerics_here(shape), **settings, step_tokens=4, positions=4)
     assert few.total == few.weights + few.slots + few.runtime + max(few.activations, few.kv_cache)
     assert few.slots == 2 * 16 * shape.lora_parameters(4, "mlp")
+    averaged = host_memory(shape, numerics_here(shape), **settings, step_tokens=4, positions=4, averaged=True)
+    assert averaged.slots == 2 * 20 * shape.lora_parameters(4, "mlp")
     shared = host_memory(shape, numerics_here(shape), **settings, step_tokens=4, positions=4, shared=True)
     assert shared.total == few.total + few.weights + few.slots + few.kv_cache + few.runtime
     many = host_memory(shape, numerics_here(shape), **settings, step_tokens=4, positions=1 << 30)
