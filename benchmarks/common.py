@@ -24,7 +24,7 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PretrainedConfig
 
 from raykft.data.encode import IGNORE, EncodedRow
-from raykft.models.load import BaseModel, both_orders
+from raykft.models.load import BaseModel, both_orders, cast_parameters
 from raykft.models.numerics import choose_residency
 from raykft.models.quantize import quantize_linears
 from raykft.models.source import ModelSource
@@ -98,7 +98,7 @@ def random_base(shape: str, device: torch.device, dtype: torch.dtype) -> BaseMod
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
         quantize_linears(model, "nf4", residency, device)
     model.requires_grad_(False)
-    model.to(dtype)
+    cast_parameters(model, dtype)
     model.train()  # as in `load_base`
     source = ModelSource(shape, shape, "random")
     return BaseModel(model, None, source, "nf4", residency, device, both_orders(model, device))

@@ -394,6 +394,8 @@ def base_key(config: ExperimentConfig, info: Mapping[str, Any]) -> dict[str, Any
         "model": info["model_digest"],
         "dtype": info["dtype"],
         "quantization": config.quantization,
+        # In int8 activations are rounded too where weights stay packed: other products than with their values.
+        **({"residency": info["residency"]} if config.quantization == "int8" else {}),
         "system_prompt": config.data.system_prompt,
         "plain_prompt": config.data.plain_prompt,
     }

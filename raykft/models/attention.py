@@ -10,9 +10,10 @@ size d.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -174,6 +175,10 @@ def varlen(
     """An `Attention`, all blocks in one call; CUDA, bf16 or fp16."""
     from torch.nn.attention.varlen import varlen_attn
 
+    grouped: dict[str, Any] = {"enable_gqa": q.shape[0] != k.shape[0]}
+    if "enable_gqa" not in _parameters(varlen_attn):  # torch 2.11: there each query head needs keys of its own
+        groups, grouped = q.shape[0] // k.shape[0], {}
+        k, v = k.repeat_interleave(groups, 0), v.repeat_interleave(groups, 0)
     found = sequences_of(tuple(shapes), q.device)
     q_T, k_T, v_T = (t.transpose(0, 1).contiguous() for t in (q, k, v))
     if found.keys is not None:
@@ -190,9 +195,22 @@ def varlen(
         found.longest_k,
         scale=scale,
         window_size=(window - 1 if window else -1, 0),
-        enable_gqa=q.shape[0] != k.shape[0],
+        **grouped,
     )
     return cast(torch.Tensor, out)
+
+
+@lru_cache(maxsize=8)
+def _parameters(function: Callable[..., object]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
+def attention_of(config: Any, device: torch.device, dtype: torch.dtype) -> str:
+    """The name of what a model's layers attend with, for a Transformers `config` of its text part."""
+    heads = config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    chosen = choose_attention(device, dtype, heads, getattr(config, "num_key_value_heads", None) or heads, size)
+    return "varlen" if chosen is varlen else "padded"
 
 
 @lru_cache

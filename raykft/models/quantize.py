@@ -3,6 +3,8 @@
 Keeping the NF4-rounded weights in the compute dtype gives bit for bit the products of dequantizing them in every
 forward. It also avoids a fault of bitsandbytes on CPU: an eval-mode forward repacks `Linear4bit` for inference and
 later training gradients are silently wrong. Hence `quantized` residency is for CUDA, `dequantized` for CPU.
+
+Of int8 the two are different models: bitsandbytes rounds activations to int8 as well, which moves logits by 1.3 %.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def quantize_linears(model: nn.Module, quantization: str, residency: str, device
         if residency == "quantized" and device.type == "cpu":
             raise ModelError(
                 "resources.residency 'quantized' is not available on CPU: bitsandbytes corrupts gradients there after "
-                "an eval-mode forward; use 'dequantized' or 'auto' (the products are bitwise the same)"
+                "an eval-mode forward; use 'dequantized' or 'auto' (of NF4 the products are bitwise the same)"
             )
         for name, module in list(model.named_modules()):
             if isinstance(module, nn.Linear) and name.rsplit(".", 1)[-1] != HEAD:
@@ -99,6 +101,7 @@ def _bnb_layer(linear: nn.Linear, quantization: str, device: torch.device) -> nn
             compute_dtype=linear.weight.dtype,
             quant_type="nf4",
             compress_statistics=True,
+            device="meta",  # else it draws weights, on the CPU and for nothing
         )
         layer.weight = bnb.nn.Params4bit(
             linear.weight.data,
@@ -110,7 +113,12 @@ def _bnb_layer(linear: nn.Linear, quantization: str, device: torch.device) -> nn
     else:
         # Threshold 0: outlier columns would be chosen over all rows of a batch, so packed trials would leak.
         layer = bnb.nn.Linear8bitLt(
-            linear.in_features, linear.out_features, bias=bias, has_fp16_weights=False, threshold=0.0
+            linear.in_features,
+            linear.out_features,
+            bias=bias,
+            has_fp16_weights=False,
+            threshold=0.0,
+            device="meta",
         )
         layer.weight = bnb.nn.Int8Params(linear.weight.data, requires_grad=False, has_fp16_weights=False)
     if bias:

@@ -55,6 +55,7 @@ class FakeHost:
             "fast_bf16": False,
             "residency": "dequantized",
             "kernel": {},
+            "attention": "padded",
             "threads": 1,
             "has_chat_template": True,
             "context_tokens": 1 << 20,

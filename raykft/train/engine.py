@@ -22,6 +22,7 @@ from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_ro
 from raykft.data.mixture import mix
 from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
+from raykft.models.attention import attention_of
 from raykft.models.dtype import has_bf16_units
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import LoraPair
@@ -109,6 +110,7 @@ class HostEngine:
             "fast_bf16": cuda or has_bf16_units(),
             "residency": base.residency,
             "kernel": self.packed.kernels.report(),
+            "attention": attention_of(base.model.config.get_text_config(), base.device, base.model.dtype),
             "threads": torch.get_num_threads(),
             "has_chat_template": self.prompts.has_template,
             "context_tokens": base.model.config.get_text_config().max_position_embeddings,

@@ -238,6 +238,13 @@ class Slot:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the checkpoint in {directory} is damaged: {first_line(error)}") from error
 
+    def _take_dropout(self, state: torch.Tensor, step: int) -> None:
+        """A generator's state is no other kind of device's: there dropout goes on from a seed of its own."""
+        if state.shape == self.dropout_rng.get_state().shape:
+            self.dropout_rng.set_state(state)
+        else:
+            self.dropout_rng.manual_seed((self.recipe.seed + 1) * 1_000_003 + step)
+
     def _take(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         parameters = tensors.pop("parameters")
         if parameters.shape != self.parameters.flat.shape:  # `copy_` would spread a single value over all
@@ -245,7 +252,7 @@ class Slot:
         self.parameters.flat.data.copy_(parameters)
         if self.average:
             self.average.restore(parameters, tensors.pop("average"))
-        self.dropout_rng.set_state(tensors.pop("dropout_rng"))
+        self._take_dropout(tensors.pop("dropout_rng"), int(state["step"]))
         moments: dict[str, Any] = dict(state["scalars"])
         for key, value in tensors.items():
             name = key.removeprefix("optimizer.")

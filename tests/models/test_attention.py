@@ -154,6 +154,14 @@ def of_an_older_torch(
     raise AssertionError("it does not know `scale`")
 
 
+def without_grouped_heads(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *arguments: Any, scale: Any, window_size: Any
+) -> torch.Tensor:
+    """That of torch 2.11: as many heads of keys as of queries."""
+    assert q.shape[1] == k.shape[1] == v.shape[1]
+    return reference_kernel(q, k, v, *arguments, scale=scale, window_size=window_size, enable_gqa=False)
+
+
 def refusing_kernel(*arguments: Any, **keywords: Any) -> torch.Tensor:
     raise RuntimeError("FlashAttention only supports Ampere GPUs or newer")
 
@@ -165,6 +173,7 @@ def refusing_kernel(*arguments: Any, **keywords: Any) -> torch.Tensor:
         (from_the_first_key, padded),
         (wider, padded),
         (looking_ahead, padded),
+        (without_grouped_heads, varlen),
         (of_an_older_torch, padded),
         (refusing_kernel, padded),
     ],

@@ -416,6 +416,7 @@ def test_a_host_reports_its_kernel(
         kernel=wanted,
     )
     host = TrainingHost(settings, (), ())
+    assert host.info()["attention"] == "padded"
     assert host.info()["kernel"] == {"by_slots": {"1": used}, "measured_ms": {}}
     host._engine.__exit__()
 

@@ -170,6 +170,20 @@ def test_a_checkpoint_from_before_there_was_a_leash_is_taken(packed: PackedModel
         Slot(packed, 2, replace(RECIPE, kl_weight=1.0), rows(0)).restore(tmp_path)
 
 
+def test_a_checkpoint_of_another_kind_of_device_goes_on(packed: PackedModel, tmp_path: Path) -> None:
+    """The state of a GPU's generator has 16 bytes, a CPU's thousands: dropout goes on from a seed of its own."""
+    recipe = replace(RECIPE, dropout=0.2)
+    found = Slot(packed, 0, recipe, rows(0)).snapshot()
+    replace(found, tensors=found.tensors | {"dropout_rng": torch.zeros(16, dtype=torch.uint8)}).write(tmp_path)
+    states = []
+    for number in (1, 2):
+        slot = Slot(packed, number, recipe, rows(0))
+        slot.restore(tmp_path)
+        states.append(slot.dropout_rng.get_state())
+        packed_step(packed, [slot])
+    assert torch.equal(*states)
+
+
 def test_a_moving_average_is_what_is_read_between_epochs(packed: PackedModel) -> None:
     """It changes nothing of the training itself, and is the mean of the last steps, newer ones counting more."""
     plain = Slot(packed, 0, RECIPE, rows(0))
