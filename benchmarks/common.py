@@ -84,24 +84,26 @@ SHAPES: dict[str, Callable[[], PretrainedConfig]] = {
 }
 
 
-def random_base(shape: str, device: torch.device, dtype: torch.dtype) -> BaseModel:
+def random_base(
+    shape: str, device: torch.device, dtype: torch.dtype, quantization: str = "nf4", residency: str = "auto"
+) -> BaseModel:
     """A base model of a known shape with random weights, quantized and kept as `load_base` keeps a real one.
 
     Every call makes the same weights on the same device. There is no tokenizer.
     """
     config = SHAPES[shape]()
-    residency = choose_residency("auto", "nf4", device.type)
+    residency = choose_residency(residency, quantization, device.type)
     torch.manual_seed(0)
     if _weights_bytes(config) > LAYERWISE_BYTES:
-        model = _layer_by_layer(config, residency, device)
+        model = _layer_by_layer(config, quantization, residency, device)
     else:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-        quantize_linears(model, "nf4", residency, device)
+        quantize_linears(model, quantization, residency, device)
     model.requires_grad_(False)
     cast_parameters(model, dtype)
     model.train()  # as in `load_base`
     source = ModelSource(shape, shape, "random")
-    return BaseModel(model, None, source, "nf4", residency, device, both_orders(model, device))
+    return BaseModel(model, None, source, quantization, residency, device, both_orders(model, device))
 
 
 def mark_quantized(base: BaseModel) -> None:
@@ -115,7 +117,7 @@ def _weights_bytes(config: PretrainedConfig) -> int:
     return 2 * (config.num_hidden_layers * layer + 2 * config.vocab_size * config.hidden_size)
 
 
-def _layer_by_layer(config: PretrainedConfig, residency: str, device: torch.device) -> Any:
+def _layer_by_layer(config: PretrainedConfig, quantization: str, residency: str, device: torch.device) -> Any:
     """A model whose layers are made on `device` and quantized one at a time, so that it is nowhere whole in bf16."""
     layers = config.num_hidden_layers
     config.num_hidden_layers = 1
@@ -123,11 +125,11 @@ def _layer_by_layer(config: PretrainedConfig, residency: str, device: torch.devi
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
         stack = model.get_decoder().layers
         _fill(model)
-        quantize_linears(model, "nf4", residency, device)
+        quantize_linears(model, quantization, residency, device)
         for index in range(1, layers):
             layer = type(stack[0])(config, index).to(torch.bfloat16)
             _fill(layer)
-            quantize_linears(layer, "nf4", residency, device)
+            quantize_linears(layer, quantization, residency, device)
             stack.append(layer)
     config.num_hidden_layers = model.config.num_hidden_layers = layers
     return model

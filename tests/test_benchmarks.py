@@ -6,7 +6,10 @@ import gzip
 import importlib
 import json
 import math
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +314,37 @@ def test_the_plot_of_replays_has_a_named_line_for_every_strategy(script: Any, tm
     assert all(label in text for label, _, _ in plots.STYLES.values())
     assert "32 recipes" in text
     assert drawn[1].read_bytes() == drawn[0].read_bytes()  # drawn again, the committed file does not change
+
+
+ABSENT = ("ray", "optuna", "datasets", "pydantic", "bm25s", "rouge_score", "plotly", "gguf", "trl")  # of a bare machine
+
+
+def test_what_needs_a_gpu_is_rehearsed_without_what_a_bare_machine_lacks(tmp_path: Path) -> None:
+    """At tiny sizes on a CPU. A part that fails is told, does not end the others, and makes the exit code."""
+    blocked = "import sys, runpy\nfor name in {absent!r}: sys.modules[name] = None\nsys.argv = {argv!r}\n{more}\n"
+    run = f"runpy.run_path({str(ROOT / 'benchmarks' / 'gpu.py')!r}, run_name='__main__')"
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'benchmarks'}:{ROOT}"}
+
+    def rehearse(out: Path, parts: str, more: str = "") -> tuple[int, list[dict[str, Any]]]:
+        argv = ["gpu.py", "--rehearse", "--out", str(out), "--parts", parts]
+        code = blocked.format(absent=ABSENT, argv=argv, more=more) + run
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert out.exists(), done.stderr[-2000:]
+        return done.returncode, json.loads(out.read_text())["rows"]
+
+    code, rows = rehearse(tmp_path / "gpu.json", "choices,steps,answers,trials")
+    assert (code, [row["ok"] for row in rows]) == (0, [True] * 4), rows
+    found = {row["part"]: row["found"] for row in rows}
+    assert set(found["choices"]["kernels"]["measured_ms"]) == {"loop", "bmm", "grouped"}
+    assert set(found["steps"]) == {"nf4, dequantized", "int8, dequantized"}
+    for held in found["steps"].values():
+        assert [row["slots"] for row in held["steps"]] == [1, 3]
+        assert all(row["tokens_per_second"] > 0 and row["planned_bytes"] > 0 for row in held["steps"])
+    breaks = (
+        "import raykft.models.generate as g\ndef refuse(*a, **k): raise RuntimeError('planted')\ng.generate = refuse"
+    )
+    code, rows = rehearse(tmp_path / "broken.json", "answers,choices", breaks)
+    assert (code, [row["ok"] for row in rows]) == (1, [False, True])
+    assert rows[0]["failure"] == "RuntimeError: planted"
