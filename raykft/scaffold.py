@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,7 @@ def init(directory: str | Path) -> Path:
         write_jsonl(target / f"{name}.jsonl", rows)
     config = target / "config.yaml"
     write_atomic(target / "README.md", README)
-    write_atomic(config, CONFIG.format(file=Path(directory) / config.name))
+    write_atomic(config, CONFIG.format(file=shlex.quote(str(Path(directory) / config.name))))
     return config
 
 

@@ -57,6 +57,7 @@ def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from raykft.cli import main; main()"]
     done = subprocess.run([*command, "init", "a museum"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "next: raykft data check 'a museum/config.yaml'"
+    assert "#   raykft tune 'a museum/config.yaml'\n" in (tmp_path / "a museum" / "config.yaml").read_text()
     names = {"README.md", "config.yaml", "facts.jsonl", "train.jsonl", "probes.jsonl", "distractors.jsonl"}
     assert {p.name for p in (tmp_path / "a museum").iterdir()} == names | {"general.jsonl"}
     checked = subprocess.run([*command, "data", "check", "a museum/config.yaml"], cwd=tmp_path, capture_output=True)
