@@ -35,6 +35,7 @@ from raykft.records import Probe, TrainRow
 
 ROOT = table.ROOT
 BASE, BM25 = "base", "bm25"  # rows that no recipe makes
+PLANTED = "planted"
 DRAWS = 4000
 MINUS = "\N{MINUS SIGN}"
 CENTER: dict[str, Any] = {
@@ -45,22 +46,22 @@ CENTER: dict[str, Any] = {
     "data.distractor_ratio": 0.25,
 }
 # Of SmolLM2-135M: a rank of all linear layers has 10,176 parameters a block, of attention 3,840, of the MLP 6,336.
-CHANGES: dict[str, dict[str, Any]] = {
+CHANGES: dict[str, dict[str, Any]] = {  # in the order in which they are trained
     "center": {},
+    "ema": {"train.ema_epochs": 1.0},
+    "leash": {"train.kl_weight": 1.0},
+    "ema-leash": {"train.ema_epochs": 1.0, "train.kl_weight": 1.0},
+    "ratio-1": {"data.distractor_ratio": 1},
+    "ratio-0": {"data.distractor_ratio": 0},
     "attention": {"adapter.target_layers": "attention"},
     "mlp": {"adapter.target_layers": "mlp"},
+    "head": {"adapter.target_layers": "all-linear+lm_head"},
+    "leash-ratio-1": {"train.kl_weight": 1.0, "data.distractor_ratio": 1},
+    "epochs-12": {"train.epochs": 12},
     "attention-equal": {"adapter.target_layers": "attention", "adapter.rank": 42},
     "mlp-equal": {"adapter.target_layers": "mlp", "adapter.rank": 26},
-    "head": {"adapter.target_layers": "all-linear+lm_head"},
     "epochs-3": {"train.epochs": 3},
-    "epochs-12": {"train.epochs": 12},
-    "ratio-0": {"data.distractor_ratio": 0},
-    "ratio-1": {"data.distractor_ratio": 1},
-    "leash": {"train.kl_weight": 1.0},
-    "leash-ratio-1": {"train.kl_weight": 1.0, "data.distractor_ratio": 1},
-    "ema": {"train.ema_epochs": 1.0},
-    "ema-leash": {"train.ema_epochs": 1.0, "train.kl_weight": 1.0},
-    "planted": {},  # trained on some of the probes, see `planted`
+    PLANTED: {},  # trained on some of the probes, see `planted`
 }
 ALL_PASSAGES = "data.passages=demo:en/passages.jsonl"  # six texts are too few for an interval
 # What raykft offers against forgetting, each beside the same recipe without.
@@ -73,7 +74,7 @@ CURES = (
 PLANTED_SHARE = 0.25  # of the facts that have unseen paraphrases: one of them each becomes a training row
 
 Cell = Mapping[str, Any]  # one run
-Sample = Callable[["Study", str], "np.ndarray[Any, Any]"]  # seeds by units
+Rows = tuple[str, str]
 
 
 def recipes() -> list[dict[str, Any]]:
@@ -93,10 +94,9 @@ def planted(domain: Domain) -> tuple[Domain, list[str]]:
 
 def train(args: argparse.Namespace) -> None:
     domain = load_domain(load_config(args.config, args.set))
-    every = recipes()
-    clean = [(recipe, seed) for seed in range(args.seeds) for recipe in every if recipe["name"] != "planted"]
-    table.train(clean, args)
-    table.train([(recipe, seed) for seed in range(args.seeds) for recipe in every[-1:]], args, planted(domain)[0])
+    every = [(recipe, seed) for recipe in recipes() for seed in range(args.seeds)]
+    table.train([job for job in every if job[0]["name"] != PLANTED], args)
+    table.train([job for job in every if job[0]["name"] == PLANTED], args, planted(domain)[0])
 
 
 def write(args: argparse.Namespace) -> Path:
@@ -122,7 +122,11 @@ class Study:
         for run in tree["runs"]:
             if "error" not in run:
                 self.runs.setdefault(run["recipe"], {})[run["seed"]] = run
-        self.seeds = sorted(set.intersection(*(set(runs) for runs in self.runs.values())))
+
+    def seeds(self, *rows: str) -> list[int]:
+        """Those that all of `rows` have been trained with; none where one is missing."""
+        trained = [set(self.runs.get(row, {})) for row in rows if row not in (BASE, BM25)]
+        return sorted(set.intersection(*trained)) if trained else [0]
 
     def answers(self, row: str, seed: int) -> dict[str, list[Any]]:
         if row in (BASE, BM25):
@@ -134,9 +138,9 @@ class Study:
     def ids(self, chosen: Callable[[Probe], bool]) -> list[str]:
         return [id for id, probe in self.probes.items() if chosen(probe)]
 
-    def values(self, row: str, ids: Sequence[str], place: int) -> np.ndarray[Any, Any]:
+    def values(self, row: str, ids: Sequence[str], place: int, seeds: Sequence[int]) -> np.ndarray[Any, Any]:
         """`[seeds, probes]`, NaN where an answer has no such value."""
-        found = [self.answers(row, seed) for seed in self.seeds]
+        found = [self.answers(row, seed) for seed in seeds]
         return np.array([[_number(answers[id][place]) for id in ids] for answers in found])
 
     def clusters(self, ids: Sequence[str]) -> np.ndarray[Any, Any]:
@@ -145,13 +149,11 @@ class Study:
         order = {key: n for n, key in enumerate(dict.fromkeys(keys))}
         return np.array([order[key] for key in keys])
 
-    def fluency(self, row: str) -> np.ndarray[Any, Any]:
-        """Rise of bits a byte over the base, `[seeds, passages]`."""
-        base = self.tree["base"]["nats"]
+    def bits(self, row: str, seeds: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Bits a byte of running text, `[seeds, passages]`."""
         sizes = np.array([size for _, size in self.tree["passages"].values()]) * np.log(2)
-        own = [self.runs[row][seed]["epochs"][-1]["nats"] for seed in self.seeds]
-        rise: np.ndarray[Any, Any] = np.array([[nats[id] - base[id] for id in self.tree["passages"]] for nats in own])
-        return np.asarray(rise / sizes)
+        own = [self.runs[row][seed]["epochs"][-1]["nats"] for seed in seeds]
+        return np.asarray([[nats[id] for id in self.tree["passages"]] for nats in own] / sizes)
 
 
 def _number(value: Any) -> float:
@@ -220,98 +222,115 @@ def _is_of(level: int, probe: Probe) -> bool:
 SCORE, CORRECT, CLEAN, LENGTH, REPEATS, STOPS, MADE_UP = range(7)
 
 
+class Contrasts:
+    """Two rows of a study beside each other; a contrast of which a row is missing is left out."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.level = {n: study.ids(partial(_is_of, n)) for n in range(1, 6)}
+        self.domain = study.ids(lambda p: p.level >= 1)
+        self.general = study.ids(lambda p: p.level == 0)
+        self.found: list[Effect] = []
+
+    def change(self, claim: str, what: str, sign: int, rows: Rows, ids: Sequence[str], place: int = CORRECT) -> None:
+        """The same probes, answered by two rows."""
+        if ids and (seeds := self.study.seeds(*rows)):
+            first, second = (self.study.values(row, ids, place, seeds) for row in rows)
+            self.found.append(effect(claim, what, sign, (first - second, self.study.clusters(ids))))
+
+    def between(self, claim: str, what: str, sign: int, row: str, first: Sequence[str], second: Sequence[str]) -> None:
+        """Two sets of probes, answered by one row."""
+        if first and second and (seeds := self.study.seeds(row)):
+            both = self.study.clusters([*first, *second])
+            one, two = (self.study.values(row, ids, CORRECT, seeds) for ids in (first, second))
+            self.found.append(effect(claim, what, sign, (one, both[: len(first)]), (two, both[len(first) :])))
+
+    def paired(self, claim: str, what: str, sign: int, row: str, pairs: Mapping[str, str]) -> None:
+        """Each probe beside its own other form, answered by one row."""
+        if pairs and (seeds := self.study.seeds(row)):
+            one, two = (self.study.values(row, list(ids), CORRECT, seeds) for ids in (pairs, pairs.values()))
+            self.found.append(effect(claim, what, sign, (one - two, self.study.clusters(list(pairs)))))
+
+    def gap(self, claim: str, what: str, sign: int, rows: Rows) -> None:
+        """By how much more one row loses by paraphrasing (level 1 less level 2) than the other."""
+        if seeds := self.study.seeds(*rows):
+            sides, both = [], self.study.clusters([*self.level[1], *self.level[2]])
+            cut = len(self.level[1])
+            for ids, own in ((self.level[1], both[:cut]), (self.level[2], both[cut:])):
+                first, second = (self.study.values(row, ids, CORRECT, seeds) for row in rows)
+                sides.append((first - second, own))
+            self.found.append(effect(claim, what, sign, *sides))
+
+    def bits(self, claim: str, what: str, sign: int, rows: Rows) -> None:
+        if seeds := self.study.seeds(*rows):
+            first, second = (self.study.bits(row, seeds) for row in rows)
+            self.found.append(effect(claim, f"{what}, bits a byte of other text", sign, (first - second, _each(first))))
+
+
+def _each(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.arange(values.shape[1])
+
+
 def effects(study: Study) -> list[Effect]:
     """All claims that these runs can answer, in their order."""
-    level = {n: study.ids(partial(_is_of, n)) for n in range(1, 6)}
-    hinted, plain = list(study.tree["hinted"]), list(study.tree["hinted"].values())
-    domain = study.ids(lambda p: p.level >= 1)
-    recall = [*level[1], *level[2]]
-    general = study.ids(lambda p: p.level == 0)
-
-    def change(claim: str, what: str, expected: int, first: str, second: str, ids: Sequence[str], place: int) -> Effect:
-        gap = study.values(first, ids, place) - study.values(second, ids, place)
-        return effect(claim, what, expected, (gap, study.clusters(ids)))
-
-    def between(claim: str, what: str, first: Sequence[str], second: Sequence[str]) -> Effect:
-        both = study.clusters([*first, *second])
-        one, two = (study.values("center", ids, CORRECT) for ids in (first, second))
-        return effect(claim, what, 1, (one, both[: len(first)]), (two, both[len(first) :]))
-
-    def fluency(claim: str, what: str, expected: int, first: str, second: str) -> Effect:
-        gap = study.fluency(first) - study.fluency(second)
-        return effect(claim, what, expected, (gap, np.arange(gap.shape[1])))
-
-    def gap(claim: str, what: str, expected: int, first: str, second: str) -> Effect:
-        """Of what paraphrasing costs, level 1 less level 2."""
-        both = study.clusters(recall)
-        sides = []
-        for ids, own in ((level[1], both[: len(level[1])]), (level[2], both[len(level[1]) :])):
-            sides.append((study.values(first, ids, CORRECT) - study.values(second, ids, CORRECT), own))
-        return effect(claim, what, expected, *sides)
-
+    told = Contrasts(study)
+    level = told.level
     unseen = [*level[2], *level[4], *level[5]]
-    base = effect("R1", "base, levels 2, 4, 5", 1, (study.values(BASE, unseen, CORRECT), study.clusters(unseen)))
-    harm = study.values("center", hinted, CORRECT) - study.values("center", plain, CORRECT)
-    found = [
-        replace(base, below=0.05),
-        change("R2", "tuned less base, verbatim", 1, "center", BASE, level[1], CORRECT),
-        change("R2", "tuned less base, paraphrases", 1, "center", BASE, level[2], CORRECT),
-        between("R3", "verbatim less paraphrases", level[1], level[2]),
-        between("R3", "paraphrases less two facts combined", level[2], level[4]),
-    ]
-    for layers, name in (("attention", "attention"), ("mlp", "MLP"), ("head", "all linear and head")):
-        for suffix, at in (("", "rank 16"), ("-equal", "as many parameters")):
-            if (row := layers + suffix) not in study.runs:
-                continue
-            label = f"{name} less all linear ({at})"
-            sign = 1 if layers == "head" else -1
-            found += [
-                change("R4", f"{label}, paraphrases", sign, row, "center", level[2], CORRECT),
-                fluency("R4", f"{label}, bits a byte of other text", -sign, row, "center"),
-            ]
-            if layers == "attention":
-                found.append(gap("R4", f"{label}, verbatim less paraphrases", 1, row, "center"))
-            if layers == "mlp":
-                found.append(change("R4", f"{label}, repetition", 1, row, "center", domain, REPEATS))
-    found += [
-        change("R5", "12 epochs less 6, paraphrases", -1, "epochs-12", "center", level[2], CORRECT),
-        change("R5", "12 epochs less 6, clean", -1, "epochs-12", "center", domain, CLEAN),
-        change("R5", "12 epochs less 6, made-up claims", 1, "epochs-12", "center", domain, MADE_UP),
-        fluency("R5", "12 epochs less 6, bits a byte of other text", 1, "epochs-12", "center"),
-        change("R5", "6 epochs less 3, paraphrases", 1, "center", "epochs-3", level[2], CORRECT),
-        change("R6", "as many distractors as rows less none, paraphrases", 1, "ratio-1", "ratio-0", level[2], CORRECT),
-        change("R6", "the same, questions with a hint", 1, "ratio-1", "ratio-0", hinted, CORRECT),
-        change("R6", "the same, made-up claims", 1, "ratio-1", "ratio-0", domain, MADE_UP),
-        change("R6", "the same, clean", -1, "ratio-1", "ratio-0", domain, CLEAN),
-        fluency("R6", "the same, bits a byte of other text", -1, "ratio-1", "ratio-0"),
-        change("R7", "tuned less base, length over the gold answer's", 1, "center", BASE, recall, LENGTH),
-        change("R7", "tuned less base, repetition", 1, "center", BASE, recall, REPEATS),
-        change("R7", "tuned less base, answers that end by themselves", -1, "center", BASE, recall, STOPS),
-        effect("R8", "tuned, with a hint less without, right", -1, (harm, study.clusters(hinted))),
-        change("R9", "tuned less base, general questions right", -1, "center", BASE, general, CORRECT),
-    ]
-    for claim, row, other, label in CURES:
-        if row in study.runs and other in study.runs:
-            found += [
-                change(claim, f"{label}, paraphrases", 1, row, other, level[2], CORRECT),
-                change(claim, f"{label}, two facts combined", 1, row, other, level[4], CORRECT),
-                fluency(claim, f"{label}, bits a byte of other text", -1, row, other),
-                change(claim, f"{label}, general questions right", 1, row, other, general, CORRECT),
-            ]
+    base = effect("R1", "base, levels 2, 4, 5", 1, (study.values(BASE, unseen, CORRECT, [0]), study.clusters(unseen)))
+    told.found.append(replace(base, below=0.05))
+    told.change("R2", "tuned less base, verbatim", 1, ("center", BASE), level[1])
+    told.change("R2", "tuned less base, paraphrases", 1, ("center", BASE), level[2])
+    told.between("R3", "verbatim less paraphrases", 1, "center", level[1], level[2])
+    told.between("R3", "paraphrases less two facts combined", 1, "center", level[2], level[4])
+    _layers(told)
+    for longer, shorter, sign in (("epochs-12", "center", -1), ("center", "epochs-3", 1)):
+        rows, label = (longer, shorter), "12 epochs less 6" if sign < 0 else "6 epochs less 3"
+        told.change("R5", f"{label}, paraphrases", sign, rows, level[2])
+        told.change("R5", f"{label}, clean", sign, rows, told.domain, CLEAN)
+        told.change("R5", f"{label}, made-up claims", 1, rows, told.domain, MADE_UP)
+        told.bits("R5", label, 1, rows)
+    mixed, label = ("ratio-1", "ratio-0"), "as many distractors as rows less none"
+    told.change("R6", f"{label}, paraphrases", 1, mixed, level[2])
+    told.change("R6", f"{label}, questions with a hint", 1, mixed, list(study.tree["hinted"]))
+    told.change("R6", f"{label}, made-up claims", 1, mixed, told.domain, MADE_UP)
+    told.change("R6", f"{label}, clean", -1, mixed, told.domain, CLEAN)
+    told.bits("R6", label, -1, mixed)
+    recall = [*level[1], *level[2]]
+    told.change("R7", "tuned less base, length over the gold answer's", 1, ("center", BASE), recall, LENGTH)
+    told.change("R7", "tuned less base, repetition", 1, ("center", BASE), recall, REPEATS)
+    told.change("R7", "tuned less base, answers that end by themselves", -1, ("center", BASE), recall, STOPS)
+    told.paired("R8", "tuned, with a hint less without", -1, "center", study.tree["hinted"])
+    told.change("R9", "tuned less base, general questions", -1, ("center", BASE), told.general)
     leaked = study.tree["planted"]
     others = [id for id in level[2] if id not in leaked and study.probes[id].split == "report"]
-    found += [
-        change("R11", "trained on these probes less not, right", 1, "planted", "center", leaked, CORRECT),
-        change("R11", "the same, the other paraphrases held out", 1, "planted", "center", others, CORRECT),
-        change("R12", "BM25 before the base less tuned, verbatim", 1, BM25, "center", level[1], CORRECT),
-        change("R12", "BM25 before the base less tuned, paraphrases", 1, BM25, "center", level[2], CORRECT),
-    ]
-    return found
+    told.change("R11", "trained on these probes less not", 1, (PLANTED, "center"), leaked)
+    told.change("R11", "the same, the other paraphrases held out", 1, (PLANTED, "center"), others)
+    told.change("R12", "BM25 before the base less tuned, verbatim", 1, (BM25, "center"), level[1])
+    told.change("R12", "BM25 before the base less tuned, paraphrases", 1, (BM25, "center"), level[2])
+    for claim, row, other, label in CURES:
+        told.change(claim, f"{label}, paraphrases", 1, (row, other), level[2])
+        told.change(claim, f"{label}, two facts combined", 1, (row, other), level[4])
+        told.change(claim, f"{label}, general questions", 1, (row, other), told.general)
+        told.bits(claim, label, -1, (row, other))
+    return told.found
+
+
+def _layers(told: Contrasts) -> None:
+    for name, title in (("attention", "attention"), ("mlp", "MLP"), ("head", "all linear and head")):
+        for suffix, at in (("", "rank 16"), ("-equal", "as many parameters")):
+            rows, label = (name + suffix, "center"), f"{title} less all linear ({at})"
+            sign = 1 if name == "head" else -1
+            told.change("R4", f"{label}, paraphrases", sign, rows, told.level[2])
+            told.bits("R4", label, -sign, rows)
+            if name == "attention":
+                told.gap("R4", f"{label}, verbatim less paraphrases", 1, rows)
+            if name == "mlp":
+                told.change("R4", f"{label}, repetition", 1, rows, told.domain, REPEATS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    table.options(parser)
+    table.options(parser, work=False)
     parser.set_defaults(seeds=2, set=[ALL_PASSAGES])
     parser.add_argument("--read", type=Path, help="print the rows of docs/findings.md from a packed file")
     args = parser.parse_args(arguments)
@@ -319,6 +338,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for each in effects(Study(json.loads(gzip.decompress(args.read.read_bytes())))):
             print(each.row())
         return
+    if args.work is None:
+        parser.error("--work DIR, or --read FILE")
     args.work.mkdir(parents=True, exist_ok=True)
     if args.write:
         print(f"written: {write(args)}")

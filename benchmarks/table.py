@@ -356,11 +356,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train(list(jobs(args.seeds, args.recipes)), args)
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def options(parser: argparse.ArgumentParser, *, work: bool = True) -> None:
     """What every benchmark that trains recipes is told."""
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of it")
-    parser.add_argument("--work", type=Path, required=True, help="folder of finished runs")
+    parser.add_argument("--work", type=Path, required=work, help="folder of finished runs")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")

@@ -348,3 +348,72 @@ def test_what_needs_a_gpu_is_rehearsed_without_what_a_bare_machine_lacks(tmp_pat
     code, rows = rehearse(tmp_path / "broken.json", "answers,choices", breaks)
     assert (code, [row["ok"] for row in rows]) == (1, [False, True])
     assert rows[0]["failure"] == "RuntimeError: planted"
+
+
+def findings_tree(*, seeds: int = 2, facts: int = 30, passages: int = 12) -> dict[str, Any]:
+    """Runs in which attention knows less than the center, an average forgets less, and a leash changes nothing."""
+    rng = random.Random(3)
+    probes = {
+        f"p{level}-{n}": ["report", level, "recall", "en", [f"f{n}"]] for level in (1, 2, 4) for n in range(facts)
+    }
+    probes |= {f"g{n}": ["report", 0, "recall", "en", []] for n in range(facts)}
+    texts = {f"x{n}": ["en", 100] for n in range(passages)}
+
+    def answers(right: float) -> dict[str, list[Any]]:
+        return {id: [1.0, int(rng.random() < right), 0, 1.0, 0.0, 1, 0] for id in probes}
+
+    def run(recipe: str, seed: int, right: float, nats: float) -> dict[str, Any]:
+        epochs = [{"nats": {id: 70 + nats + rng.gauss(0, 0.5) for id in texts}}]
+        return {
+            "recipe": recipe,
+            "seed": seed,
+            "epochs": epochs,
+            "answers_select": {},
+            "answers_report": answers(right),
+        }
+
+    made = {"center": (0.8, 9.0), "attention": (0.3, 9.0), "ema": (0.8, 4.0), "leash": (0.8, 9.0)}
+    base = {"select": {"results": {}}, "report": {"results": {id: [0.0, 0, 0, 9.0, 0.5, 0, 0] for id in probes}}}
+    return {
+        "probes": probes,
+        "passages": texts,
+        "base": {"scores": {"rows": {"base": base, "bm25": base}}, "nats": dict.fromkeys(texts, 70.0)},
+        "runs": [run(name, seed, *sizes) for name, sizes in made.items() for seed in range(seeds)]
+        + [{"recipe": "mlp", "seed": 0, "error": "DivergedError: loss"}],
+        "planted": ["p2-0"],
+        "hinted": {"p4-1": "p2-1", "p4-2": "p2-2"},
+    }
+
+
+def test_findings_tell_what_differs_from_what_does_not(script: Any) -> None:
+    findings = script("findings")
+    found = {(e.claim, e.what): e for e in findings.effects(findings.Study(findings_tree()))}
+    verdicts = {key: each.verdict for key, each in found.items()}
+    assert verdicts["R1", "base, levels 2, 4, 5"] == "found"
+    assert verdicts["R2", "tuned less base, paraphrases"] == "found"
+    assert verdicts["R4", "attention less all linear (rank 16), paraphrases"] == "found"
+    assert verdicts["R9", "tuned less base, general questions"] == "opposite"
+    assert verdicts["average", "average of an epoch less the last step, bits a byte of other text"] == "found"
+    assert (
+        verdicts["leash", "leash of 1 less none, a quarter as many distractors, bits a byte of other text"]
+        == "not seen"
+    )
+    attention = found["R4", "attention less all linear (rank 16), paraphrases"]
+    assert attention.low < -0.5 < attention.high < 0
+    assert attention.units == 30
+    assert not [key for key in found if "MLP" in key[1] or key[0] in {"R5", "R6", "R11"}]  # not trained, or diverged
+    assert attention.row().startswith("| R4 | attention less all linear (rank 16), paraphrases | \N{MINUS SIGN}0.")
+
+
+def test_the_planted_rows_of_findings_are_probes_of_the_report_split(script: Any) -> None:
+    from raykft.config import load_config
+    from raykft.data.domain import load_domain
+
+    findings = script("findings")
+    domain = load_domain(load_config(ROOT / "configs" / "quickstart.yaml"))
+    changed, leaked = findings.planted(domain)
+    probes = {p.id: p for p in domain.probes}
+    assert leaked
+    assert {(probes[id].split, probes[id].level) for id in leaked} == {("report", 2)}
+    assert [row.instruction for row in changed.train[len(domain.train) :]] == [probes[id].question for id in leaked]
+    assert [recipe["name"] for recipe in findings.recipes()][-1] == findings.PLANTED
