@@ -280,6 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     costs = Table("regret at cost", *(f"{cost:g}" for cost in strategies.BUDGETS), box=None)
     for name, curve in replayed.items():
         costs.add_row(name, *(f"{regret:.2f}" for regret in curve["regret"]))
+    for name, curve in replayed.items():
+        costs.add_row(f"{name}, hits", *(f"{share:.0%}" for share in curve["hits"]))
     console.print(costs)
     if args.write:
         path = RESULTS / f"replay-{datetime.now(UTC):%Y-%m-%d}.json"

@@ -29,6 +29,7 @@ import numpy as np
 
 BUDGETS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 REDUCTION = 3.0
+LEADERS = 3  # a pick among so many true best ones is a hit
 RACE_TOP, RACE_SHARE, RACE_SEEDS = 4, 0.5, 3
 TABLES, REPLAYS = 200, 10  # resamples of the recipes, and replays on each
 
@@ -77,7 +78,9 @@ class Replays:
         self.grid = {name: by_seed for name, by_seed in grid.items() if set(by_seed) == set(self.seeds)}
         self.costs, self._value = costs, value
         self.truth = {n: {s: run["metrics_report"]["score"] for s, run in r.items()} for n, r in self.grid.items()}
-        self.best = max(fmean(each.values()) for each in self.truth.values())
+        means = {name: fmean(each.values()) for name, each in self.truth.items()}
+        self.best = max(means.values(), default=0.0)
+        self.ranking = sorted(means, key=lambda name: -means[name])
         full = [self.trained(run) + costs.full for each in self.grid.values() for run in each.values()]
         self.unit = fmean(full)
 
@@ -95,13 +98,15 @@ class Replays:
 
     def regret(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> float:
         """Of one replay: `seeds` are those of the search, the race's, and last the one that tells the truth."""
+        return self.best - self.truth[self.pick(strategy, order, seeds, budget)][seeds[-1]]
+
+    def pick(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> str:
         plan, limit = PLANS[strategy], budget * self.unit
-        own, *others, unseen = seeds
+        own, *others = seeds[:-1]
         spent, scored = self._screen(plan, order, own, limit * (RACE_SHARE if plan.race else 1))
         if plan.race:
             scored = self._race(plan, scored, others, limit - spent)
-        pick = max(scored, key=lambda name: scored[name]) if scored else order[0]
-        return self.best - self.truth[pick][unseen]
+        return max(scored, key=lambda name: scored[name]) if scored else order[0]
 
     def _screen(self, plan: Strategy, order: Sequence[str], seed: int, limit: float) -> tuple[float, dict[str, float]]:
         """Train recipe after recipe; the first one is finished whatever it costs."""
@@ -145,6 +150,8 @@ class Replays:
 def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict[str, dict[str, list[float]]]:
     """Mean regret by strategy over `BUDGETS`, with 95 % intervals over resampled recipes.
 
+    `hits` is how often the pick is among the true best three of the recipes that there were to find.
+
     A race needs a seed of the search, one of its own and one that tells the truth: with fewer than three in the table
     there is none.
     """
@@ -154,16 +161,27 @@ def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict
     means: dict[str, list[list[float]]] = {
         name: [] for name, plan in PLANS.items() if not plan.race or len(replays.seeds) > 2
     }
+    hits: dict[str, list[list[float]]] = {name: [] for name in means}
     for _ in range(tables):
         drawn = sorted({rng.choice(names) for _ in names})
         plays = [(rng.sample(drawn, len(drawn)), rng.choice(orders)) for _ in range(REPLAYS)]
+        leaders = [name for name in replays.ranking if name in drawn][:LEADERS]
         for strategy in means:
+            picks = [[replays.pick(strategy, *play, budget) for play in plays] for budget in BUDGETS]
             means[strategy].append(
-                [fmean(replays.regret(strategy, order, seeds, budget) for order, seeds in plays) for budget in BUDGETS]
+                [
+                    fmean(
+                        replays.best - replays.truth[pick][seeds[-1]]
+                        for pick, (_, seeds) in zip(row, plays, strict=True)
+                    )
+                    for row in picks
+                ]
             )
+            hits[strategy].append([fmean(pick in leaders for pick in row) for row in picks])
     found = {}
     for name, rows in means.items():
         low, high = np.quantile(rows, [0.025, 0.975], axis=0)
         curves = {"regret": np.mean(rows, axis=0), "regret_lo": low, "regret_hi": high}
+        curves["hits"] = np.mean(hits[name], axis=0)
         found[name] = {"cost": [float(b) for b in BUDGETS]} | {k: v.round(4).tolist() for k, v in curves.items()}
     return found
