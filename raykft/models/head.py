@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from raykft.models.leash import Leash, pull
+from raykft.models.leash import Leash, pull_
 from raykft.models.lowrank import FrozenWeight, Part
 from raykft.models.numerics import CHUNK_LOGITS
 
@@ -149,8 +149,6 @@ def _nll_and_gradient(
     nll = (mass.log() + top - picked).sum()
     gradient = weights.div_(mass)
     if leash is not None:
-        pulled, factor, kept = pull(leash, gradient)
-        nll = nll + pulled
-        gradient.mul_(1 + factor).scatter_add_(1, leash.teaching.ids_nK, -kept)
+        nll = nll + pull_(leash, gradient)
     gradient.scatter_add_(1, index, torch.full_like(picked, -1.0))
     return nll, gradient if slope is None else gradient.mul_(slope)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import torch
 
-LEAST = 1e-9  # share of the rest below which it counts as this much: fp32 sums of shares end there
+ROUNDING = 1e-6  # what shares that sum to one may lack of it in fp32
+LEAST = 1e-30  # as much counts a share that is less, so that the loss stays finite: 69 nats
 
 
 class Teaching(NamedTuple):
@@ -52,21 +53,21 @@ def make_leash(rows: Sequence[tuple[int, Teaching | None]], weight: float) -> Le
     return Leash(Teaching(*map(torch.cat, zip(*parts, strict=True))), torch.cat(weights))
 
 
-def pull(held: Leash, shares_nV: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The weighted divergence of a chunk of positions, and its gradient by the logits.
+def pull_(held: Leash, shares_nV: torch.Tensor) -> torch.Tensor:
+    """The weighted divergence of a chunk of positions; its gradient by the logits is added to `shares_nV` in place.
 
     Args:
-        shares_nV: the adapter's softmax.
-
-    Returns:
-        The sum, the factor `[n, 1]` of every share in the gradient, and what is taken off the kept ones `[n, K]`.
+        shares_nV: the adapter's softmax, which is the gradient of what else the positions are trained on.
     """
     (ids, teacher), weight = held.teaching, held.weight_n.unsqueeze(1)
     own = shares_nV.gather(1, ids)
-    rest, own_rest = (1 - teacher.sum(1, keepdim=True)).clamp(min=0), (1 - own.sum(1, keepdim=True)).clamp(min=LEAST)
-    kept = torch.special.xlogy(teacher, teacher) - torch.special.xlogy(teacher, own)
+    # By its own sum: one less the kept shares would be all rounding where the adapter is sure.
+    own_rest = shares_nV.scatter_(1, ids, 0.0).sum(1, keepdim=True).clamp(min=LEAST)
+    rest = 1 - teacher.sum(1, keepdim=True)
+    rest = rest * (rest > ROUNDING)
+    kept = torch.special.xlogy(teacher, teacher) - torch.special.xlogy(teacher, own.clamp(min=LEAST))
     left = torch.special.xlogy(rest, rest) - torch.special.xlogy(rest, own_rest)
-    total = (weight * (kept.sum(1, keepdim=True) + left)).sum()
     # d/dz_j is q_j - p_j of a kept token, and q_j (1 - p_rest / q_rest) of another.
-    outside = rest / own_rest
-    return total, weight * (1 - outside), weight * (teacher - own * outside)
+    shares_nV.mul_(1 + weight * (1 - rest / own_rest)).scatter_(1, ids, own + weight * (own - teacher))
+    total: torch.Tensor = (weight * (kept.sum(1, keepdim=True) + left)).sum()
+    return total

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+PIECE = 1 << 20
+
 
 class Average:
     """The exponential moving average of one flat parameter, with a horizon of so many steps.
@@ -17,6 +19,8 @@ class Average:
     def __init__(self, flat: torch.Tensor, horizon_steps: float) -> None:
         self._flat = flat
         self._other = flat.clone()  # the average, or while that is shown what is trained
+        # Weights are exchanged piece by piece: memory that ran out half-way would leave two halves of two adapters.
+        self._piece = flat.new_empty(min(PIECE, flat.numel()))
         self._rate = min(1.0, 1 / horizon_steps)
         self._shown = False
 
@@ -33,9 +37,10 @@ class Average:
             self._exchange()
 
     def _exchange(self) -> None:
-        kept = self._flat.clone()
-        self._flat.copy_(self._other)
-        self._other.copy_(kept)
+        for own, other in zip(torch.split(self._flat, PIECE), torch.split(self._other, PIECE), strict=True):
+            kept = self._piece[: own.numel()].copy_(own)
+            own.copy_(other)
+            other.copy_(kept)
         self._shown = not self._shown
 
     @property

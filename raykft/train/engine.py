@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftErro
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
 from raykft.models.attention import attention_of
 from raykft.models.dtype import has_bf16_units
+from raykft.models.leash import Teaching
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
@@ -139,7 +141,12 @@ class HostEngine:
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         """Give `trial_id` a slot (a stale one of the same id is replaced); returns the adapted module names."""
-        return self._call(lambda: self._attach(trial_id, recipe, checkpoint))
+        indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
+        rows = [self.rows[i] for i in indices]
+        held = [n for n, i in enumerate(indices) if i >= self.domain_rows] if recipe.kl_weight else []
+        # One by one, so that other trials need not stand still for all of them.
+        taught = {n: self._call(lambda row=rows[n]: self._teacher.about(row)) for n in held}  # type: ignore[misc]
+        return self._call(lambda: self._attach(trial_id, recipe, rows, taught, checkpoint))
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         """Give a finished adapter a slot to be evaluated in."""
@@ -166,8 +173,8 @@ class HostEngine:
     def save_adapter(self, trial_id: str, directory: Path) -> None:
         """
         Raises:
-            ModelError: of a trial's last epoch, that PEFT would make another adapter of it.
-            StorageError: that the disk holds other numbers.
+            ModelError: PEFT would make another adapter of it.
+            StorageError: other numbers can be read than were written.
         """
         slot, pairs = self._call(lambda: self._copy_adapter(trial_id))
         save_adapter(
@@ -177,8 +184,7 @@ class HostEngine:
             alpha=slot.recipe.alpha,
             dropout=slot.recipe.dropout,
         )
-        if slot.finished:  # this one stays
-            check_saved(directory, pairs, self.packed.layers)
+        check_saved(directory, pairs, self.packed.layers)
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
         snapshot: Snapshot = self._call(lambda: self._slot(trial_id).snapshot())
@@ -344,28 +350,38 @@ class HostEngine:
         for future in waiting:
             future.set_exception(self._closed)
 
-    def _attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None) -> list[str]:
+    def _attach(
+        self,
+        trial_id: str,
+        recipe: Recipe,
+        rows: Sequence[EncodedRow],
+        taught: Mapping[int, Teaching],
+        checkpoint: Path | None,
+    ) -> list[str]:
         self._detach(trial_id)
-        indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
         number = self._free_number()
-        rows = [self.rows[i] for i in indices]
-        held = [n for n, i in enumerate(indices) if i >= self.domain_rows] if recipe.kl_weight else []
-        taught = dict(zip(held, self._teacher.about([rows[n] for n in held]), strict=True))
-        slot = Slot(self.packed, number, recipe, rows, self.replicas, taught)
-        if checkpoint is not None:
-            try:
+        with self._nothing_left_of(number):
+            slot = Slot(self.packed, number, recipe, rows, self.replicas, taught)
+            if checkpoint is not None:
                 slot.restore(checkpoint)
-            except Exception:
-                self.packed.remove_adapter(number)
-                raise
         self._slots[trial_id], self._adapters[trial_id] = slot, number
         return slot.modules
 
     def _attach_adapter(self, trial_id: str, directory: Path) -> None:
         self._detach(trial_id)
         number = self._free_number()
-        load_adapter(self.packed, number, directory)
+        with self._nothing_left_of(number):
+            load_adapter(self.packed, number, directory)
         self._adapters[trial_id], self._read_from[trial_id] = number, directory
+
+    @contextmanager
+    def _nothing_left_of(self, number: int) -> Iterator[None]:
+        """Where the body fails half-way: else the next adapter of that number would have its layers too."""
+        try:
+            yield
+        except BaseException:
+            self.packed.remove_adapter(number)
+            raise
 
     def _free_number(self) -> int:
         taken = set(self._adapters.values())

@@ -179,12 +179,16 @@ class Slot:
         self.optimizer.step()
         self.parameters.zero_grad()
         self.step += 1
-        if self.average:
-            self.average.after_step(self.step)
-            if self.step % self.steps_per_epoch == 0:
-                self.average.show()
         self.losses += self._window_losses
         self._window_losses = []
+        if self.average:
+            self.average.after_step(self.step)
+            self._show_average()
+
+    def _show_average(self) -> None:
+        """Between epochs an adapter is its average."""
+        if self.average and self.step and self.step % self.steps_per_epoch == 0:
+            self.average.show()
 
     def restart_step(self) -> None:
         """Take back what a pass that failed half-way did to a step: it begins again as if it had never begun."""
@@ -262,3 +266,4 @@ class Slot:
             self.optimizer.state[self.parameters.flat] = moments
         self.step, self.tokens = int(state["step"]), int(state["tokens"])
         self._epoch, self._window = -1, []
+        self._show_average()

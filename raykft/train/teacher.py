@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from raykft.data.encode import EncodedRow
 from raykft.models.leash import Teaching
+from raykft.models.numerics import CHUNK_LOGITS
 from raykft.models.packed import Block, PackedModel
 
 TOP = 20  # kept tokens a position; published work finds no difference to the whole vocabulary (arXiv 2412.14964)
@@ -20,14 +19,22 @@ class Teacher:
         self._packed = packed
         self._known: dict[EncodedRow, Teaching] = {}
 
-    def about(self, rows: Sequence[EncodedRow]) -> list[Teaching]:
-        """For the positions of every row's answer."""
-        return [self._known.get(row) or self._known.setdefault(row, self._ask(row)) for row in rows]
+    def about(self, row: EncodedRow) -> Teaching:
+        """For the positions of the row's answer."""
+        if row not in self._known:
+            self._known[row] = self._ask(row)
+        return self._known[row]
 
     @torch.no_grad()
     def _ask(self, row: EncodedRow) -> Teaching:
         # A row by itself: what is said of it must not depend on the rows beside it.
         (states,) = self._packed.hidden([Block(None, [row.ids[:-1]])])
-        ((logits),) = self._packed.logits([(None, states[row.prompt_tokens - 1 :])])
+        vocabulary = self._packed.base.model.config.get_text_config().vocab_size
+        chunks = torch.split(states[row.prompt_tokens - 1 :], max(1, CHUNK_LOGITS // vocabulary))
+        said = [self._likeliest(chunk) for chunk in chunks]
+        return Teaching(*(torch.cat(parts).cpu() for parts in zip(*said, strict=True)))
+
+    def _likeliest(self, states_nD: torch.Tensor) -> Teaching:
+        (logits,) = self._packed.logits([(None, states_nD)])
         shares, kept = logits.softmax(1).topk(min(TOP, logits.shape[1]), 1)
-        return Teaching(kept.cpu(), shares.cpu())
+        return Teaching(kept, shares)

@@ -128,15 +128,13 @@ def _recipe(**changes: object) -> Recipe:
 def test_a_trial_whose_adapter_was_saved_wrong_does_not_end_well(
     tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only after the last epoch: what is saved before is for scoring elsewhere, and does not stay."""
+    """After every epoch: a trial that is stopped is exported too."""
     right = engine_module.save_adapter
     monkeypatch.setattr(engine_module, "save_adapter", lambda *a, **k: right(*a, **(k | {"alpha": 1.0})))
     base = base_of(tiny_model_dir)
     rows = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(4)]
     with HostEngine(base, train_rows=rows, distractors=(), system_prompt=None, max_length=64, batch_size=2) as host:
         host.attach("t", _recipe())
-        host.train_epoch("t")
-        host.save_adapter("t", tmp_path / "adapter")
         host.train_epoch("t")
         with pytest.raises(ModelError, match="PEFT would scale"):
             host.save_adapter("t", tmp_path / "adapter")

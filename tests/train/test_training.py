@@ -13,14 +13,23 @@ import torch
 from tests_support import reference_model
 
 from raykft.data.encode import EncodedRow
-from raykft.errors import CheckpointError, DivergedError, ModelError, ResourceError, TrialError
+from raykft.errors import (
+    CheckpointError,
+    DivergedError,
+    ModelError,
+    OutOfMemoryError,
+    ResourceError,
+    TrialError,
+)
 from raykft.models.adapter_files import save_adapter
-from raykft.models.leash import Leash, pull
+from raykft.models.leash import Leash, pull_
 from raykft.models.load import load_base
 from raykft.models.packed import Block, PackedModel
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
 from raykft.testing.contracts import RECIPE
+from raykft.train import average
+from raykft.train import slot as slot_module
 from raykft.train.engine import HostEngine
 from raykft.train.loop import packed_step
 from raykft.train.optimizer import make_optimizer
@@ -64,7 +73,8 @@ def weights(slot: Slot) -> torch.Tensor:
 def slot_of(packed: PackedModel, number: int, recipe: Recipe, made: list[EncodedRow], at: int | None = None) -> Slot:
     """The trial `number`; where its recipe has a leash, every other row of it is held to the base model."""
     held = range(0, len(made), 2) if recipe.kl_weight else ()
-    taught = dict(zip(held, Teacher(packed).about([made[n] for n in held]), strict=True))
+    teacher = Teacher(packed)
+    taught = {n: teacher.about(made[n]) for n in held}
     return Slot(packed, number if at is None else at, recipe, made, taught=taught)
 
 
@@ -204,6 +214,33 @@ def test_a_moving_average_is_what_is_read_between_epochs(packed: PackedModel) ->
     assert not torch.allclose(weights(slot), states[-1], atol=1e-4)
 
 
+def test_an_average_that_was_restored_is_shown_as_before(packed: PackedModel, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, ema_epochs=1.0)
+    slot = Slot(packed, 0, recipe, rows(0))
+    while slot.epoch < 1:
+        packed_step(packed, [slot])
+    slot.snapshot().write(tmp_path)
+    again = Slot(packed, 1, recipe, rows(0))
+    again.restore(tmp_path)
+    assert torch.equal(weights(again), weights(slot))
+    assert again.average is not None
+    assert not torch.equal(weights(again), again.average.trained)
+
+
+def test_weights_are_exchanged_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(average, "PIECE", 4)
+    flat = torch.arange(10.0)
+    mean = average.Average(flat, 2.0)
+    flat += 10
+    mean.after_step(5)
+    mean.show()
+    assert torch.equal(flat, torch.arange(10.0) + 5)
+    assert torch.equal(mean.trained, torch.arange(10.0) + 10)
+    mean.show()
+    mean.hide()
+    assert torch.equal(flat, torch.arange(10.0) + 10)
+
+
 def test_a_horizon_beyond_the_training_makes_a_plain_mean(packed: PackedModel) -> None:
     slot = Slot(packed, 0, replace(RECIPE, ema_epochs=100.0), rows(0))
     seen = []
@@ -223,15 +260,18 @@ def test_a_leash_keeps_an_adapter_near_the_base_model(packed: PackedModel) -> No
         train(packed, [slot])
         held = [row for n, row in enumerate(made) if n % 2 == 0]
         total = 0.0
-        for row, said in zip(held, Teacher(packed).about(held), strict=True):
+        for row in held:
+            said = Teacher(packed).about(row)
             (states,) = packed.hidden([Block(0, [row.ids[:-1]])])
             (logits,) = packed.logits([(0, states[row.prompt_tokens - 1 :])])
-            total += float(pull(Leash(said, torch.ones(len(logits))), logits.detach().softmax(1))[0])
+            total += float(pull_(Leash(said, torch.ones(len(logits))), logits.detach().softmax(1)))
         far[weight] = total
         packed.remove_adapter(0)
     assert far[200.0] < 0.3 * far[0.0], far
     one, other = Teacher(packed), Teacher(packed)
-    assert torch.equal(one.about(made)[-1].shares_nK, other.about(made[-1:])[0].shares_nK)
+    for row in made:
+        one.about(row)
+    assert torch.equal(one.about(made[-1]).shares_nK, other.about(made[-1]).shares_nK)
 
 
 @pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
@@ -339,6 +379,21 @@ class TestEngine:
         engine = HostEngine(base, train_rows=made, distractors=noise, system_prompt=None, max_length=128, batch_size=8)
         with engine:
             yield engine
+
+    def test_an_attach_that_fails_leaves_nothing_to_the_next(
+        self, engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The next trial of that number would train its layers too."""
+
+        def refuse(*_: Any) -> None:
+            raise torch.OutOfMemoryError("planted")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(slot_module, "Average", refuse)
+            with pytest.raises(OutOfMemoryError, match="planted"):
+                engine.attach("large", replace(RECIPE, target_layers="all-linear", ema_epochs=1.0))
+        modules = engine.attach("small", replace(RECIPE, target_layers="attention"))
+        assert set(engine.packed.adapter(engine._adapters["small"])) == set(modules)
 
     def test_two_trials_at_once_equal_each_alone(self, engine: HostEngine, tmp_path: Path) -> None:
         from concurrent.futures import ThreadPoolExecutor
