@@ -2,12 +2,13 @@
 
     python benchmarks/findings.py --work DIR [--seeds 2]   # trains what is missing in DIR, resumable at any moment
     python benchmarks/findings.py --work DIR --write       # packs it into results/findings-<date>.json.gz
-    python benchmarks/findings.py --read FILE              # the rows of docs/findings.md and its figure
+    python benchmarks/findings.py --read FILE              # the rows of docs/findings.md
 
 Every figure is a mean over seeds of answers to all domain probes of both splits: nothing was chosen here, so nothing
 has to be held out. Intervals of 95 % resample facts (passages, general questions) and seeds together; the number of
-seeds is small, so they say more about other facts than about other seeds. The claims are R1 to R12 of the studies that
-README names; each is counted as found, as its opposite, or as not seen, by its interval alone.
+seeds is small, so they say more about other facts than about other seeds. The claims R1 to R12 are those of the two
+studies that raykft automates (docs/findings.md); each is counted as found, as its opposite, or as not seen, by its own
+interval, so of some fifty contrasts two or three differ from nothing by chance alone.
 """
 
 from __future__ import annotations
@@ -331,13 +332,15 @@ def _layers(told: Contrasts) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     table.options(parser, work=False)
-    parser.set_defaults(seeds=2, set=[ALL_PASSAGES])
+    parser.set_defaults(seeds=2)
     parser.add_argument("--read", type=Path, help="print the rows of docs/findings.md from a packed file")
     args = parser.parse_args(arguments)
     if args.read:
         for each in effects(Study(json.loads(gzip.decompress(args.read.read_bytes())))):
             print(each.row())
         return
+    if args.config == table.ROOT / "configs" / "quickstart.yaml":
+        args.set = [ALL_PASSAGES, *args.set]
     if args.work is None:
         parser.error("--work DIR, or --read FILE")
     args.work.mkdir(parents=True, exist_ok=True)

@@ -137,15 +137,28 @@ def of_bases(part: Callable[[Run, BaseModel], Any]) -> Callable[[Run], dict[str,
     def run_all(run: Run) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for quantization, residency in run.sizes.bases:
-            started = time.monotonic()
-            base = random_base(run.sizes.shape, run.device, run.dtype, quantization, residency)
-            loaded = time.monotonic() - started
-            found[f"{quantization}, {residency}"] = {"load_s": loaded} | part(run, base)
-            del base
+            found[f"{quantization}, {residency}"] = _of_base(run, part, quantization, residency)
             _free(run.device)
+        if failures := [f"{name}: {each['failure']}" for name, each in found.items() if "failure" in each]:
+            raise PartlyFailedError("; ".join(failures), found)
         return found
 
     return run_all
+
+
+def _of_base(run: Run, part: Callable[[Run, BaseModel], Any], quantization: str, residency: str) -> dict[str, Any]:
+    """What one base model gives; its failure costs the others nothing."""
+    started = time.monotonic()
+    try:
+        base = random_base(run.sizes.shape, run.device, run.dtype, quantization, residency)
+        return {"load_s": time.monotonic() - started} | part(run, base)
+    except Exception as error:
+        traceback.print_exc()
+        return {"failure": f"{type(error).__name__}: {error}"}
+
+
+class PartlyFailedError(RuntimeError):
+    """A part of which some figures are there: they are `args[1]`."""
 
 
 def _free(device: torch.device) -> None:
@@ -223,6 +236,8 @@ def answers(run: Run, base: BaseModel) -> dict[str, Any]:
             for slot in range(count)
             for row in ragged_rows(sizes, vocabulary, slot)[: sizes.prompts]
         ]
+        if not found:  # the first pass sets up what every later one has
+            generate(packed, prompts[: sizes.prompts], stop_ids=set(), batch_size=256)
         started = clock(run.device)
         said = generate(packed, prompts, stop_ids=set(), batch_size=256)
         seconds = clock(run.device) - started
@@ -309,7 +324,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = {"part": name, "ok": True, "found": PARTS[name](run)}
         except Exception as error:  # the others are worth as much
             traceback.print_exc()
-            row = {"part": name, "ok": False, "failure": f"{type(error).__name__}: {error}"}
+            row = {
+                "part": name,
+                "ok": False,
+                "failure": f"{type(error).__name__}: {error.args[0] if error.args else ''}",
+            }
+            if isinstance(error, PartlyFailedError):
+                row["found"] = error.args[1]
         _free(device)
         row["seconds"] = round(time.monotonic() - started, 1)
         print(f"{name}: {'ok' if row['ok'] else row['failure']} ({row['seconds']} s)", flush=True)

@@ -215,13 +215,14 @@ def _figures(values: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     seeds = sorted({s for each in values.values() for s in each})
     rhos, decided = [], []
     for a, b in itertools.combinations(seeds, 2):
-        both = [r for r in values if a in values[r] and b in values[r]]
+        both = [r for r in values if _known(values[r], a) and _known(values[r], b)]
         if len(both) >= 3:
             one, two = [values[r][a] for r in both], [values[r][b] for r in both]
             rhos.append(spearman(one, two))
-            decided.append(math.nan if any(map(math.isnan, (*one, *two))) else _same_order(one, two))
-    within = [np.var(list(each.values()), ddof=1) for each in values.values() if len(each) > 1]
-    every = [v for each in values.values() for v in each.values()]
+            decided.append(_same_order(one, two))
+    known = [[v for v in each.values() if not math.isnan(v)] for each in values.values()]
+    within = [np.var(each, ddof=1) for each in known if len(each) > 1]
+    every = [v for each in known for v in each]
     return {
         "spearman": _mean(rhos),
         "decided_pairs": _mean(decided),
@@ -235,11 +236,15 @@ def _validity(values: Mapping[str, Mapping[int, float]], truths: Mapping[str, Ma
     """How well a seed's values foretell what the other seeds turn out to be."""
     found = []
     for a in sorted({s for each in values.values() for s in each}):
-        known = [r for r in values if a in values[r] and len(truths[r]) > 1]
+        known = [r for r in values if _known(values[r], a) and len(truths[r]) > 1]
         others = [fmean(v for s, v in truths[r].items() if s != a) for r in known]
         if len(known) >= 3:
             found.append(spearman([values[r][a] for r in known], others))
     return _mean(found)
+
+
+def _known(values: Mapping[int, float], seed: int) -> bool:
+    return not math.isnan(values.get(seed, math.nan))
 
 
 def _same_order(one: Sequence[float], two: Sequence[float]) -> float:

@@ -82,7 +82,7 @@ class Replays:
         self.best = max(means.values(), default=0.0)
         self.ranking = sorted(means, key=lambda name: -means[name])
         full = [self.trained(run) + costs.full for each in self.grid.values() for run in each.values()]
-        self.unit = fmean(full)
+        self.unit = fmean(full) if full else 1.0
 
     def value(self, name: str, run: Run) -> float:
         if name == "loss":

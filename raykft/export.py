@@ -39,6 +39,7 @@ from raykft.untrusted.escapes import markdown, markdown_code
 if TYPE_CHECKING:
     from raykft.models.load import BaseModel
     from raykft.models.proof import Distance
+    from raykft.models.source import ModelSource
 
 log = logging.getLogger(__name__)
 CARD_METRICS = ("score", "gain", "knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "forgetting")
@@ -54,7 +55,10 @@ ROUNDING = {
         "rounded to NF4 (double quantization, blocks of 64)",
         'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True',
     ),
-    "int8": ("rounded to int8 by rows", "load_in_8bit=True, llm_int8_threshold=0.0"),
+    "int8": (
+        "rounded to int8 by rows (bitsandbytes rounds activations too, 1.3 % of logits; on a CPU trials do without)",
+        "load_in_8bit=True, llm_int8_threshold=0.0",
+    ),
     "none": ("not quantized", ""),
 }
 MERGED_TEXT = """\
@@ -209,17 +213,39 @@ def _distance_in_peft(trial: Finished, adapter: Path) -> Distance | None:
     from raykft.models.load import check_memory
     from raykft.models.merge import load_rounded
     from raykft.models.proof import distance_in_peft
-    from raykft.models.source import resolve_model, weights_bytes
+    from raykft.models.source import weights_bytes
 
-    config = trial.config
     try:
-        source = resolve_model(config.base_model)
+        source = _here(trial)
         check_memory(weights_bytes(source), 1)
-        base = load_rounded(source, config.quantization, "fp32")
+        base = load_rounded(source, trial.config.quantization, "fp32")
     except (ModelError, ResourceError) as error:
-        log.warning("the adapter was not compared with what plain PEFT makes of it: %s", error)
+        log.warning("the adapter was not compared with what plain PEFT makes of it (see --no-check): %s", error)
         return None
     return distance_in_peft(base, adapter, _compared(trial, base))
+
+
+def _here(trial: Finished) -> ModelSource:
+    """The base model that the trial was scored on, from this machine's disk: nothing is downloaded for a comparison.
+
+    Raises:
+        ModelError: it is not here, or another one has its name.
+    """
+    from raykft.models.shape import local_directory
+    from raykft.models.source import ModelSource, resolve_model
+
+    name = trial.config.base_model
+    if is_local(name):
+        source = resolve_model(name)
+    elif (directory := local_directory(name)) is not None:
+        source = ModelSource(name, str(directory), resolve_model(name).digest)
+    else:
+        raise ModelError(f"base_model {name!r} is not on this machine")
+    environment = ExperimentPaths(trial.board.directory).environment
+    hosts = read_json(environment).get("hosts", []) if environment.exists() else []
+    if hosts and hosts[0].get("model_digest", source.digest) != source.digest:
+        raise ModelError(f"base_model {name!r} here is another one than the trial was scored on")
+    return source
 
 
 def _compared(trial: Finished, base: BaseModel) -> list[list[int]]:
@@ -294,12 +320,15 @@ def _base_section(config: ExperimentConfig, *, merged: bool) -> list[str]:
 def _distance_section(distance: Distance | None, *, merged: bool) -> list[str]:
     if distance is None:
         return []
-    what = "its logits" if merged else "the logits of plain PEFT (fp32, this rounding)"
+    sides = (
+        "its logits differ from the scored model's" if merged else "the logits of plain PEFT differ from raykft's own"
+    )
+    more = "" if merged else " (both in fp32, from these files and the base above)"
     return [
         "",
         f"Measured when it was written, at {distance.positions} positions of the experiment's questions and answers:",
-        f"{what} differ from the scored model's by {distance.logits:.2g} (relative norm), and the most likely next",
-        f"token is the same at {distance.same_next:.1%} of the positions.",
+        f"{sides} by {distance.logits:.2g}, relative norm{more}, and the most likely next token is the same at",
+        f"{distance.same_next:.1%} of the positions.",
     ]
 
 

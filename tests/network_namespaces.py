@@ -55,6 +55,7 @@ class Network:
 
     prefix: str
     directory: Path
+    settings: dict[str, str]  # of Ray, as environment variables
     ray: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -101,8 +102,13 @@ class Network:
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
-                env=os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"},  # else Ray refuses a second node
+                env=self._environment(),
             )
+
+    def _environment(self) -> dict[str, str]:
+        """Without the haste that other tests ask Ray for."""
+        own = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_health_check", "RAY_gcs_rpc"))}
+        return own | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"} | self.settings  # else Ray refuses a second node
 
     def start_ray(self, name: str, **resources: int) -> None:
         own = ["--head", f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={self.directory}"]
@@ -143,9 +149,10 @@ print(sum(n.state == 0 for n in GcsClient(address={self.address!r}).get_all_node
 
 
 @contextmanager
-def namespaced_cluster() -> Iterator[Network]:
+def namespaced_cluster(**settings: str) -> Iterator[Network]:
     """A head and a driver's node without devices, and two nodes with a logical GPU each."""
-    network = Network(f"rk{os.getpid() % 100000}", Path(tempfile.mkdtemp(prefix="rkft-", dir="/tmp")))
+    directory = Path(tempfile.mkdtemp(prefix="rkft-", dir="/tmp"))
+    network = Network(f"rk{os.getpid() % 100000}", directory, settings)
     try:
         network.build()
         devices = {"head": (1, 0), "driver": (2, 0), "one": (1, 1), "two": (1, 1)}

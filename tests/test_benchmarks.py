@@ -347,7 +347,8 @@ def test_what_needs_a_gpu_is_rehearsed_without_what_a_bare_machine_lacks(tmp_pat
     )
     code, rows = rehearse(tmp_path / "broken.json", "answers,choices", breaks)
     assert (code, [row["ok"] for row in rows]) == (1, [False, True])
-    assert rows[0]["failure"] == "RuntimeError: planted"
+    assert set(rows[0]["found"]) == {"nf4, dequantized", "int8, dequantized"}
+    assert {each["failure"] for each in rows[0]["found"].values()} == {"RuntimeError: planted"}
 
 
 def findings_tree(*, seeds: int = 2, facts: int = 30, passages: int = 12) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Every command that only reads runs under an audit hook, which hears of each file that Python opens for writing, each
 process, each connection and each class that a pickle asks for. What is planted: markers and addresses that name other
-places, links in place of files, pickles and modules with a payload, a model with code of its own.
+places, links in place of files, pickles and modules with a payload, a base model on a hub.
 """
 
 from __future__ import annotations
@@ -49,8 +49,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExperimentPaths, 
         (place / "storage.url").write_text((outside / "pushed").as_uri())
     tree = parse_yaml(paths.config.read_text(encoding="utf-8"), "config")
     tree["storage_path"] = "s3://evil-bucket/experiments"
+    tree["base_model"] = "evil/model-with-code-of-its-own"
     tree["logging"] = ["mlflow", "wandb", "prometheus"]
     paths.config.write_text(json.dumps(tree), encoding="utf-8")
+    trial = paths.trial(WINNER).config
+    own = json.loads(trial.read_text(encoding="utf-8"))
+    own["config"]["base_model"] = tree["base_model"]
+    trial.write_text(json.dumps(own), encoding="utf-8")
     for name in (".lock", "leaderboard.json", "leaderboard.md", "report.html", "run.json"):
         (root / name).unlink(missing_ok=True)
         (root / name).symlink_to(outside / "precious")
@@ -68,7 +73,12 @@ def run(planted: tuple[ExperimentPaths, Path], *command: str) -> tuple[str, list
     paths, outside = planted
     scratch = outside.parent / "scratch"
     scratch.mkdir(exist_ok=True)
-    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(scratch), "MLFLOW_TRACKING_URI": EVIL}
+    env = os.environ | {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(scratch),
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch),
+        "MLFLOW_TRACKING_URI": EVIL,
+    }
     own = json.dumps([str(paths.root), str(outside.parent / "out"), str(scratch)])
     done = subprocess.run(
         [sys.executable, str(SPY), own, *command],
@@ -87,7 +97,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "show": ("show", "DIR", WINNER),
     "overlap": ("show", "DIR", WINNER, "--overlap"),
     "report": ("report", "DIR"),
-    "export": ("export", "DIR", WINNER, "OUT", "--no-check"),
+    "export": ("export", "DIR", WINNER, "OUT"),
 }
 
 

@@ -299,6 +299,10 @@ def choose_kernels(
         ResourceError: `grouped` where it does not run.
     """
     grouped_runs = _runs_grouped(device, dtype)
+    if wanted == "grouped" and not hasattr(F, "grouped_mm"):
+        raise ResourceError(
+            f"resources.kernel 'grouped' is not in torch {torch.__version__}; use 'auto' or a newer torch"
+        )
     if wanted == "grouped" and not grouped_runs:
         raise ResourceError(
             "resources.kernel 'grouped' multiplies bf16 on CUDA devices of compute capability 9.0 and more only, this "

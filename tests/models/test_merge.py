@@ -110,7 +110,7 @@ def test_the_card_of_a_merged_model_states_its_distance(tmp_path: Path, tiny_mod
     assert 0 < measured < 0.02
     card = " ".join((out / "README.md").read_text(encoding="utf-8").split())
     assert f"at {len(before)} positions of the experiment's" in card
-    stated = float(re.search(r"its logits differ from the scored model.s by ([0-9.e-]+) ", card)[1])
+    stated = float(re.search(r"its logits differ from the scored model.s by ([0-9.e-]+), ", card)[1])
     assert stated == pytest.approx(measured, rel=0.1)
 
 

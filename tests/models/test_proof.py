@@ -22,7 +22,8 @@ from raykft.models.packed import PackedModel
 from raykft.models.proof import check_saved, distance_in_peft
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
-from raykft.paths import ExperimentPaths, write_jsonl
+from raykft.paths import ExperimentPaths, write_json, write_jsonl
+from raykft.provenance import environment
 from raykft.records import KeyFact, Probe, TrainRow
 from raykft.train import engine as engine_module
 from raykft.train.engine import HostEngine
@@ -143,11 +144,44 @@ def test_a_trial_whose_adapter_was_saved_wrong_does_not_end_well(
 def test_an_exported_adapter_states_what_plain_peft_makes_of_it(tmp_path: Path, tiny_model_dir: Path) -> None:
     directory = write_experiment(tmp_path, tiny_model_dir)
     write_jsonl(ExperimentPaths(directory).probes, map(asdict, PROBES))
-    card = (export(directory, TRIAL, tmp_path / "out") / "README.md").read_text()
+    card = " ".join((export(directory, TRIAL, tmp_path / "out") / "README.md").read_text().split())
     assert "the logits of plain PEFT" in card
     assert "the same at 100.0% of the positions" in card
     unchecked = (export(directory, TRIAL, tmp_path / "unchecked", check=False) / "README.md").read_text()
     assert "plain PEFT" not in unchecked
+
+
+@pytest.mark.parametrize("digest", ["another", None])
+def test_another_base_model_of_that_name_is_no_proof(
+    tmp_path: Path, tiny_model_dir: Path, digest: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = write_experiment(tmp_path, tiny_model_dir)
+    paths = ExperimentPaths(directory)
+    write_jsonl(paths.probes, map(asdict, PROBES))
+    found = digest or resolve_model(str(tiny_model_dir)).digest
+    write_json(
+        paths.environment, environment() | {"hosts": [{"model_digest": found, "dtype": "float32", "device": "x"}]}
+    )
+    card = (export(directory, TRIAL, tmp_path / "out") / "README.md").read_text()
+    assert ("plain PEFT" in card) is (digest is None)
+    assert ("another one than the trial was scored on" in caplog.text) is (digest is not None)
+
+
+def test_a_base_model_of_a_hub_is_not_downloaded_to_be_compared(
+    tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import socket
+
+    directory = write_experiment(tmp_path, tiny_model_dir)
+    paths = ExperimentPaths(directory)
+    write_jsonl(paths.probes, map(asdict, PROBES))
+    config = paths.trial(TRIAL).config
+    tree = json.loads(config.read_text())
+    tree["config"]["base_model"] = "nobody/nothing-of-this-name"
+    config.write_text(json.dumps(tree))
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("it connects"))
+    assert "plain PEFT" not in (export(directory, TRIAL, tmp_path / "out") / "README.md").read_text()
+    assert "'nobody/nothing-of-this-name' is not on this machine" in caplog.text
 
 
 def test_an_adapter_that_peft_reads_otherwise_is_not_exported(
