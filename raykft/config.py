@@ -109,6 +109,12 @@ NO_DISTRACTORS = (
 )
 
 
+NO_PASSAGES = (
+    "search.objective graded reads forgetting off running text, and data.passages names none: general questions stand "
+    "in, which repeat less; give some, such as demo:en/passages.jsonl"
+)
+
+
 class AdapterConfig(_Section):
     """The LoRA adapter. `alpha = alpha_ratio * rank`; the preset names which layers carry one."""
 
@@ -255,7 +261,10 @@ class ExperimentConfig(_Section):
         """What is allowed but probably not meant, one sentence each."""
         held = max(self.corner_values("train.kl_weight")) > 0
         idle = held and max(self.corner_values("data.distractor_ratio")) == 0
-        return [*cautions(self.search, self.train.lr_schedule), *([NO_DISTRACTORS] if idle else [])]
+        graded = self.search.objective.name == "graded" and not self.search.objectives
+        found = [NO_DISTRACTORS] if idle else []
+        found += [NO_PASSAGES] if graded and self.data.passages is None else []
+        return [*cautions(self.search, self.train.lr_schedule), *found]
 
     @property
     def directory(self) -> Path:

