@@ -103,13 +103,17 @@ def train(args: argparse.Namespace) -> None:
 def write(args: argparse.Namespace) -> Path:
     tree = table.pack(args, recipes())
     domain = load_domain(load_config(args.config, args.set))
-    tree["planted"] = planted(domain)[1]
-    plain = {p.pair_id: p.id for p in domain.probes if "plain" in p.tags}
-    tree["hinted"] = {p.id: plain[p.pair_id] for p in domain.probes if "hint" in p.tags and p.pair_id in plain}
+    tree |= asked_twice(domain) | {"planted": planted(domain)[1]}
     name = "findings" if tree["config"] == "quickstart" else f"findings-{tree['config']}"
     path: Path = table.RESULTS / f"{name}-{datetime.now(UTC):%Y-%m-%d}.json.gz"
     path.write_bytes(gzip.compress(json.dumps(tree, ensure_ascii=False).encode(), mtime=0))
     return path
+
+
+def asked_twice(domain: Domain) -> dict[str, dict[str, str]]:
+    """Questions with a hint, and the same without."""
+    plain = {p.pair_id: p.id for p in domain.probes if "plain" in p.tags}
+    return {"hinted": {p.id: plain[p.pair_id] for p in domain.probes if "hint" in p.tags and p.pair_id in plain}}
 
 
 class Study:
@@ -233,7 +237,7 @@ class Contrasts:
         self.general = study.ids(lambda p: p.level == 0)
         self.found: list[Effect] = []
 
-    def change(self, claim: str, what: str, sign: int, rows: Rows, ids: Sequence[str], place: int = CORRECT) -> None:
+    def change(self, claim: str, what: str, sign: int, rows: Rows, ids: Sequence[str], place: int = SCORE) -> None:
         """The same probes, answered by two rows."""
         if ids and (seeds := self.study.seeds(*rows)):
             first, second = (self.study.values(row, ids, place, seeds) for row in rows)
@@ -243,13 +247,13 @@ class Contrasts:
         """Two sets of probes, answered by one row."""
         if first and second and (seeds := self.study.seeds(row)):
             both = self.study.clusters([*first, *second])
-            one, two = (self.study.values(row, ids, CORRECT, seeds) for ids in (first, second))
+            one, two = (self.study.values(row, ids, SCORE, seeds) for ids in (first, second))
             self.found.append(effect(claim, what, sign, (one, both[: len(first)]), (two, both[len(first) :])))
 
     def paired(self, claim: str, what: str, sign: int, row: str, pairs: Mapping[str, str]) -> None:
         """Each probe beside its own other form, answered by one row."""
         if pairs and (seeds := self.study.seeds(row)):
-            one, two = (self.study.values(row, list(ids), CORRECT, seeds) for ids in (pairs, pairs.values()))
+            one, two = (self.study.values(row, list(ids), SCORE, seeds) for ids in (pairs, pairs.values()))
             self.found.append(effect(claim, what, sign, (one - two, self.study.clusters(list(pairs)))))
 
     def gap(self, claim: str, what: str, sign: int, rows: Rows) -> None:
@@ -258,7 +262,7 @@ class Contrasts:
             sides, both = [], self.study.clusters([*self.level[1], *self.level[2]])
             cut = len(self.level[1])
             for ids, own in ((self.level[1], both[:cut]), (self.level[2], both[cut:])):
-                first, second = (self.study.values(row, ids, CORRECT, seeds) for row in rows)
+                first, second = (self.study.values(row, ids, SCORE, seeds) for row in rows)
                 sides.append((first - second, own))
             self.found.append(effect(claim, what, sign, *sides))
 
@@ -272,13 +276,18 @@ def _each(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.arange(values.shape[1])
 
 
+def base_alone(study: Study, told: Contrasts) -> Effect:
+    """Whether the base model knows next to nothing of the domain."""
+    unseen = [*told.level[2], *told.level[4], *told.level[5]]
+    values = study.values(BASE, unseen, SCORE, [0])
+    return replace(effect("R1", "base, levels 2, 4, 5", 1, (values, study.clusters(unseen))), below=0.05)
+
+
 def effects(study: Study) -> list[Effect]:
     """All claims that these runs can answer, in their order."""
     told = Contrasts(study)
     level = told.level
-    unseen = [*level[2], *level[4], *level[5]]
-    base = effect("R1", "base, levels 2, 4, 5", 1, (study.values(BASE, unseen, CORRECT, [0]), study.clusters(unseen)))
-    told.found.append(replace(base, below=0.05))
+    told.found.append(base_alone(study, told))
     told.change("R2", "tuned less base, verbatim", 1, ("center", BASE), level[1])
     told.change("R2", "tuned less base, paraphrases", 1, ("center", BASE), level[2])
     told.between("R3", "verbatim less paraphrases", 1, "center", level[1], level[2])

@@ -361,7 +361,7 @@ def findings_tree(*, seeds: int = 2, facts: int = 30, passages: int = 12) -> dic
     texts = {f"x{n}": ["en", 100] for n in range(passages)}
 
     def answers(right: float) -> dict[str, list[Any]]:
-        return {id: [1.0, int(rng.random() < right), 0, 1.0, 0.0, 1, 0] for id in probes}
+        return {id: [float(rng.random() < right), 0, 0, 1.0, 0.0, 1, 0] for id in probes}
 
     def run(recipe: str, seed: int, right: float, nats: float) -> dict[str, Any]:
         epochs = [{"nats": {id: 70 + nats + rng.gauss(0, 0.5) for id in texts}}]
@@ -418,3 +418,25 @@ def test_the_planted_rows_of_findings_are_probes_of_the_report_split(script: Any
     assert {(probes[id].split, probes[id].level) for id in leaked} == {("report", 2)}
     assert [row.instruction for row in changed.train[len(domain.train) :]] == [probes[id].question for id in leaked]
     assert [recipe["name"] for recipe in findings.recipes()][-1] == findings.PLANTED
+
+
+def test_claims_of_a_table_are_told_apart(script: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Planted: knowledge grows with the rate and falls by attention alone; nothing else matters."""
+    claims, table = script("claims"), script("table")
+    rng = random.Random(5)
+    listed = table.recipes()
+    runs = []
+    for recipe in listed:
+        rate, *_rest, attention, _mlp, _head = claims.settings_of(recipe["sample"])
+        for seed in range(2):
+            right = 0.5 + 0.1 * rate - 0.2 * attention + rng.gauss(0, 0.01)
+            metrics = dict.fromkeys(claims.MEASURED, right)
+            runs.append({"recipe": recipe["name"], "kind": recipe["kind"], "seed": seed, "metrics_report": metrics})
+    found = claims.effects({"recipes": listed, "runs": runs})["level_2"]
+    assert found["rate doubled"][0] == pytest.approx(0.1, abs=0.01)
+    assert found["attention"][0] == pytest.approx(-0.2, abs=0.02)
+    assert found["rate doubled"][1] > 0 > found["attention"][2]
+    low, high = found["an epoch more"][1:]
+    assert low < 0.01
+    assert high > -0.01
+    assert abs(found["ratio 1 more"][0]) < 0.02
