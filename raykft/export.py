@@ -219,7 +219,7 @@ def _distance_in_peft(trial: Finished, adapter: Path) -> Distance | None:
         source = _here(trial)
         check_memory(weights_bytes(source), 1)
         base = load_rounded(source, trial.config.quantization, "fp32")
-    except (ModelError, ResourceError) as error:
+    except (ModelError, ResourceError, DamagedError) as error:
         log.warning("the adapter was not compared with what plain PEFT makes of it (see --no-check): %s", error)
         return None
     return distance_in_peft(base, adapter, _compared(trial, base))

@@ -173,7 +173,7 @@ READERS: dict[str, Callable[[ExperimentPaths], object]] = {
     "status": lambda paths: experiment_status(paths.root),
     "show": read_show,
     "overlap": lambda paths: overlap_of(open_experiment(paths.root), WINNER),
-    "export": lambda paths: export(paths.root, WINNER, paths.root.parent / "out"),
+    "export": lambda paths: export(paths.root, WINNER, paths.root.parent / "out", check=False),
     "page": lambda paths: write_page(paths.root),
     "confirm": lambda paths: confirm_module.confirm(paths.root, top=1, seeds=3, console=Console(quiet=True)),
     "resume": lambda paths: driver.resume(paths.root, console=Console(quiet=True)),
