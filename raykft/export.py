@@ -181,7 +181,7 @@ def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False, ch
             distance = _write_merged(trial, scratch)
         else:
             _write_adapter(trial, scratch)
-            distance = _distance_in_peft(trial, scratch) if check else None
+            distance = _distance_in_peft(trial) if check else None
         write_atomic(scratch / "README.md", model_card(trial, merged=merge, distance=distance))
         scratch.chmod(0o755)
         for file in scratch.iterdir():  # safetensors writes files that only their owner may read
@@ -208,7 +208,7 @@ def _write_merged(trial: Finished, out: Path) -> Distance | None:
     return write_merged(base, trial.files.adapter, out, _compared(trial, base))
 
 
-def _distance_in_peft(trial: Finished, adapter: Path) -> Distance | None:
+def _distance_in_peft(trial: Finished) -> Distance | None:
     """None where the base model is not here or does not fit into memory: the adapter is as good without it."""
     from raykft.models.load import check_memory
     from raykft.models.merge import load_rounded
@@ -222,7 +222,7 @@ def _distance_in_peft(trial: Finished, adapter: Path) -> Distance | None:
     except (ModelError, ResourceError, DamagedError) as error:
         log.warning("the adapter was not compared with what plain PEFT makes of it (see --no-check): %s", error)
         return None
-    return distance_in_peft(base, adapter, _compared(trial, base))
+    return distance_in_peft(base, trial.files.adapter, _compared(trial, base))
 
 
 def _here(trial: Finished) -> ModelSource:
