@@ -67,15 +67,16 @@ PLANS = {
 
 
 class Replays:
-    """A table of whole recipes: those that have a run with every seed."""
+    """A table of whole recipes: those that have a run with each of `seeds`, by default with every seed there is."""
 
-    def __init__(self, runs: Sequence[Run], costs: Costs, value: Value) -> None:
+    def __init__(self, runs: Sequence[Run], costs: Costs, value: Value, seeds: Sequence[int] = ()) -> None:
         grid: dict[str, dict[int, Run]] = {}
         for run in runs:
             if "error" not in run:
                 grid.setdefault(run["recipe"], {})[run["seed"]] = run
-        self.seeds = sorted({run["seed"] for run in runs})
-        self.grid = {name: by_seed for name, by_seed in grid.items() if set(by_seed) == set(self.seeds)}
+        self.seeds = sorted(seeds or {run["seed"] for run in runs})
+        whole = {name: by_seed for name, by_seed in grid.items() if set(by_seed) >= set(self.seeds)}
+        self.grid = {name: {seed: by_seed[seed] for seed in self.seeds} for name, by_seed in whole.items()}
         self.costs, self._value = costs, value
         self.truth = {n: {s: run["metrics_report"]["score"] for s, run in r.items()} for n, r in self.grid.items()}
         means = {name: fmean(each.values()) for name, each in self.truth.items()}
@@ -184,4 +185,5 @@ def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict
         curves = {"regret": np.mean(rows, axis=0), "regret_lo": low, "regret_hi": high}
         curves["hits"] = np.mean(hits[name], axis=0)
         found[name] = {"cost": [float(b) for b in BUDGETS]} | {k: v.round(4).tolist() for k, v in curves.items()}
+        found[name]["recipes"] = [float(len(names))]
     return found
