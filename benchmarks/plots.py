@@ -37,8 +37,8 @@ def draw(strategies: Mapping[str, Mapping[str, Sequence[float]]], recipes: int, 
     figure, axes = pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
     for name, curve in strategies.items():
         label, colour, width = STYLES[name]
-        own = int(curve.get("recipes", [recipes])[0])
-        label += f" ({own} recipes)" if own != recipes else ""
+        if curve.get("recipes", [recipes])[0] != recipes:
+            continue  # of other recipes: no regret to compare
         axes.fill_between(curve["cost"], curve["regret_lo"], curve["regret_hi"], color=colour, alpha=0.10, linewidth=0)
         axes.plot(curve["cost"], curve["regret"], color=colour, linewidth=width, marker="o", markersize=3, label=label)
     axes.set_xscale("log", base=2)
