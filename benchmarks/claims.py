@@ -10,8 +10,6 @@ over resampled recipes. Settings were drawn independently of each other but are 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -101,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--config", type=Path, default=table.ROOT / "configs" / "quickstart.yaml")
     args = parser.parse_args(arguments)
-    tree = json.loads(gzip.decompress(args.table.read_bytes()))
+    tree = replay.read_table(args.table)
     tree |= findings.asked_twice(load_domain(load_config(args.config)))
     recipe = leader(tree)
     print(f"leads by graded score: {recipe} {next(r['sample'] for r in tree['recipes'] if r['name'] == recipe)}")

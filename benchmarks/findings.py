@@ -14,8 +14,6 @@ interval, so of some fifty contrasts two or three differ from nothing by chance 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import replay
 import table
 
 from raykft.config import load_config
@@ -34,7 +33,6 @@ from raykft.data.domain import Domain, load_domain
 from raykft.leaderboard.statistics import interval
 from raykft.records import Probe, TrainRow
 
-ROOT = table.ROOT
 BASE, BM25 = "base", "bm25"  # rows that no recipe makes
 PLANTED = "planted"
 DRAWS = 4000
@@ -106,7 +104,7 @@ def write(args: argparse.Namespace) -> Path:
     tree |= asked_twice(domain) | {"planted": planted(domain)[1]}
     name = "findings" if tree["config"] == "quickstart" else f"findings-{tree['config']}"
     path: Path = table.RESULTS / f"{name}-{datetime.now(UTC):%Y-%m-%d}.json.gz"
-    path.write_bytes(gzip.compress(json.dumps(tree, ensure_ascii=False).encode(), mtime=0))
+    table.save(tree, path)
     return path
 
 
@@ -121,8 +119,7 @@ class Study:
 
     def __init__(self, tree: Mapping[str, Any]) -> None:
         self.tree = tree
-        self.probes = {id: Probe(id, level, kind, "", "", (), split, lang, fact_ids=tuple(facts))
-                       for id, (split, level, kind, lang, facts) in tree["probes"].items()}  # fmt: skip
+        self.probes = replay.probes_of(tree)
         self.runs: dict[str, dict[int, Cell]] = {}
         for run in tree["runs"]:
             if "error" not in run:
@@ -345,7 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--read", type=Path, help="print the rows of docs/findings.md from a packed file")
     args = parser.parse_args(arguments)
     if args.read:
-        for each in effects(Study(json.loads(gzip.decompress(args.read.read_bytes())))):
+        for each in effects(Study(replay.read_table(args.read))):
             print(each.row())
         return
     if args.config == table.ROOT / "configs" / "quickstart.yaml":

@@ -52,14 +52,19 @@ class NotMeasuredError(Exception):
     """A table may be sparse."""
 
 
+def probes_of(table: Mapping[str, Any]) -> dict[str, Probe]:
+    """What a packed table keeps of its probes: no texts."""
+    return {
+        id: Probe(id, level, kind, "", "", (), split, lang, fact_ids=tuple(facts))
+        for id, (split, level, kind, lang, facts) in table["probes"].items()
+    }
+
+
 class Quantities:
     """Numbers of one run that could rank recipes, by name. NaN where a run has none, such as one that diverged."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        self.probes = {
-            id: Probe(id, level, kind, "", "", (), split, lang, fact_ids=tuple(facts))
-            for id, (split, level, kind, lang, facts) in table["probes"].items()
-        }
+        self.probes = probes_of(table)
         self.passages = table["passages"]
         self.base = table["base"]
         self.of: dict[str, Callable[[Run], float]] = {

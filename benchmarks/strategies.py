@@ -99,7 +99,11 @@ class Replays:
 
     def regret(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> float:
         """Of one replay: `seeds` are those of the search, the race's, and last the one that tells the truth."""
-        return self.best - self.truth[self.pick(strategy, order, seeds, budget)][seeds[-1]]
+        return self.lost(self.pick(strategy, order, seeds, budget), seeds[-1])
+
+    def lost(self, pick: str, unseen: int) -> float:
+        """How far a recipe lies below the best one, by what a seed that the search has not seen turned out to be."""
+        return self.best - self.truth[pick][unseen]
 
     def pick(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> str:
         plan, limit = PLANS[strategy], budget * self.unit
@@ -171,10 +175,7 @@ def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict
             picks = [[replays.pick(strategy, *play, budget) for play in plays] for budget in BUDGETS]
             means[strategy].append(
                 [
-                    fmean(
-                        replays.best - replays.truth[pick][seeds[-1]]
-                        for pick, (_, seeds) in zip(row, plays, strict=True)
-                    )
+                    fmean(replays.lost(pick, seeds[-1]) for pick, (_, seeds) in zip(row, plays, strict=True))
                     for row in picks
                 ]
             )

@@ -337,8 +337,13 @@ def write(args: argparse.Namespace) -> Path:
     tree = pack(args, recipes())
     name = f"table-{tree['config']}-{datetime.now(UTC):%Y-%m-%d}.json.gz"
     path = RESULTS / (name.replace("table-quickstart-", "table-") if tree["config"] == "quickstart" else name)
-    path.write_bytes(gzip.compress(json.dumps(tree, ensure_ascii=False).encode(), mtime=0))
+    save(tree, path)
     return path
+
+
+def save(tree: dict[str, Any], path: Path) -> None:
+    """As `replay.read_table` reads it."""
+    path.write_bytes(gzip.compress(json.dumps(tree, ensure_ascii=False).encode(), mtime=0))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,8 @@ from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, write_json
 def save_adapter(directory: Path, pairs: dict[str, LoraPair], *, base_name: str, alpha: float, dropout: float) -> None:
     """Write the adapter so that `peft.PeftModel.from_pretrained(base, directory)` reproduces its logits."""
     directory.mkdir(parents=True, exist_ok=True)
-    tensors: dict[str, torch.Tensor] = {}
-    for name, pair in pairs.items():
-        tensors[f"{PREFIX}{name}.lora_A.weight"] = pair.A.detach().to("cpu").contiguous().clone()
-        tensors[f"{PREFIX}{name}.lora_B.weight"] = pair.B.detach().to("cpu").contiguous().clone()
+    # Copies: trained factors are views of one buffer, which safetensors does not write.
+    tensors = {key: tensor.contiguous().clone() for key, tensor in tensors_of(pairs).items()}
     rank = next(iter(pairs.values())).A.shape[0]
     scratch = directory / f".{ADAPTER_WEIGHTS}"
     save_file(tensors, scratch, metadata={"format": "pt"})
@@ -33,6 +32,15 @@ def save_adapter(directory: Path, pairs: dict[str, LoraPair], *, base_name: str,
         directory / ADAPTER_CONFIG,
         _peft_config(sorted({n.rsplit(".", 1)[-1] for n in pairs}), rank, base_name, alpha, dropout),
     )
+
+
+def tensors_of(pairs: Mapping[str, LoraPair]) -> dict[str, torch.Tensor]:
+    """The factors in main memory by the keys that PEFT gives them."""
+    return {
+        f"{PREFIX}{name}.lora_{factor}.weight": matrix.detach().to("cpu")
+        for name, pair in pairs.items()
+        for factor, matrix in (("A", pair.A), ("B", pair.B))
+    }
 
 
 def _peft_config(targets: list[str], rank: int, base_name: str, alpha: float, dropout: float) -> dict[str, Any]:

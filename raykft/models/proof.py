@@ -12,8 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from raykft.errors import ModelError, StorageError
-from raykft.models.adapter_files import load_adapter
-from raykft.models.adapter_layout import PREFIX
+from raykft.models.adapter_files import load_adapter, tensors_of
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import LoraPair
 from raykft.models.packed import Block, PackedModel
@@ -71,11 +70,7 @@ def check_saved(directory: Path, pairs: Mapping[str, LoraPair], linears: Iterabl
     if off := [name for name, pair in pairs.items() if not math.isclose(pair.scale, scale)]:
         raise ModelError(f"{directory}: PEFT would scale {off[0]!r} by {scale}, trained was {pairs[off[0]].scale}")
     saved = load_file(directory / ADAPTER_WEIGHTS)
-    trained = {
-        f"{PREFIX}{name}.lora_{factor}.weight": getattr(pair, factor).detach().cpu()
-        for name, pair in pairs.items()
-        for factor in ("A", "B")
-    }
+    trained = tensors_of(pairs)
     if saved.keys() != trained.keys() or not all(torch.equal(saved[key], trained[key]) for key in trained):
         raise StorageError(f"{directory / ADAPTER_WEIGHTS} does not hold what was written to it")
 

@@ -52,13 +52,13 @@ class Average:
     def mean(self) -> torch.Tensor:
         return self._flat if self._shown else self._other
 
-    def restore(self, trained: torch.Tensor, mean: torch.Tensor) -> None:
-        """
+    def restore(self, mean: torch.Tensor) -> None:
+        """The parameter itself has been restored.
+
         Raises:
             ValueError: the average of another adapter.
         """
         if mean.shape != self._flat.shape:
             raise ValueError(f"its average holds {tuple(mean.shape)} parameters, not {tuple(self._flat.shape)}")
-        self._flat.copy_(trained)
         self._other.copy_(mean)
         self._shown = False

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -145,7 +146,7 @@ class HostEngine:
         rows = [self.rows[i] for i in indices]
         held = [n for n, i in enumerate(indices) if i >= self.domain_rows] if recipe.kl_weight else []
         # One by one, so that other trials need not stand still for all of them.
-        taught = {n: self._call(lambda row=rows[n]: self._teacher.about(row)) for n in held}  # type: ignore[misc]
+        taught = {n: self._call(partial(self._teacher.about, rows[n])) for n in held}
         return self._call(lambda: self._attach(trial_id, recipe, rows, taught, checkpoint))
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:

@@ -255,7 +255,7 @@ class Slot:
             raise ValueError(f"it holds {tuple(parameters.shape)} parameters, not {tuple(self.parameters.flat.shape)}")
         self.parameters.flat.data.copy_(parameters)
         if self.average:
-            self.average.restore(parameters, tensors.pop("average"))
+            self.average.restore(tensors.pop("average"))
         self._take_dropout(tensors.pop("dropout_rng"), int(state["step"]))
         moments: dict[str, Any] = dict(state["scalars"])
         for key, value in tensors.items():

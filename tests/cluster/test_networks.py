@@ -103,7 +103,9 @@ class Run:
         print(f"ended with {code} after {time.monotonic() - started:.0f} s")
         return code
 
-    def assert_whole(self) -> None:
+    def assert_ends_well(self, process: subprocess.Popen[bytes]) -> None:
+        """With every trial scored once."""
+        assert self.ended(process) == 0, self.said
         assert_scored_once(load_leaderboard(self.paths.root), TRIALS)
 
 
@@ -114,8 +116,7 @@ def test_a_node_that_comes_back_after_ten_seconds_loses_nothing(network: Network
     network.cut(node)
     time.sleep(HEALING_S)
     network.heal(node)
-    assert run.ended(run.driver) == 0, run.said
-    run.assert_whole()
+    run.assert_ends_well(run.driver)
 
 
 @impatient
@@ -123,8 +124,7 @@ def test_a_worker_that_stays_away_is_done_without(network: Network, tmp_path: Pa
     run = Run(network, tmp_path)
     run.until_both_nodes_work()
     network.cut("one")
-    assert run.ended(run.driver) == 0, run.said
-    run.assert_whole()
+    run.assert_ends_well(run.driver)
 
 
 @impatient
@@ -135,8 +135,7 @@ def test_a_driver_that_is_cut_off_ends_and_another_goes_on(network: Network, tmp
     assert run.ended(run.driver) != 0
     wait_until(lambda: network.nodes() == 3, 60)
     again = run.drive("head", str(run.paths.root), "resume", network.address)
-    assert run.ended(again) == 0, run.said
-    run.assert_whole()
+    run.assert_ends_well(again)
 
 
 def test_a_slow_network_that_loses_packets(network: Network, tmp_path: Path) -> None:
@@ -145,5 +144,4 @@ def test_a_slow_network_that_loses_packets(network: Network, tmp_path: Path) -> 
     for node in ("driver", "one", "two"):
         network.slow(node, delay_ms=200, loss_percent=5)
     run = Run(network, tmp_path)
-    assert run.ended(run.driver) == 0, run.said
-    run.assert_whole()
+    run.assert_ends_well(run.driver)

@@ -25,9 +25,9 @@ from raykft.models.targets import PRESETS
 from raykft.paths import ExperimentPaths, write_json, write_jsonl
 from raykft.provenance import environment
 from raykft.records import KeyFact, Probe, TrainRow
+from raykft.testing.contracts import RECIPE
 from raykft.train import engine as engine_module
 from raykft.train.engine import HostEngine
-from raykft.train.recipe import Recipe
 
 pytestmark = pytest.mark.torch
 ROWS = [[1, 10, 20, 30, 40], [1, 99, 7]]
@@ -104,28 +104,6 @@ def test_a_saved_adapter_that_is_another_is_seen(tmp_path: Path, tiny_model_dir:
         check_saved(tmp_path / "adapter", packed.adapter(0), packed.layers)
 
 
-def _recipe(**changes: object) -> Recipe:
-    settings: dict[str, object] = {
-        "rank": 2,
-        "alpha": 4.0,
-        "dropout": 0.0,
-        "target_layers": "attention",
-        "learning_rate": 1e-3,
-        "epochs": 2,
-        "batch_size": 2,
-        "accumulation": 1,
-        "lr_schedule": "constant",
-        "warmup_fraction": 0.0,
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "optimizer": "adamw",
-        "group_by_length": True,
-        "distractor_ratio": 0.0,
-        "seed": 0,
-    }
-    return Recipe(**(settings | changes))  # type: ignore[arg-type]
-
-
 def test_a_trial_whose_adapter_was_saved_wrong_does_not_end_well(
     tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +113,7 @@ def test_a_trial_whose_adapter_was_saved_wrong_does_not_end_well(
     base = base_of(tiny_model_dir)
     rows = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(4)]
     with HostEngine(base, train_rows=rows, distractors=(), system_prompt=None, max_length=64, batch_size=2) as host:
-        host.attach("t", _recipe())
+        host.attach("t", RECIPE)
         host.train_epoch("t")
         with pytest.raises(ModelError, match="PEFT would scale"):
             host.save_adapter("t", tmp_path / "adapter")
