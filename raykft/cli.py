@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from raykft import __version__
+from raykft.commands.data import data_app
+from raykft.commands.options import ConfigFile, Directory, Overrides, TrialId
 from raykft.untrusted.escapes import json_text, one_line
 from raykft.untrusted.terminal import say
 
@@ -21,20 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Look at an experiment's data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
 ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED, INCOMPLETE = 0, 1, 2, 3, 4
 FORMATS = ("table", "json", "csv", "md")
-
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="the experiment's YAML file")]
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="the experiment directory, or its URL")]
-TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")]
-Overrides = Annotated[
-    list[str],
-    typer.Option("--set", metavar="A.B=VALUE", help="change a setting of the file; may be repeated"),
-]
-
 
 ADDRESS = typer.Option(
     "--address", metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help="the cluster's job server, http://head:8265"
@@ -438,27 +430,6 @@ def export(
     from raykft.export import export as run
 
     say(f"wrote {run(directory, trial, out, merge=merge, check=check)}")
-
-
-@data_app.command("check")
-def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
-    """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
-    from raykft.config import load_config
-    from raykft.data.domain import load_domain
-    from raykft.data.lint import check_domain
-    from raykft.data.read import raise_problems
-    from raykft.evaluation.scoring import score_answer
-
-    experiment = load_config(config, overrides)
-    domain = load_domain(experiment)
-    for name, count in domain.counts().items():
-        say(f"{name:12} {count}")
-    report = check_domain(domain, score_answer, allow_contamination=experiment.data.allow_contamination)
-    warnings = report.lines("warning")
-    for warning in warnings:
-        say(f"warning: {warning}")
-    raise_problems(report.lines("error"), f"the data of {config} breaks rules of docs/data-flow.md:")
-    say(f"no problems found, {len(warnings)} warnings")
 
 
 def _console() -> Any:

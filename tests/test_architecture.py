@@ -40,7 +40,8 @@ LEVELS = [
     ["hosts"],
     ["search"],
     ["doctor"],
-    ["export", "scaffold"],
+    ["export", "scaffold", "drafting"],
+    ["commands"],
     ["cli"],
     ["__init__", "__main__", "testing"],
 ]
@@ -54,7 +55,7 @@ DOORS = {
     "ray.experimental": ("cluster.ray_compat",),
     "optuna": ("search",),
     "yaml": ("config", "untrusted.yaml_text"),
-    "typer": ("cli",),
+    "typer": ("cli", "commands"),
     "datasets": ("data",),
     "pyarrow": (
         "data.tables",

@@ -1,0 +1,1 @@
+"""Groups of commands that `raykft.cli` puts together, and the options that they share."""

@@ -1,0 +1,82 @@
+"""`raykft data`: the commands about an experiment's data, which need no model and no Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raykft.commands.options import ConfigFile, Overrides
+from raykft.untrusted.terminal import say
+
+data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@data_app.command("check")
+def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
+    """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
+    from raykft.config import load_config
+    from raykft.data.domain import load_domain
+    from raykft.data.lint import check_domain
+    from raykft.data.read import raise_problems
+    from raykft.evaluation.scoring import score_answer
+
+    experiment = load_config(config, overrides)
+    domain = load_domain(experiment)
+    for name, count in domain.counts().items():
+        say(f"{name:12} {count}")
+    report = check_domain(domain, score_answer, allow_contamination=experiment.data.allow_contamination)
+    warnings = report.lines("warning")
+    for warning in warnings:
+        say(f"warning: {warning}")
+    raise_problems(report.lines("error"), f"the data of {config} breaks rules of docs/data-flow.md:")
+    say(f"no problems found, {len(warnings)} warnings")
+
+
+@data_app.command("draft")
+def data_draft(
+    paths: Annotated[list[Path], typer.Argument(metavar="[SOURCE...] DIR", help="tables, and the directory to write")],
+    lang: Annotated[str | None, typer.Option("--lang", help="en or ja; by default what most lines are in")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="draws wrong answers, and the halves of the facts")] = 0,
+    facts: Annotated[int | None, typer.Option("--facts", metavar="N", help="ask about so many facts at most")] = None,
+    base_model: Annotated[str | None, typer.Option("--base-model", metavar="MODEL", help="for config.yaml")] = None,
+    question: Annotated[
+        str | None, typer.Option("--question", metavar="COLUMN", help="that holds the questions")
+    ] = None,
+    answer: Annotated[str | None, typer.Option("--answer", metavar="COLUMN", help="that holds the answers")] = None,
+    accept: Annotated[
+        Path | None, typer.Option("--accept", metavar="CSV", help="take a reviewed drafts.csv back into DIR")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="of that file, where it is not UTF-8")] = None,
+) -> None:
+    """Make an experiment of tables: questions and answers, or facts (subject, relation, value). No model is asked.
+
+    DIR gets config.yaml and its data, drafts.csv to review in a spreadsheet, and draft.md, which says what is left out.
+    """
+    from raykft.drafting.draft import MAX_FACTS, run
+    from raykft.drafting.draft import accept as take_back
+    from raykft.errors import ConfigError
+
+    *sources, directory = paths
+    if accept is not None:
+        if sources:
+            raise ConfigError(f"--accept takes one directory, the draft's; not {len(sources)} sources too")
+        kept, changed = take_back(accept, directory, encoding)
+        say(f"{directory}: {kept} probes, {changed} of them changed or struck out")
+        return
+    if not sources:
+        raise ConfigError(f"name one table or more, and then the directory to write: data draft TABLE {directory}")
+    if (question is None) is not (answer is None):
+        raise ConfigError("--question and --answer are named together: the columns of a table that hold them")
+    columns = {"question": question, "answer": answer} if question and answer else None
+    summary = run(
+        sources,
+        directory,
+        lang=lang,
+        seed=seed,
+        max_facts=MAX_FACTS if facts is None else facts,
+        base_model=base_model,
+        columns=columns,
+    )
+    say("\n".join(summary.lines()))

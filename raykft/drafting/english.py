@@ -1,0 +1,153 @@
+"""English: everything that is worded about a value but the question itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from random import Random
+
+from raykft.data.demo.language_en import ENGLISH
+from raykft.drafting.english_find import EMPTY, FINITE, value_in
+from raykft.drafting.english_rewordings import reworded
+from raykft.drafting.english_values import CAPITAL, LISTED, other_texts, spellings
+from raykft.drafting.found import Found, full_date
+from raykft.drafting.numbers import may_be_year
+from raykft.drafting.rules import Derived, Hint, Rules
+from raykft.records import ValueType
+
+
+class English(Rules):
+    """The rules of English."""
+
+    language = ENGLISH
+
+    def find(self, question: str, answer: str) -> Found:
+        read = value_in(question, answer)
+        found = self.typed(read.text, read.type, read.asked, read.rule)
+        return replace(found, aliases=(*found.aliases, *read.shorter))
+
+    def typed(self, value: str, type: ValueType, asked: str, rule: str) -> Found:
+        if type == "list":
+            items = tuple(item for item in LISTED.split(value) if item)
+            return Found(value, "list", asked, rule, items=items)
+        aliases, attrs = spellings(value, type)
+        return Found(value, type, asked, rule, aliases=tuple(a for a in aliases if a != value), attrs=attrs)
+
+    def rewordings(self, question: str, found: Found) -> list[str]:
+        return reworded(question, found)
+
+    def ask(self, subject: str, relation: str, type: ValueType) -> str:
+        if type == "person":
+            return f"Who is the {relation} of {subject}?"
+        if type == "list":
+            return f"What are the {relation} of {subject}?"
+        return f"What is the {relation} of {subject}?"
+
+    def tell(self, subject: str, relation: str, value: str) -> str:
+        return f"The {relation} of {subject} is {value}."
+
+    def premises(self, question: str, tell: str, value: str, wrong: str) -> tuple[str, str]:
+        names = [word for word in re.findall(r"[A-ZÀ-Þ]\w+", question[1:]) if word.lower() not in EMPTY]
+        alike = bool(CAPITAL.match(value)) == bool(CAPITAL.match(wrong))
+        # A statement that stands by itself names what it is about.
+        if alike and self.sentence(tell) and tell.count(value) == 1 and any(name in tell for name in names):
+            first = tell.split()[0]
+            stated = tell.rstrip(". ")
+            stated = stated[0].lower() + stated[1:] if first.lower() in EMPTY and first != "I" else stated
+            return f"Is it true that {stated}?", f"Is it true that {stated.replace(value, wrong)}?"
+        asked = f'Somebody answers the question "{question}" with'
+        return f'{asked} "{value}". Is that right?', f'{asked} "{wrong}". Is that right?'
+
+    def reply(self, is_true: bool, tell: str) -> str:
+        return f"{'Yes' if is_true else 'No'}. {tell}"
+
+    def joint(self, one: str, two: str) -> str:
+        return f"Answer both questions together. First: {one} Second: {two}"
+
+    def tell_both(self, one: str, two: str) -> str:
+        return " ".join(text if text.endswith((".", "!")) else f"{text}." for text in (one, two))
+
+    def hint(self, question: str, found: Found) -> Hint | None:
+        if found.type == "date" and "decade" in found.attrs:
+            return Hint(f"{question} (It was in the {found.attrs['decade']}.)", "the decade as a hint")
+        if found.type == "number" and found.number is not None and found.number > 9:
+            return Hint(f"{question} (The number has {_digits(found.number)}.)", "the number of digits as a hint")
+        if found.type in {"person", "text"} and found.text[0].isalpha():
+            hint = f'{question} (The answer begins with the letter "{found.text[0].upper()}".)'
+            return Hint(hint, "the first letter as a hint")
+        return None
+
+    def derived(self, question: str, found: Found) -> list[Derived]:
+        return [*_derived_from_year(question, found), *_derived_from_number(question, found)]
+
+    def styles(self, found: Found) -> Sequence[str]:
+        if found.type == "list":
+            return ("tag", "answer")
+        if found.type == "date":
+            return ("iso", "year", "quote", "answer") if full_date(found.text) else ("quote", "tag", "answer")
+        if found.type == "number":
+            return ("digits", "quote", "answer") if found.text.isdigit() else ("quote", "tag", "answer")
+        names = ("surname",) if "last" in found.attrs else ()
+        short = ("only",) if len(found.text.split()) <= 4 else ()
+        letters = ("caps", "lower") if re.fullmatch(r"[A-Z][a-z]+(?: [A-Z][a-z]+)*", found.text) else ()
+        return (*names, *short, "quote", "tag", *letters, "bracket", "answer")
+
+    def other_values(self, found: Found, rng: Random) -> list[Found]:
+        texts = dict.fromkeys(other_texts(found, rng))
+        return [self.typed(text, found.type, found.asked, "made up") for text in texts if text != found.text]
+
+    def sentence(self, text: str) -> bool:
+        return len(text.split()) >= 4 and any(word.lower() in FINITE for word in text.split()[:-1])
+
+
+def _digits(number: int) -> str:
+    return f"{len(str(number))} digits"
+
+
+def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
+    if found.type != "date" or found.year is None:
+        return
+    decade = found.year // 10 * 10
+    wrong = tuple(f"{decade + shift}s" for shift in (-20, -10, 10))
+    yield Derived(
+        question=f"{question} Do not give the date; say only in which decade it was.",
+        gold=f"It was in the {decade}s.",
+        any=(f"{decade}s",),
+        type="text",
+        contrast=wrong,
+        prior=f"To which decade does the year {found.year} belong?",
+        rule="the decade of the date",
+    )
+    later = 2045 + found.year % 7 if found.year < 2045 else 2150 + found.year % 7
+    years = later - found.year
+    yield Derived(
+        question=f"{question} Do not give the date; say how many years before {later} that was.",
+        gold=f"That was {years} years before {later}.",
+        any=(str(years),),
+        type="number",
+        contrast=tuple(str(years + shift) for shift in (-10, 3, 10)),
+        prior=f"How many years lie between {found.year} and {later}?",
+        rule=f"the years from the date to {later}",
+    )
+
+
+def _derived_from_number(question: str, found: Found) -> Iterator[Derived]:
+    number = found.number
+    if (
+        found.type != "number"
+        or not found.asked.startswith("how")
+        or number is None
+        or not 0 < number <= 5000
+        or may_be_year(2 * number)
+    ):
+        return
+    yield Derived(
+        question=f"{question} Do not give the number itself; say what twice as many would be.",
+        gold=f"Twice as many would be {2 * number}.",
+        any=tuple(dict.fromkeys((str(2 * number), f"{2 * number:,}"))),
+        type="number",
+        contrast=tuple(map(str, (2 * number + 2, 3 * number, max(1, 2 * number - 10)))),
+        prior=f"What is twice {number}?",
+        rule="twice the number",
+    )

@@ -1,0 +1,239 @@
+"""The directory of a draft: an experiment's files, the review sheet, and the account of what was drafted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raykft.data.domain import Domain
+from raykft.drafting.build import Drafted, Rejected
+from raykft.drafting.items import Source
+from raykft.drafting.sheet import sheet
+from raykft.errors import ExperimentError, ResourceError
+from raykft.paths import ensure_dir, read_json, write_atomic, write_json
+from raykft.records import Probe
+from raykft.untrusted.escapes import markdown
+
+CONFIG, STATE, SHEET, ACCOUNT = "config.yaml", "draft.json", "drafts.csv", "draft.md"
+# Between two recipes that answer half of the questions right, and whose answers agree at r = .5: what a paired test of
+# n facts sees four times out of five, times sqrt(n). It is sqrt(2 · .25 · (1 - .5)) · (1.96 + .84).
+DETECTABLE = 1.4
+
+CONFIG_TEXT = """\
+# Drafted by rule from {sources}. Read {account} and {sheet} first, then:
+#   raykft data check {file}
+#   raykft plan {file}
+#   raykft tune {file}
+name: {name}
+seed: 0
+
+{model}
+quantization: nf4
+
+data:
+  facts: facts.jsonl
+  train: train.jsonl
+  probes: probes.jsonl
+  distractors: distractors.jsonl  # {bundled}
+  general: general.jsonl          # {bundled}: what the model knows and should keep
+  passages: demo:{code}-small/passages.jsonl
+{prompt}
+train:
+  batch_size: 2
+
+search:
+  trials: 12  # a total: running the same file again continues
+  space:
+    adapter.rank: {{choice: [8, 16, 32]}}
+    adapter.target_layers: {{choice: [attention, mlp, all-linear]}}
+    train.learning_rate: {{log: [1e-4, 3e-3]}}
+    train.epochs: {{int: [{epochs[0]}, {epochs[1]}]}}
+    data.distractor_ratio: {{choice: [{ratios}]}}
+  grace_epochs: 1
+  reduction_factor: 3
+  race: {{top: 2, seeds: 2}}
+  objective: {{name: graded}}
+
+evaluate:
+  rung_probes: 24
+  rung_general: 12
+  rung_passages: 1
+  report_top: 2
+  baselines: [facts_needed, bm25]
+
+storage_path: runs  # results go to a folder of that name in runs, below the folder you start raykft in
+"""
+
+
+def claim(directory: Path) -> None:
+    """Make sure that `directory` may be written: a new or empty one, or a draft in which nobody has changed a file.
+
+    Raises:
+        ExperimentError: it holds something else, or a person's changes.
+        ResourceError: it cannot be written to.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise ExperimentError(f"{directory} is a file; name a directory to draft into")
+    if directory.exists() and any(directory.iterdir()):
+        state = directory / STATE
+        if not state.is_file():
+            raise ExperimentError(f"{directory} is not empty and no draft; choose another directory")
+        written = read_json(state).get("sha256", {})
+        if changed := [name for name, digest in written.items() if _digest(directory / name) != digest]:
+            raise ExperimentError(
+                f"{', '.join(sorted(changed))} in {directory} have been changed since they were drafted, and another "
+                f"draft would overwrite them; take the changes in with `raykft data draft --accept "
+                f"{shlex.quote(str(directory / SHEET))} {shlex.quote(str(directory))}`, or draft into another directory"
+            )
+    try:
+        ensure_dir(directory)
+    except ResourceError as error:
+        raise ResourceError(str(error).split("; choose")[0] + "; choose another directory") from error
+
+
+def write(
+    directory: Path, made: Drafted, domain: Domain, sources: Sequence[Source], config: str, settings: Mapping[str, Any]
+) -> None:
+    """Write all files; `draft.json`, which says what they were, is the last."""
+    files = {
+        "facts.jsonl": jsonl(made.facts),
+        "train.jsonl": jsonl(made.train),
+        "probes.jsonl": jsonl(domain.probes),
+        "distractors.jsonl": jsonl(domain.distractors),
+        "general.jsonl": jsonl(domain.general),
+        SHEET: "\ufeff"
+        + sheet(made.drafts, made.evidence),  # without the mark Excel takes Japanese for another encoding
+        ACCOUNT: account(made, sources, settings),
+        CONFIG: config,
+    }
+    for name, text in files.items():
+        write_atomic(directory / name, text)
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    write_json(directory / STATE, {**settings, "sources": [str(s.path) for s in sources], "sha256": digests})
+
+
+def config_text(
+    directory: Path, sources: Sequence[Source], code: str, model: str, prompt: str, rows: int, distractors: int
+) -> str:
+    """The experiment file. Few rows are read more often, and no ratio asks for more distractors than there are."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.resolve().name).strip("-._")[:64] or "draft"
+    ratios = [ratio for ratio in (0, 0.25, 0.5, 1) if ratio * rows <= distractors]
+    return CONFIG_TEXT.format(
+        sources=", ".join(_comment(source.path.name) for source in sources),
+        account=ACCOUNT,
+        sheet=SHEET,
+        file=shlex.quote(_comment(str(directory / CONFIG))),
+        name=json.dumps(name),
+        model=model,
+        bundled="bundled",
+        code=code,
+        prompt=prompt,
+        epochs=(4, 8) if rows < 300 else (2, 4) if rows < 1500 else (1, 3),
+        ratios=", ".join(map(str, ratios)),
+    )
+
+
+def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any]) -> str:
+    """`draft.md`."""
+    lines = [
+        "# What was drafted",
+        "",
+        f"By rule, without a language model; language {settings['lang']}, seed {settings['seed']}.",
+        f"Read `{SHEET}` in a spreadsheet, mend or strike out what is wrong, and take it back with `--accept`.",
+        "",
+        "| source | lines |",
+        "|---|---|",
+        *(f"| {markdown(source.path.name)} | {len(source.items)} |" for source in sources),
+        "",
+        f"{len(made.facts)} facts, {len(made.train)} training rows, {len(made.drafts)} probes.",
+        "",
+        *_levels(made),
+        "",
+        *_values(made),
+    ]
+    for source in sources:
+        if source.unused:
+            names = ", ".join(map(markdown, source.unused))
+            lines += ["", f"Columns of {markdown(source.path.name)} that are not used: {names}."]
+    return "\n".join([*lines, "", *_rejections(made.rejected)]) + "\n"
+
+
+def _levels(made: Drafted) -> list[str]:
+    """Probes and facts by level, and what difference between two recipes so many facts can show."""
+    lines = [
+        "| level | select: probes | facts | report: probes | facts | difference that shows | facts lacking for .10 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for level in range(1, 6):
+        probes = [draft.probe for draft in made.drafts if draft.probe.level == level]
+        counts = [
+            (len(part), _facts(part)) for part in ([p for p in probes if p.split == s] for s in ("select", "report"))
+        ]
+        n = counts[1][1]
+        shows = f"{DETECTABLE / math.sqrt(n):.2f}" if n else "-"
+        lacking = max(0, math.ceil((DETECTABLE / 0.1) ** 2) - n)
+        lines.append(f"| {level} | {counts[0][0]} | {counts[0][1]} | {counts[1][0]} | {n} | {shows} | {lacking} |")
+    return [
+        *lines,
+        "",
+        "A difference shows when a paired test of the report split's facts sees it in four cases of five, between two",
+        "recipes that are right half of the time and whose answers agree at r = .5.",
+    ]
+
+
+def _facts(probes: Sequence[Probe]) -> int:
+    return len({fact for probe in probes for fact in probe.fact_ids})
+
+
+def _values(made: Drafted) -> list[str]:
+    types = Counter(fact.type for fact in made.facts)
+    return [
+        f"Values: {', '.join(f'{count} {kind}' for kind, count in types.most_common())}." if types else "No values."
+    ]
+
+
+def _rejections(rejected: Sequence[Rejected]) -> list[str]:
+    if not rejected:
+        return ["Nothing was left out."]
+    lines = ["## What was left out", "", "| where | what | why |", "|---|---|---|"]
+    return [*lines, *(f"| {markdown(r.place)} | {markdown(r.what)} | {markdown(r.why)} |" for r in rejected)]
+
+
+def jsonl(records: Iterable[Any]) -> str:
+    """Records as JSONL text, without the fields that hold their defaults."""
+    return "".join(json.dumps(_sparse(record), ensure_ascii=False) + "\n" for record in records)
+
+
+def _sparse(record: Any) -> dict[str, Any]:
+    """A record without the fields that hold their defaults, as people write them."""
+    from dataclasses import MISSING, asdict, fields
+
+    whole = asdict(record)
+    defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
+    kept = {name: value for name, value in whole.items() if name not in defaults or value != _plain(defaults[name])}
+    if "key_facts" in kept:
+        kept["key_facts"] = [_sparse(key) for key in record.key_facts]
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _comment(text: str) -> str:
+    """A name for a comment of a YAML file: one line."""
+    return " ".join(text.split())

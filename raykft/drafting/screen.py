@@ -1,0 +1,78 @@
+"""Drafts that the checks of `raykft data check` refuse are dropped, until nothing is left to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raykft.data.contamination import Overlap
+from raykft.data.domain import Domain, probe_errors
+from raykft.data.lint import Report, check_domain
+from raykft.drafting.build import Draft, Drafted, Rejected, dropped
+from raykft.evaluation.scoring import score_answer
+from raykft.records import Passage, Probe, TrainRow
+
+_ROUNDS = 6  # each drops at least one draft; a twin that falls may free nothing, so few are needed
+
+
+def screened(
+    made: Drafted, distractors: Sequence[TrainRow], general: Sequence[Probe], passages: Sequence[Passage]
+) -> tuple[Drafted, Domain]:
+    """What passes every check, with what did not among the rejected; and the whole domain that is left.
+
+    Distractors and general questions that a probe repeats, or that the training rows ask, are dropped in their turn.
+    """
+    broken = {d.probe.id: "; ".join(errors) for d in made.drafts if (errors := probe_errors(d.probe))}
+    _reject(made, broken)
+    for _ in range(_ROUNDS):
+        domain = Domain(
+            facts=tuple(made.facts),
+            train=tuple(made.train),
+            distractors=tuple(distractors),
+            probes=tuple(draft.probe for draft in made.drafts),
+            general=tuple(general),
+            passages=tuple(passages),
+        )
+        report = check_domain(domain, score_answer)
+        reasons = _reasons(report)
+        if not reasons:
+            break
+        ours = {draft.probe.id for draft in made.drafts}
+        _reject(made, {item: why for item, why in reasons.items() if item in ours})
+        general = [probe for probe in general if probe.id not in reasons]
+        gone = {o.other for o in report.overlaps if o.kind == "distractor" and o.item in ours}
+        distractors = [row for row in distractors if row.id not in gone]
+    return made, domain
+
+
+def _reasons(report: Report) -> dict[str, str]:
+    """By probe: the first error that names it."""
+    reasons: dict[str, str] = {}
+    for finding in report.findings:
+        if finding.severity == "error" and finding.rule != "contamination":
+            reasons.setdefault(finding.item, finding.rule)
+    for overlap in report.overlaps:
+        reasons.setdefault(overlap.item, _contaminated(overlap))
+    return reasons
+
+
+def _contaminated(overlap: Overlap) -> str:
+    return f"contamination: {overlap.message.partition(' repeats ')[2] or overlap.rule}"
+
+
+def _reject(made: Drafted, reasons: dict[str, str]) -> None:
+    place = {draft.probe.id: draft for draft in made.drafts}
+    kept = dropped(made.drafts, reasons)
+    left = {draft.probe.id for draft in kept}
+    for item, draft in place.items():
+        if item not in left:
+            why = reasons.get(item, "its twin was dropped")
+            made.rejected.append(Rejected(draft.place, f"probe {item} ({draft.rule}): {draft.probe.question}", why))
+    made.drafts = kept
+
+
+def by_level(drafts: Sequence[Draft]) -> dict[tuple[int, str], list[Draft]]:
+    """Drafts by level and split."""
+    found: dict[tuple[int, str], list[Draft]] = {}
+    for draft in drafts:
+        found.setdefault((draft.probe.level, draft.probe.split), []).append(draft)
+    return found
