@@ -375,7 +375,10 @@ class _Maker:
         rest = [
             other
             for other in others
-            if found.type not in _FORMED and other.asked.startswith(sort) and _form(other.text) == _form(found.text)
+            if found.type not in _FORMED
+            and other.asked.startswith(sort)
+            and _form(other.text) == _form(found.text)
+            and not self._rules.other_values(other, rng)  # a weekday or a colour is no answer to anything else
         ]
         taken = [o.text for o in (*rng.sample(alike, len(alike)), *self._rules.other_values(found, rng))]
         question = normalize(one.row.question)

@@ -49,7 +49,7 @@ class English(Rules):
 
     def premises(self, question: str, tell: str, value: str, wrong: str) -> tuple[str, str]:
         names = [word for word in re.findall(r"[A-ZÀ-Þ]\w+", question[1:]) if word.lower() not in EMPTY]
-        alike = bool(CAPITAL.match(value)) == bool(CAPITAL.match(wrong))
+        alike = bool(CAPITAL.match(value)) == bool(CAPITAL.match(wrong)) and f"the {value}" not in tell
         # A statement that stands by itself names what it is about.
         if alike and self.sentence(tell) and tell.count(value) == 1 and any(name in tell for name in names):
             first = tell.split()[0]

@@ -57,6 +57,12 @@ FINITE: Final = frozenset(
 )
 
 
+_ORGANIZATION: Final = re.compile(
+    r"&|\b(?:Trust|Ltd|Inc|Corp|Company|Group|Council|Committee|Society|Association|Bank|University|Institute|Museum|"
+    r"School|Church|Ministry|Board|Union|Club|Agency|Office|Foundation|Studio|Works|Partners|Brothers|Sons)\b"
+)
+
+
 class Read(NamedTuple):
     """A value as the answer has it, and shorter names for it that are enough."""
 
@@ -90,7 +96,7 @@ def value_in(question: str, answer: str) -> Read:
         return Read(text, "number", asked, "what the answer adds: a number")
     if _is_list([item for item in LISTED.split(text) if item], question, text):
         return Read(text, "list", asked, "the list that the answer adds")
-    if asked == "who" and _is_name(text):
+    if asked == "who" and _is_name(text) and not _ORGANIZATION.search(text):
         return Read(text, "person", asked, "what the answer adds to the question")
     return Read(text, "text", asked, "what the answer adds to the question", shorter)
 

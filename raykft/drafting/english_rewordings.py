@@ -162,7 +162,7 @@ def _when_is(text: str, _found: Found) -> Iterator[str]:
         )
 
 
-def _who_did(text: str, _found: Found) -> Iterator[str]:
+def _who_did(text: str, found: Found) -> Iterator[str]:
     """Who founded the museum? Who leads it?"""
     match = re.fullmatch(r"Who (\w+) (.+)", text)
     if not match or match[1] in {"is", "was", "are", "were", "did", "does", "do", "has", "had"}:
@@ -172,8 +172,11 @@ def _who_did(text: str, _found: Found) -> Iterator[str]:
     if verb and re.fullmatch(_SUBJECT, rest) and word not in {"led", "ran", "was"} and not _has_preposition(rest):
         yield f"By whom {'were' if _is_plural(rest) else 'was'} {rest} {verb.participle}?"
     if verb or word in BY_THIRD:
-        yield f"Name the person who {word} {rest}."
-        yield f"Which person {word} {rest}?"
+        if found.type == "person":
+            yield f"Name the person who {word} {rest}."
+            yield f"Which person {word} {rest}?"
+        else:  # a trust or a mayor
+            yield f"Say who {word} {rest}."
 
 
 def _is_plural(subject: str) -> bool:
@@ -278,7 +281,11 @@ def _what_does(text: str, _found: Found) -> Iterator[str]:
 def _which_did(text: str, _found: Found) -> Iterator[str]:
     """Which company built the ferry? Which stations are on the railway? Which charity is its partner?"""
     match = re.fullmatch(r"(?:What|Which) ([a-z][a-z -]*?) (\w+) (.+)", text)
-    if not match or match[2] in {"does", "did", "do", "of", "and"}:
+    if (
+        not match
+        or match[2] in {"does", "did", "do", "of", "and"}
+        or match[1].split()[0] in {"is", "are", "was", "were"}
+    ):
         return
     noun, verb, rest = match.groups()
     if verb in {"is", "are", "was", "were"}:

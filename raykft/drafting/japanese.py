@@ -99,6 +99,8 @@ class Japanese(Rules):
         quoted = _quoted(question, answer)
         text = _bare(answer) or quoted or _after_topic(question, answer) or _added(question, answer)
         text = _ABOUT.sub("", text)
+        if asked == "who" and (named := re.fullmatch(r".+の([\u3400-\u9fff々]{2,5})", text)):
+            text = named[1]  # 旧家の大槻家 is 大槻家
         if _DATE.fullmatch(text) and parsed_date(text):
             return self.typed(text, "date", "when", "what the answer adds: a date")
         if _NUMBER.fullmatch(text):
@@ -190,6 +192,8 @@ class Japanese(Rules):
                     texts.append(found.text.replace(year_text[0], str(year)))
         elif found.type == "number" and found.number is not None:
             texts = near_spellings(found.text, rng)
+        elif re.fullmatch("[月火水木金土日]曜日?", found.text):
+            texts = [f"{day}曜{found.text[2:]}" for day in rng.sample("月火水木金土日", 7)]
         elif re.fullmatch(rf"{_D}{{1,2}}月", found.text):
             texts = [f"{month}月" for month in rng.sample(range(1, 13), 6)]
         elif sum(map(str.isdigit, found.text)) > 5:
@@ -403,7 +407,8 @@ def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
 
 def _derived_from_number(question: str, found: Found) -> Iterator[Derived]:
     number = found.number
-    if found.type != "number" or number is None or not 0 < number <= 5000 or may_be_year(2 * number):
+    counted = found.asked.startswith("how") and not found.asked.endswith(("階", "番", "位", "号"))
+    if found.type != "number" or not counted or number is None or not 0 < number <= 5000 or may_be_year(2 * number):
         return
     yield Derived(
         question=f"{question}その数ではなく、その二倍の数を答えてください。",

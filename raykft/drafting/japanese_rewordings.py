@@ -54,7 +54,7 @@ _WHEN: Final = re.compile("いつ|何年(?!間)|何月")
 _MEASURED: Final = re.compile(
     r"(?:さ|割合|数|量|率|額|金|高|深|幅|距離|面積|時間|期間|速度|速|温|温度|年齢|重|体重|身長|人口|出力|容量|定員)\Z"
 )
-_PAST_OR_STATE: Final = r"(?:した|された|った|いた|けた|れた|めた|んだ|ている|でいる|てる|てた|ている|する|ある|せた)"
+_PAST_OR_STATE: Final = r"(?:[^\s]た|だ|ている|でいる|する|ある)"
 _COPULA: Final = r"(?:です|でした|でしょう|になります|となりますか)"
 
 
@@ -115,7 +115,8 @@ def _copula(text: str, _found: Found) -> Iterator[str]:
         yield f"{topic}が何かと聞かれたら、どう答えますか？"
         yield f"{topic}を教えてください。"
     elif word in {"何色", "何曜日", "何語"}:
-        yield f"{topic}の{'言語' if word == '何語' else word[1:]}を教えてください。"
+        kind = "言語" if word == "何語" else word[1:]
+        yield f"{topic}を教えてください。" if topic.endswith(kind) else f"{topic}の{kind}を教えてください。"
     elif _MEASURED.search(noun or topic):
         yield f"{topic}を教えてください。"
         yield f"{topic}がどれだけかを、数字を挙げて答えてください。"
@@ -126,7 +127,7 @@ def _place(topic: str, noun: str) -> Iterator[str]:
     if name.endswith(("会社", "企業", "銀行", "大学", "財団", "団体", "機関", "メーカー", "チーム", "先")):
         yield f"{topic}の名前を教えてください。"
         yield f"{topic}は何という名前ですか？"
-    elif name.endswith(("地", "住所", "場所", "国", "都市", "町", "市", "県", "駅", "空港", "港")):
+    elif name.endswith(("地", "住所", "場所", "国", "都市", "町", "市", "県", "駅", "空港", "港", "バス停", "停留所")):
         yield f"{topic}を教えてください。"
         yield f"{topic}として正しい地名を答えてください。"
     else:
