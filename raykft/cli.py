@@ -175,6 +175,9 @@ def report(directory: Directory) -> None:
 def leaderboard(
     directory: Directory,
     format: Annotated[str, typer.Option("--format", help="table, json, csv or md")] = "table",
+    details: Annotated[
+        bool, typer.Option("--details", help="with the table: how well the board measures, and every finding")
+    ] = False,
 ) -> None:
     """Print the leaderboard of an experiment, finished or not."""
     from raykft.leaderboard.board import load_leaderboard
@@ -183,7 +186,7 @@ def leaderboard(
     _check_format(format, FORMATS)
     board = load_leaderboard(directory)
     if format == "table":
-        print_board(board, _console())
+        print_board(board, _console(), details=details)
         return
     if format == "md":
         say(markdown_board(board), end="")

@@ -32,6 +32,7 @@ MIN_SNR = 2.0
 DRAWS, SEED = 2000, 20_261_129
 MOST_DRAWN = 2_000_000  # scores: of 5,000 trials 400 times each
 MOST_SEEDS = 50  # that are still advised; more would not pay
+DEFAULT_SEEDS = 3  # of `raykft confirm`
 COLUMNS = (
     "score",
     "gain",
@@ -97,6 +98,7 @@ class Measurement:
         agreement: Spearman's correlation of what the two kinds of score say of the ranked trials: graded gain less
             graded forgetting, and gain less forgetting of generated answers; None where there are too few of both.
         advice: what would separate the leaders, as a sentence.
+        seeds_advised: how many seeds in all would tell the first two apart; None where seeds are not the advice.
         rank_intervals: trial → the ranks that its score leaves possible, 95 % of them.
     """
 
@@ -106,6 +108,7 @@ class Measurement:
     agreement: float | None
     advice: str
     rank_intervals: dict[str, tuple[int, int]]
+    seeds_advised: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As in `leaderboard.json`."""
@@ -143,13 +146,15 @@ def measure(
             columns[name] = _column(ranked, np.array(values), noises[name])
     score = columns.get("score")
     noise = noises.get("score", _Noise(None, None))
+    advice, seeds_advised = _advice(ranked, noise)
     return Measurement(
         columns,
         ranked_by,
         score.decided_pairs if score else None,
         _agreement(ranked),
-        _advice(ranked, noise),
+        advice,
         _rank_intervals(ranked, evidence, noise),
+        seeds_advised,
     )
 
 
@@ -268,16 +273,17 @@ def _agreement(trials: Sequence[TrialRecord]) -> float | None:
     return spearman(graded, generated)
 
 
-def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> str:
-    """How many seeds would tell the first from the second."""
+def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> tuple[str, int | None]:
+    """How many seeds would tell the first from the second: as a sentence, and how many in all where seeds would."""
     if len(trials) < 2:
-        return "fewer than two trials have a score; there is no order to measure"
+        return "fewer than two trials have a score; there is no order to measure", None
     if not noise.known:
-        return "how much of the order is noise cannot be told; train the leaders with more seeds (raykft confirm)"
+        unknown = "how much of the order is noise cannot be told; train the leaders with more seeds (raykft confirm)"
+        return unknown, DEFAULT_SEEDS
     first, second = trials[:2]
     gap, have = first.select["score"] - second.select["score"], max(_seeds_of(first), _seeds_of(second))
     if gap > Z * math.hypot(noise.of(_seeds_of(first)), noise.of(_seeds_of(second))):
-        return f"the first is told from the second by {gap:.2f}, more than noise makes of equal recipes"
+        return f"the first is told from the second by {gap:.2f}, more than noise makes of equal recipes", None
     # Of the variance that two equal recipes of as many seeds may have, the questions take theirs first.
     left = (max(gap, 0.0) / Z) ** 2 / 2 - (noise.questions or 0.0) ** 2
     needed = math.ceil((noise.training or 0.0) ** 2 / left) if left > 0 else MOST_SEEDS + 1
@@ -286,13 +292,13 @@ def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> str:
         return (
             f"{more} more seed{'s' if more > 1 else ''} of the first two would separate them "
             f"(raykft confirm --top 2 --seeds {have + more})"
-        )
+        ), have + more
     if left <= 0 and gap > 0:
         return (
             f"the first two differ by {gap:.2f}, less than this many questions can tell; more seeds would not help: "
             "ask about more facts, or take the cheaper one"
-        )
+        ), None
     return (
         f"the first two differ by {gap:.2f}, so little that no reasonable number of seeds would separate them: "
         "take the cheaper one"
-    )
+    ), None

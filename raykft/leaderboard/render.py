@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
+from raykft.leaderboard.head import head
 from raykft.leaderboard.measurement import TEST, ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.paths import ExperimentPaths
 from raykft.records import Split
 from raykft.storage.runs import how_it_ended
+from raykft.storage.store import address
 from raykft.untrusted.escapes import markdown, one_line
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
@@ -40,9 +43,9 @@ OPTIMISM, SEEDS, EPOCHS, SECONDS, STATUS, NOTES = "optim.", "seeds", "epochs", "
 # Which columns a narrow terminal keeps, the most wanted first.
 SELECT_WANTED = (
     "score",
+    "forgetting",
     SEEDS,
     STATUS,
-    "forgetting",
     "knowledge",
     EPOCHS,
     "level_2",
@@ -53,6 +56,10 @@ SELECT_WANTED = (
     *MORE,
 )
 REPORT_WANTED = ("score", "forgetting", "knowledge", OPTIMISM, "gain", "level_2", SEEDS, *SHOWN, NOTES, *MORE)
+# The first so many are kept even where names must be shortened for them, to no less than `MIN_NAME` columns.
+ESSENTIAL, MIN_NAME = 2, 12
+MOST_FAILURES = 3  # told without `--details`
+_HEAD_STYLES = {"winner": "bold green", "caution": "yellow"}
 STYLES = {"baseline": "cyan", "winner": "bold green", "unranked": "dim", "": None}
 
 Record = BaselineRecord | TrialRecord
@@ -84,27 +91,57 @@ class Sheet:
     classes: list[str]
 
 
-def print_board(board: Leaderboard, console: Console) -> None:
-    console.print(terminal_board(board, console.width))
+def print_board(board: Leaderboard, console: Console, *, details: bool = False) -> None:
+    # Commands may be longer than a line, and all else fits it.
+    console.print(terminal_board(board, console.width, details=details), crop=False)
 
 
-def terminal_board(board: Leaderboard, width: int) -> RenderableType:
-    """Tables and closing lines for a terminal of `width` columns."""
-    parts: list[RenderableType] = [_drawn(_select_sheet(board), SELECT_WANTED, width)]
+def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> RenderableType:
+    """A few plain lines, then the tables, for a terminal of `width` columns; `details` adds how well the board measures
+    and all that may be concluded."""
+    parts: list[RenderableType] = [_head(board, width), "", *_drawn(_select_sheet(board), SELECT_WANTED, width)]
     if board.reported:
         every = _report_sheet(board, WITH_INTERVAL)
         fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
         sheet = every if fits else _report_sheet(board, WITH_INTERVAL[:1])
-        parts += ["", _drawn(sheet, REPORT_WANTED, width)]
+        parts += ["", *_drawn(sheet, REPORT_WANTED, width)]
+    if details:
+        return Group(*parts, *_details(board, width), "", *map(_text, closing_lines(board)))
+    rest = f"all findings: raykft leaderboard {_place(board)} --details; all columns: --format md"
+    return Group(*parts, "", *map(_text, what_became(board)[: 1 + MOST_FAILURES]), _unbroken(rest))
+
+
+def _head(board: Leaderboard, width: int) -> RenderableType:
+    lines = head(board)
+    indent = max(len(line.label) for line in lines) + 2
+    drawn = []
+    for line in lines:
+        label = f"{line.label}:" if line.label else ""
+        text = line.text if line.command else _that_fit(line.parts, width - indent)
+        line_of = _unbroken if line.command else _text
+        drawn.append(line_of(f"{label:{indent}}{text}", _HEAD_STYLES.get(line.label, "")))
+    return Group(*drawn)
+
+
+def _that_fit(parts: Sequence[str], width: int) -> str:
+    """As many of the first parts as a line holds; the first one whatever its length."""
+    text = parts[0]
+    for part in parts[1:]:
+        if cell_len(longer := f"{text}; {part}") > width:
+            break
+        text = longer
+    return text
+
+
+def _details(board: Leaderboard, width: int) -> Iterator[RenderableType]:
     if (measured := _measurement_sheet(board)) is not None:
         wanted = [column.name for column in measured.columns]
-        parts += ["", _drawn(measured, wanted, width, lead=wanted[0]), _text(_measured(board))]
+        yield from ("", *_drawn(measured, wanted, width, lead=wanted[0]), _text(_measured(board)))
     if told := verdicts(board):
         findings = Table.grid(padding=(0, 1))
         for sentence in told:
             findings.add_row("-", _text(sentence))
-        parts += ["", findings]
-    return Group(*parts, "", *map(_text, closing_lines(board)))
+        yield from ("", findings)
 
 
 def markdown_board(board: Leaderboard) -> str:
@@ -125,15 +162,19 @@ def sheets(board: Leaderboard) -> list[Sheet]:
     return [_select_sheet(board), *reported, *([measured] if measured else [])]
 
 
+def what_became(board: Leaderboard) -> list[str]:
+    """How many trials ended how, and a line for each that failed."""
+    counts = Counter(trial.status for trial in board.trials)
+    failed = [t for t in board.trials if t.status.failed]
+    return [
+        "trials: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none yet"),
+        *(f"{trial.trial_id} {trial.status}: {_one_line(trial.reason)}" for trial in failed),
+    ]
+
+
 def closing_lines(board: Leaderboard) -> list[str]:
     """Counts, the winner, why trials failed, and what to type next."""
-    counts: dict[str, int] = {}
-    for trial in board.trials:
-        counts[trial.status] = counts.get(trial.status, 0) + 1
-    lines = ["trials: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none yet")]
-    for trial in board.trials:
-        if trial.status.failed:
-            lines.append(f"{trial.trial_id} {trial.status}: {_one_line(trial.reason)}")
+    lines = what_became(board)
     ending = how_it_ended(ExperimentPaths(board.directory))
     if ending is not None:
         lines.append(ending)
@@ -147,8 +188,12 @@ def closing_lines(board: Leaderboard) -> list[str]:
     adapter = ExperimentPaths(board.directory).trial(winner.trial_id).adapter
     if adapter.is_dir():  # one that was only evaluated lies where it was
         lines.append(f"adapter: {adapter}")
-    lines.append(f"next: raykft show {shlex.quote(str(board.directory))} {shlex.quote(winner.trial_id)}")
+    lines.append(f"next: raykft show {_place(board)} {shlex.quote(winner.trial_id)}")
     return lines
+
+
+def _place(board: Leaderboard) -> str:
+    return shlex.quote(address(board.directory))
 
 
 def sample_text(trial: TrialRecord) -> str:
@@ -288,20 +333,48 @@ def _class(row: Record) -> str:
     return "winner" if row.rank == 1 else "" if row.rank else "unranked"
 
 
-def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial") -> Table:
-    """The columns that fit, in their own order, chosen in the order of `wanted`."""
-    kept = [column for column in sheet.columns if column.name in {"#", lead}]
-    by_name = {column.name: column for column in sheet.columns}
-    for name in dict.fromkeys(wanted):
-        if name in by_name and _width([*kept, by_name[name]]) <= width:
-            kept.append(by_name[name])
+def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial") -> Iterator[RenderableType]:
+    """The columns that fit, in their own order, chosen in the order of `wanted`, and a line that names the others."""
+    columns = _fitting(sheet, wanted, width, lead)
     table = Table(title=sheet.title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
-    columns = [column for column in sheet.columns if column in kept]
     for column in columns:
         table.add_column(Text(column.title), justify="left" if column.left else "right", no_wrap=True)
     for name, *cells in zip(sheet.classes, *(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, cells), style=STYLES[name])
-    return table
+    yield table
+    shown = {column.name for column in columns}
+    # What a search did not measure is not missed.
+    missed = [c for c in sheet.columns if c.name not in shown and any(cell not in {"", "-"} for cell in c.cells)]
+    if missed:
+        yield _text(f"left out for width: {', '.join(column.title.rstrip('↑↓') for column in missed)}", "dim")
+
+
+def _fitting(sheet: Sheet, wanted: Sequence[str], width: int, lead: str) -> list[Column]:
+    """Columns go before names get shorter, and names before a number would be cut."""
+    by_name = {column.name: column for column in sheet.columns}
+    kept = [by_name[name] for name in ("#", lead) if name in by_name]
+    for name in [name for name in wanted[:ESSENTIAL] if name in by_name]:
+        room = width - _width([by_name[name], *(c for c in kept if c.name != lead)]) - 1
+        if room >= min(by_name[lead].width, MIN_NAME):
+            kept.append(by_name[name])
+    others = [column for column in kept if column.name != lead]
+    room = max(MIN_NAME, width - (_width(others) + 1 if others else 0))
+    shorter = Column(lead, lead, [shortened(cell, room) for cell in by_name[lead].cells], left=True)
+    kept = [shorter if column.name == lead else column for column in kept]
+    for name in dict.fromkeys(wanted[ESSENTIAL:]):
+        if name in by_name and by_name[name] not in kept and _width([*kept, by_name[name]]) <= width:
+            kept.append(by_name[name])
+    names = {column.name: column for column in kept}
+    return [names[column.name] for column in sheet.columns if column.name in names]
+
+
+def shortened(name: str, width: int) -> str:
+    """`name` in at most `width` columns, its middle left out: trials' names begin with their number and end with what
+    was searched last."""
+    if cell_len(name) <= width:
+        return name
+    tail = chop_cells(name[::-1], (width - 1) // 2)[0][::-1]
+    return chop_cells(name, width - 1 - cell_len(tail))[0] + "…" + tail
 
 
 def _width(columns: Sequence[Column]) -> int:
@@ -322,5 +395,10 @@ def _md_table(header: list[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *body]]
 
 
-def _text(line: str) -> Text:
-    return Text(one_line(line))
+def _text(line: str, style: str = "") -> Text:
+    return Text(one_line(line), style=style)
+
+
+def _unbroken(line: str, style: str = "") -> Text:
+    """One line however long it is: whoever copies a command copies all of it."""
+    return Text(one_line(line), style=style, no_wrap=True, overflow="ignore")

@@ -58,6 +58,12 @@ def how_it_ended(paths: ExperimentPaths) -> str | None:
     return f"the last run ended {run['ended']}: {run.get('why')}; once that is mended, {go_on}"
 
 
+def at_work(paths: ExperimentPaths) -> bool:
+    """Whether a run has begun and, as far as can be told from here, goes on."""
+    run = _read(paths.last_run)
+    return bool(run) and "ended" not in run and _is_running(run)
+
+
 def _is_running(run: dict[str, Any]) -> bool:
     """Of a process on another machine nothing can be known, so it is believed."""
     if run.get("host") != socket.gethostname() or not isinstance(run.get("pid"), int):

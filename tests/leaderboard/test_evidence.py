@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from leaderboard.fake_experiment import TRIALS, FakeExperiment
+from rich.cells import cell_len
 from rich.console import Console
 
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
@@ -46,7 +47,7 @@ def find(board: Leaderboard, start: str) -> str:
 
 def printed(board: Leaderboard, width: int) -> str:
     out = io.StringIO()
-    print_board(board, Console(file=out, width=width, highlight=False))
+    print_board(board, Console(file=out, width=width, highlight=False), details=True)
     return out.getvalue()
 
 
@@ -220,7 +221,7 @@ def test_hint_changes_count_pairs(fake: FakeExperiment) -> None:
 def test_tables_fit_the_terminal_and_show_ties(board: Leaderboard, width: int) -> None:
     text = printed(board, width)
     lines = text.splitlines()
-    assert all(len(line.rstrip()) <= width for line in lines if "/" not in line)
+    assert all(cell_len(line.rstrip()) <= width for line in lines if "/" not in line)
     assert "…" not in text
     start = next(n for n, line in enumerate(lines) if line.startswith("report split"))
     winner = next(line for line in lines[start:] if "t005-r32" in line)

@@ -131,7 +131,7 @@ def test_a_spreadsheet_formula_in_a_reason_is_disarmed(paths: ExperimentPaths) -
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_terminal_board_fits_and_names_winner_failures_and_next_step(paths: ExperimentPaths, width: int) -> None:
     out = io.StringIO()
-    print_board(load_leaderboard(paths.root), Console(file=out, width=width, highlight=False))
+    print_board(load_leaderboard(paths.root), Console(file=out, width=width, highlight=False), details=True)
     text = out.getvalue()
     assert all(len(line) <= width for line in text.splitlines() if "/" not in line)
     for needed in (

@@ -85,6 +85,8 @@ def test_advice_counts_the_seeds_that_would_separate_the_leaders() -> None:
     needed = int(np.ceil(2 * (1.96 * noise / 0.06) ** 2))
     told = f"{needed - 1} more seeds of the first two would separate them (raykft confirm --top 2 --seeds {needed})"
     assert found.advice == told
+    assert found.seeds_advised == needed
+    assert board({"score": [0.6, 0.599, 0.1]}, seeds).seeds_advised is None
     assert "no reasonable number of seeds" in board({"score": [0.6, 0.599, 0.1]}, seeds).advice
     assert "cannot be told" in board({"score": [0.6, 0.5, 0.1]}).advice
     assert "fewer than two trials" in board({"score": [0.6]}, seeds).advice

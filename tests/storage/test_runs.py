@@ -12,7 +12,7 @@ import pytest
 
 from raykft.errors import ResourceError
 from raykft.paths import ExperimentPaths, read_json, write_json
-from raykft.storage.runs import COMPLETE, INTERRUPTED, how_it_ended, recorded
+from raykft.storage.runs import COMPLETE, INTERRUPTED, at_work, how_it_ended, recorded
 
 
 @pytest.fixture
@@ -59,12 +59,15 @@ def test_a_second_ctrl_c_is_an_interruption(paths: ExperimentPaths) -> None:
 def test_a_killed_driver_is_told_from_one_at_work(paths: ExperimentPaths) -> None:
     with recorded(paths) as ended:
         assert f"is at work (pid {os.getpid()}" in how_it_ended(paths)
+        assert at_work(paths)
         ended(COMPLETE)
+    assert not at_work(paths)
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     began = {"began": "2026-11-29 10:00:00", "pid": int(gone.stdout), "host": socket.gethostname()}
     write_json(paths.last_run, began)
     assert "begun 2026-11-29 10:00:00" in how_it_ended(paths)
     assert "was killed" in how_it_ended(paths)
+    assert not at_work(paths)
     write_json(paths.last_run, began | {"host": "elsewhere"})
     assert "is at work" in how_it_ended(paths)
 
