@@ -162,7 +162,7 @@ def confirm(
 
 @app.command()
 def report(directory: Directory) -> None:
-    """Write report.html: tables, plots and wrong answers on one page that needs no network."""
+    """Write report.html: what the board says, plots, tables and answers on one page that needs no network."""
     from raykft.leaderboard.page import write_page
     from raykft.storage.store import keep
 

@@ -65,9 +65,9 @@ DOORS = {
     "sacrebleu": ("evaluation",),
     "rouge_score": ("evaluation",),
     "lm_eval": ("models",),
-    "plotly": ("leaderboard",),
     # Pages of reports; and chat templates, so that `raykft plan` counts tokens without Transformers and torch.
     "jinja2": ("leaderboard", "models.tokenizer_file"),
+    "markupsafe": ("leaderboard.svg", "leaderboard.charts"),
 }
 MAX_LINES, MAX_FUNCTION_LINES = 500, 80
 MAX_PUBLIC_METHODS = 15

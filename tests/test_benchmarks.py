@@ -316,7 +316,7 @@ def test_the_plot_of_replays_has_a_named_line_for_every_strategy(script: Any, tm
     assert drawn[1].read_bytes() == drawn[0].read_bytes()  # drawn again, the committed file does not change
 
 
-ABSENT = ("ray", "optuna", "datasets", "pydantic", "bm25s", "rouge_score", "plotly", "gguf", "trl")  # of a bare machine
+ABSENT = ("ray", "optuna", "datasets", "pydantic", "bm25s", "rouge_score", "gguf", "trl")  # of a bare machine
 
 
 def test_what_needs_a_gpu_is_rehearsed_without_what_a_bare_machine_lacks(tmp_path: Path) -> None:

@@ -99,11 +99,11 @@ def print_board(board: Leaderboard, console: Console, *, details: bool = False) 
 def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> RenderableType:
     """A few plain lines, then the tables, for a terminal of `width` columns; `details` adds how well the board measures
     and all that may be concluded."""
-    parts: list[RenderableType] = [_head(board, width), "", *_drawn(_select_sheet(board), SELECT_WANTED, width)]
+    parts: list[RenderableType] = [_head(board, width), "", *_drawn(select_sheet(board), SELECT_WANTED, width)]
     if board.reported:
-        every = _report_sheet(board, WITH_INTERVAL)
+        every = report_sheet(board)
         fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
-        sheet = every if fits else _report_sheet(board, WITH_INTERVAL[:1])
+        sheet = every if fits else report_sheet(board, WITH_INTERVAL[:1])
         parts += ["", *_drawn(sheet, REPORT_WANTED, width)]
     if details:
         return Group(*parts, *_details(board, width), "", *map(_text, closing_lines(board)))
@@ -134,9 +134,9 @@ def _that_fit(parts: Sequence[str], width: int) -> str:
 
 
 def _details(board: Leaderboard, width: int) -> Iterator[RenderableType]:
-    if (measured := _measurement_sheet(board)) is not None:
-        wanted = [column.name for column in measured.columns]
-        yield from ("", *_drawn(measured, wanted, width, lead=wanted[0]), _text(_measured(board)))
+    if (box := measurement_sheet(board)) is not None:
+        wanted = [column.name for column in box.columns]
+        yield from ("", *_drawn(box, wanted, width, lead=wanted[0]), _text(measured(board)))
     if told := verdicts(board):
         findings = Table.grid(padding=(0, 1))
         for sentence in told:
@@ -150,16 +150,16 @@ def markdown_board(board: Leaderboard) -> str:
     for sheet in sheets(board):
         rows = zip(*(column.cells for column in sheet.columns), strict=True)
         lines += ["", f"## {sheet.title}", "", *_md_table([column.title for column in sheet.columns], rows)]
-    measured = [_measured(board)] if board.measurement.columns else []
-    told = [*measured, *verdicts(board), *closing_lines(board)]
+    box = [measured(board)] if board.measurement.columns else []
+    told = [*box, *verdicts(board), *closing_lines(board)]
     return "\n".join([*lines, "", *(f"- {markdown(line)}" for line in told)]) + "\n"
 
 
 def sheets(board: Leaderboard) -> list[Sheet]:
     """Every table in full width."""
-    measured = _measurement_sheet(board)
-    reported = [_report_sheet(board, WITH_INTERVAL)] if board.reported else []
-    return [_select_sheet(board), *reported, *([measured] if measured else [])]
+    box = measurement_sheet(board)
+    reported = [report_sheet(board)] if board.reported else []
+    return [select_sheet(board), *reported, *([box] if box else [])]
 
 
 def what_became(board: Leaderboard) -> list[str]:
@@ -198,10 +198,11 @@ def _place(board: Leaderboard) -> str:
 
 def sample_text(trial: TrialRecord) -> str:
     """The sampled values of a trial on one line."""
-    return ", ".join(f"{path}={_short(value)}" for path, value in trial.sample.items())
+    return ", ".join(f"{path}={short_value(value)}" for path, value in trial.sample.items())
 
 
-def _select_sheet(board: Leaderboard) -> Sheet:
+def select_sheet(board: Leaderboard, *, settings: bool = False) -> Sheet:
+    """What the search saw; with `settings` also a column for every searched one."""
     rows: list[Record] = [*(b for b in board.baselines if b.select), *board.trials]
     columns = [
         *_leading(board, rows, "select"),
@@ -211,10 +212,14 @@ def _select_sheet(board: Leaderboard) -> Sheet:
         _trial_column(SECONDS, rows, lambda t: f"{t.seconds:.0f}"),
         _trial_column(STATUS, rows, lambda t: t.status, left=True),
     ]
+    if settings:
+        paths = dict.fromkeys(path for trial in board.trials for path in trial.sample)
+        columns += [_setting(path, rows) for path in paths]
     return Sheet("select split: what the search saw", columns, [_class(row) for row in rows])
 
 
-def _report_sheet(board: Leaderboard, with_interval: Sequence[str]) -> Sheet:
+def report_sheet(board: Leaderboard, with_interval: Sequence[str] = WITH_INTERVAL) -> Sheet:
+    """Held-out figures, with intervals of some."""
     rows: list[Record] = [*(b for b in board.baselines if b.report), *board.reported]
     names = _known_metrics(rows, "report")
     metrics = [_metric(board, rows, "report", name, with_interval=name in with_interval) for name in names]
@@ -232,7 +237,7 @@ def _report_sheet(board: Leaderboard, with_interval: Sequence[str]) -> Sheet:
     return Sheet(title, columns, [_class(row) for row in rows])
 
 
-def _measurement_sheet(board: Leaderboard) -> Sheet | None:
+def measurement_sheet(board: Leaderboard) -> Sheet | None:
     """What of every column is signal; columns that say little are grey."""
     found = board.measurement
     if not found.columns:
@@ -256,7 +261,8 @@ def _measurement_sheet(board: Leaderboard) -> Sheet | None:
     return Sheet(f"measurement: ranked by {METRICS['score'].title} ({found.ranked_by})", columns, classes)
 
 
-def _measured(board: Leaderboard) -> str:
+def measured(board: Leaderboard) -> str:
+    """What stands below the measurement box."""
     found = board.measurement
     grey = [METRICS[name].title for name, column in found.columns.items() if not column.readable]
     said = [
@@ -280,6 +286,10 @@ def _leading(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[C
 
 def _trial_column(name: str, rows: Sequence[Record], cell: Callable[[TrialRecord], str], left: bool = False) -> Column:
     return Column(name, name, [cell(row) if isinstance(row, TrialRecord) else "" for row in rows], left)
+
+
+def _setting(path: str, rows: Sequence[Record]) -> Column:
+    return _trial_column(path, rows, lambda trial: short_value(trial.sample.get(path, "")))
 
 
 def _metric(
@@ -381,7 +391,7 @@ def _width(columns: Sequence[Column]) -> int:
     return sum(column.width + 1 for column in columns) - 1
 
 
-def _short(value: Any) -> str:
+def short_value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -71,6 +71,11 @@ def short(value: float) -> str:
     return text.removeprefix("-") if text == "-.00" else text
 
 
+def p_text(p: float | None) -> str:
+    """`p = .012`, or nothing."""
+    return "" if p is None else "p < .001" if p < 0.001 else f"p = {f'{p:.3f}'.removeprefix('0')}"
+
+
 def _reported(board: Leaderboard, winner: TrialRecord) -> Iterator[str]:
     scored = board.reported
     if not scored:
@@ -159,7 +164,7 @@ def _hints(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[st
         return
     helped, harmed = hint_changes(read_probes(paths), trial_results(paths.trial(winner.trial_id), split))
     if helped or harmed:
-        told = f"{helped} wrong answers right and {harmed} right ones wrong ({_p(mcnemar(helped, harmed))})"
+        told = f"{helped} wrong answers right and {harmed} right ones wrong ({p_text(mcnemar(helped, harmed))})"
         yield f"naming the category of the answer in the question made {told}"
 
 
@@ -224,11 +229,7 @@ def _warnings(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator
 
 def _gap(gap: Difference) -> str:
     """`+0.21 [.15 .28], p < .001`."""
-    return ", ".join(filter(None, [f"{gap.value:+.2f} {bounds(gap.interval)}".rstrip(), _p(gap.p)]))
-
-
-def _p(p: float | None) -> str:
-    return "" if p is None else "p < .001" if p < 0.001 else f"p = {f'{p:.3f}'.removeprefix('0')}"
+    return ", ".join(filter(None, [f"{gap.value:+.2f} {bounds(gap.interval)}".rstrip(), p_text(gap.p)]))
 
 
 def _names(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from raykft.cli import app
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.head import HeadLine, head, portion
 from raykft.leaderboard.render import print_board, shortened
-from raykft.paths import ExperimentPaths, read_json, write_json
+from raykft.paths import read_json, write_json
 from raykft.records import TrialStatus
 
 WINNER = "t005-r32-lr7e-4-e5-mlp-d0.25"
@@ -178,9 +178,8 @@ def test_without_a_score_the_head_says_so_and_why(own: FakeExperiment) -> None:
     assert told(board)["caution"].text.startswith("4 trial(s) failed: failed, a broken")
     assert command(board) == ["doctor"]
     assert not any("\x1b" in line for line in printed(board, 80))
-    while_it_runs = ExperimentPaths(own.paths.root)
     for name in TRIALS:
-        shutil.rmtree(while_it_runs.trial(name).root)
+        shutil.rmtree(own.paths.trial(name).root)
     assert command(load_leaderboard(own.paths.root)) == ["resume", str(own.paths.root), "--trials", "2"]
 
 

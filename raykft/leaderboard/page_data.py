@@ -1,0 +1,199 @@
+"""What the page's tables search and compare: trials, their answers, which facts they know; and where it comes from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from raykft.errors import RaykftError
+from raykft.evaluation.metrics import METRICS
+from raykft.leaderboard.board import Leaderboard
+from raykft.leaderboard.read import TrialRecord, baseline_results, read_probes, trial_results
+from raykft.leaderboard.render import LEVELS, short_value
+from raykft.paths import ExperimentPaths, is_there, read_json
+from raykft.records import Probe, ProbeResult
+from raykft.untrusted.yaml_text import read_yaml
+
+log = logging.getLogger(__name__)
+
+# So that the page of a large search stays one that a browser opens at once: characters of answers, trials compared,
+# columns of the map of facts.
+MOST_TEXT, MOST_COMPARED, MOST_MAPPED = 700_000, 500, 40
+ROW_LENGTH = 12  # of an answer, beside its text
+# Of these trials are shown side by side.
+COMPARED_METRICS = (
+    *("score", "gain", "graded_gain", "knowledge", *LEVELS, "premise", "hint"),
+    *("forgetting", "graded_forgetting", "forgetting_en", "forgetting_ja", "drift"),
+    *("clean", "overgeneration", "unsupported_claims"),
+)
+OUTCOMES = ("correct", "partial", "wrong", "refused", "empty")
+SHADES = 10  # of the map of facts
+
+
+def compared(board: Leaderboard) -> list[dict[str, Any]]:
+    """What trials differ in: recipe and figures."""
+    return [
+        {
+            "id": trial.trial_id,
+            "status": str(trial.status),
+            "sample": {path: short_value(value) for path, value in trial.sample.items()},
+            "figures": _figures(trial),
+        }
+        for trial in board.trials[:MOST_COMPARED]
+    ]
+
+
+def answers(board: Leaderboard) -> dict[str, Any]:
+    """Every answer of the base model and of as many trials as there is room for, the best first.
+
+    Texts are numbered, since many trials answer alike; `rows` of a trial are, for every probe that it was asked, the
+    probe's number, the outcome's, the text's, and the wrong claims where there are any.
+    """
+    paths = ExperimentPaths(board.directory)
+    probes = read_probes(paths)
+    texts: dict[str, int] = {}
+    places = {probe.id: n for n, probe in enumerate(probes)}
+    base = _rows(baseline_results(paths, "base"), places, texts)
+    said: list[dict[str, Any]] = []
+    left_out = 0
+    for trial in board.trials:
+        files = paths.trial(trial.trial_id)
+        results = dict(trial_results(files, "select")) | trial_results(files, "report")
+        if not results:
+            continue
+        if said and _size(texts, said) > MOST_TEXT:
+            left_out += 1
+            continue
+        said.append({"id": trial.trial_id, "rows": _rows(results, places, texts)})
+    return {
+        "probes": [
+            [p.id, p.level, p.kind, p.split, p.question, p.gold, ", ".join(p.fact_ids)]
+            for p in (probes if said else [])
+        ],
+        "outcomes": list(OUTCOMES),
+        "texts": list(texts),
+        "base": base if said else [],
+        "trials": said,
+        "left_out": left_out,
+    }
+
+
+def fact_map(board: Leaderboard) -> dict[str, Any] | None:
+    """Facts by trials on the select split: which share of a fact's questions is right, what nobody knows first."""
+    paths = ExperimentPaths(board.directory)
+    probes = [p for p in read_probes(paths) if p.level > 0 and p.split == "select"]
+    trials = [t for t in board.trials if t.rank is not None][:MOST_MAPPED]
+    columns: list[tuple[str, Mapping[str, ProbeResult]]] = [("base", baseline_results(paths, "base"))]
+    columns += [(t.trial_id, trial_results(paths.trial(t.trial_id), "select")) for t in trials]
+    by_fact: dict[str, list[Probe]] = {}
+    for probe in probes:
+        for fact in probe.fact_ids:
+            by_fact.setdefault(fact, []).append(probe)
+    if not by_fact or not trials:
+        return None
+    rows = [_fact_row(fact, asked, columns) for fact, asked in by_fact.items()]
+    rows.sort(key=lambda row: (row["mean"], row["fact"]))
+    never = sum(row["most"] == 0 for row in rows)
+    return {"trials": [name for name, _ in columns], "rows": rows, "never": never, "facts": len(rows)}
+
+
+def provenance(board: Leaderboard) -> list[tuple[str, str]]:
+    """Where the figures come from. Of data files the names only: where they lay is nobody else's business."""
+    paths = ExperimentPaths(board.directory)
+    found: list[tuple[str, str]] = []
+    for file, told in (
+        (paths.config, _of_config),
+        (paths.environment, _of_environment),
+        (paths.data_manifest, _of_data),
+    ):
+        if not is_there(file):
+            continue
+        try:
+            found += told(read_yaml(file) if file == paths.config else read_json(file))
+        except (RaykftError, KeyError, TypeError, AttributeError, ValueError) as error:
+            log.warning("the page leaves out what %s says: %s", file, error)
+    return found
+
+
+def _figures(trial: TrialRecord) -> dict[str, float]:
+    splits = {"select": trial.select, "held out": trial.report}
+    return {
+        f"{METRICS[name].title} ({split})": round(values[name], 4)
+        for name in COMPARED_METRICS
+        for split, values in splits.items()
+        if name in values
+    }
+
+
+def _rows(results: Mapping[str, ProbeResult], places: Mapping[str, int], texts: dict[str, int]) -> list[list[Any]]:
+    """Adds to `texts` what is not there yet."""
+    rows: list[list[Any]] = []
+    for result in results.values():
+        if result.id in places:
+            text = texts.setdefault(result.answer, len(texts))
+            claims = [", ".join(result.wrong_claims)] if result.wrong_claims else []
+            rows.append([places[result.id], OUTCOMES.index(result.outcome), text, *claims])
+    return rows
+
+
+def _size(texts: Iterable[str], said: Iterable[Mapping[str, Any]]) -> int:
+    """About how many characters they take as JSON."""
+    return sum(len(text) for text in texts) + sum(ROW_LENGTH * len(trial["rows"]) for trial in said)
+
+
+def _fact_row(
+    fact: str, asked: Sequence[Probe], columns: Sequence[tuple[str, Mapping[str, ProbeResult]]]
+) -> dict[str, Any]:
+    cells: list[dict[str, str]] = []
+    shares: list[float | None] = []
+    for _, results in columns:
+        right = [results[p.id].correct for p in asked if p.id in results]
+        shares.append(sum(right) / len(right) if right else None)
+        shade = f"h{round(SHADES * sum(right) / len(right))}" if right else ""
+        cells.append({"text": f"{sum(right)}/{len(right)}" if right else "", "shade": shade})
+    known = [share for share in shares[1:] if share is not None]
+    gold = next((p.gold for p in asked if p.level in {1, 2} and p.kind == "recall"), asked[0].gold)
+    return {"fact": fact, "gold": gold, "cells": cells, "mean": fmean(known or [0.0]), "most": max(known, default=0.0)}
+
+
+def _of_config(tree: Any) -> list[tuple[str, str]]:
+    search = tree["search"]
+    space = "; ".join(f"{path}: {_dimension(dimension)}" for path, dimension in search.get("space", {}).items())
+    searched = f"{search['searcher']} with {search['scheduler']}, {search['trials']} trials"
+    model = str(tree["base_model"])
+    return [
+        ("base model", Path(model).name if model.startswith(("/", "~", ".")) else model),
+        ("quantization", str(tree.get("quantization", ""))),
+        ("search", searched),
+        ("objective", str(search["objective"]["name"])),
+        ("space", space or "none"),
+    ]
+
+
+def _dimension(dimension: Mapping[str, Any]) -> str:
+    return ", ".join(f"{kind} {value}" for kind, value in dimension.items() if value not in (None, {}, []))
+
+
+def _of_environment(found: Any) -> list[tuple[str, str]]:
+    changed = ", with local changes" if found.get("dirty") else ""
+    commit = f", commit {found['commit']}{changed}" if found.get("commit") else ""
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items() if version)
+    hosts = [
+        f"content {host['model_digest']}, computed in {host['dtype']} on {host['device']}"
+        for host in found.get("hosts", [])[:1]
+    ]
+    machine = found["machine"]
+    return [
+        ("raykft", f"{found['raykft']}{commit}"),
+        ("started", str(found["started_at"])),
+        ("packages", packages),
+        ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB"),
+        *(("model", host) for host in hosts),
+    ]
+
+
+def _of_data(manifest: Any) -> list[tuple[str, str]]:
+    return [(Path(file).name, f"sha256 {digest}") for file, digest in manifest["sha256"].items()]

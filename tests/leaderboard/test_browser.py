@@ -1,0 +1,235 @@
+"""The page in a real browser: what is clicked does what it says, what was planted does nothing, nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from leaderboard.browser import CHROMIUM, Browser
+from leaderboard.fake_experiment import TRIALS, FakeExperiment
+
+from raykft.leaderboard.board import Leaderboard, load_leaderboard
+from raykft.leaderboard.page import write_page
+from raykft.paths import append_jsonl, write_json
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian's package `chromium`)")
+FIRST, SECOND, *_ = TRIALS
+STOPPED = "t003-r16-lr1.2e-3-e5-att-d0.5"
+PLANTED = "t009<img src=x onerror=alert(1)>"
+# Names of trials in the order of the table, the hidden ones left out.
+LISTED = "[...document.querySelectorAll('#trials tr[data-trial]')].filter(r => !r.hidden).map(r => r.dataset.trial)"
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+    fake = FakeExperiment(tmp_path_factory.mktemp("browser"))
+    config = json.loads(fake.paths.trial(STOPPED).config.read_text())
+    bad = fake.paths.trial(PLANTED)
+    sample = {"note": "</script><script>window.planted = 1</script>", "url": "javascript:alert(1)", "s": "}</style><b>"}
+    write_json(bad.config, config | {"sample": sample})
+    append_jsonl(bad.metrics, {"epoch": 1, "rung_score": 0.2})
+    write_page(fake.paths.root)
+    return load_leaderboard(fake.paths.root)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, board: Leaderboard) -> Iterator[Browser]:
+    browser.problems.clear()
+    browser.requests.clear()
+    browser.look(1400, 1000)
+    browser.open(address(board))
+    yield browser
+    assert browser.problems == []
+    assert {url.split("#")[0] for url in browser.requests} <= {address(board), "about:blank"}
+
+
+def address(board: Leaderboard, fragment: str = "") -> str:
+    return (board.directory / "report.html").as_uri() + fragment
+
+
+def column(page: Browser, title: str) -> list[str]:
+    """The cells of a column of the table of trials."""
+    script = f"""(() => {{
+      const table = document.querySelector('#trials table');
+      const n = [...table.tHead.rows[0].cells].findIndex(c => c.textContent === {json.dumps(title)});
+      return [...table.tBodies[0].rows].filter(r => r.dataset.trial).map(r => r.cells[n].textContent.trim());
+    }})()"""
+    found: list[str] = page.run(script)
+    return found
+
+
+def click(page: Browser, title: str) -> None:
+    buttons = "[...document.querySelectorAll('#trials th button')]"
+    page.run(f"{buttons}.find(b => b.textContent === {json.dumps(title)}).click()")
+
+
+def test_what_was_planted_is_shown_and_does_nothing(page: Browser) -> None:
+    assert page.run("window.planted") is None
+    assert page.run("document.querySelectorAll('img, b, iframe, [onerror], a[href^=javascript]').length") == 0
+    assert PLANTED in page.run("document.querySelector('#trials').textContent")
+    assert page.run("document.querySelectorAll('script').length") == 2
+    assert "<script>alert(" in page.run("document.querySelector('#answers-found').textContent")
+
+
+def test_columns_sort_both_ways_with_what_is_missing_last(page: Browser, board: Leaderboard) -> None:
+    click(page, "know↑")
+    values = column(page, "know↑")
+    known = [float(v) for v in values if v != "-"]
+    assert len(known) == len(TRIALS)
+    assert known == sorted(known, reverse=True)
+    assert values[len(known) :] == ["-", "-"]
+    click(page, "know↑")
+    values = column(page, "know↑")
+    assert [float(v) for v in values[: len(known)]] == sorted(known)
+    assert values[len(known) :] == ["-", "-"]
+    click(page, "#")
+    assert page.run(LISTED) == [t.trial_id for t in board.trials if t.rank] + page.run(LISTED)[len(TRIALS) :]
+    assert page.run("document.querySelectorAll('#trials [aria-sort]').length") == 1
+    first = page.run("document.querySelector('#trials tbody tr').className")
+    assert first == "baseline"  # what trials are compared with stays on top
+
+
+def test_a_column_is_sorted_by_keyboard(page: Browser) -> None:
+    page.run("[...document.querySelectorAll('#trials th button')].find(b => b.textContent === 'forget↓').focus()")
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+    lost = [float(v) for v in column(page, "forget↓") if v != "-"]
+    assert lost == sorted(lost)
+
+
+def type_in(page: Browser, place: str, text: str) -> None:
+    field = f"document.querySelector('{place}')"
+    page.run(f"{field}.value = {json.dumps(text)}, {field}.dispatchEvent(new Event('input'))")
+
+
+def test_rows_are_filtered_and_columns_chosen(page: Browser) -> None:
+    type_in(page, "#trials-needle", "mlp OK")
+    assert set(page.run(LISTED)) == set(TRIALS)
+    type_in(page, "#trials-needle", "d0.5 ok")
+    assert page.run(LISTED) == [FIRST]
+    head = "[...document.querySelectorAll('#trials th')].find(h => h.textContent.startsWith('repeat'))"
+    assert page.run(f"getComputedStyle({head}).display") == "none"
+    page.run("[...document.querySelectorAll('.columns label')].find(l => l.textContent.includes('repeat')).click()")
+    assert page.run(f"getComputedStyle({head}).display") == "table-cell"
+
+
+def test_trials_side_by_side_show_what_differs_and_have_an_address(page: Browser, board: Leaderboard) -> None:
+    assert "Choose two or more" in page.run("document.querySelector('#compared').textContent")
+    for name in (FIRST, STOPPED):
+        page.run(f"document.querySelector('#trials input[data-trial={json.dumps(name)}]').click()")
+    text = page.run("document.querySelector('#compared').textContent")
+    assert "adapter.rank" in text
+    assert "3216" in text  # the two ranks, cell by cell
+    assert "quantization" not in text
+    fragment = page.run("location.hash")
+    assert fragment == f"#compare={quote(FIRST)},{quote(STOPPED)}"
+
+    page.open(address(board, f"#compare={quote(FIRST)},{quote(SECOND)}"))
+    text = page.run("document.querySelector('#compared').textContent")
+    assert "questions that they do not answer alike" in text
+    assert "adapter.rank" not in text  # equal in both
+    count = int(page.run("document.querySelector('#compared h3').textContent").split()[0])
+    data: dict[str, Any] = page.run("data")
+    rows = [{r[0]: r[1] for r in t["rows"]} for t in data["answers"]["trials"] if t["id"] in (FIRST, SECOND)]
+    assert count == sum(rows[0][n] != rows[1][n] for n in rows[0] if n in rows[1])
+
+
+def test_answers_are_found_by_trial_outcome_level_and_text(page: Browser, board: Leaderboard) -> None:
+    def choose(**fields: str) -> int:
+        for field, value in fields.items():
+            type_in(page, f"#answers-{field}", value)
+        return int(page.run("document.querySelector('#answers-count').textContent").split()[0])
+
+    everything = choose()
+    assert page.run("document.querySelectorAll('#answers-found tbody tr').length") == 100
+    page.run("document.querySelector('#answers-found button').click()")
+    assert page.run("document.querySelectorAll('#answers-found tbody tr').length") == everything
+    select = choose(split="select")
+    assert choose(split="report") == everything - select
+    right = choose(split="select", outcome="correct")
+    assert choose(outcome="not correct") == select - right
+    assert choose(outcome="", level="2", needle="s07") == 6
+    assert choose(level="4", needle="s07") == 1
+    assert choose(level="", needle="no such answer") == 0
+    choose(trial=FIRST, needle="")
+    assert page.run("location.hash") == f"#answers={quote(FIRST)}"
+    page.open(address(board, f"#answers={quote(FIRST)}"))
+    assert page.run("document.querySelector('#answers-trial').value") == FIRST
+    assert page.run("document.querySelector('#answers').getBoundingClientRect().top") < 200
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#compare=%E0%A4%A", "#compare=nobody", "#answers=<img src=x>", "#facts", "#x=y&z"]
+)
+def test_odd_addresses_do_no_harm(page: Browser, board: Leaderboard, fragment: str) -> None:
+    page.open(address(board, fragment))
+    assert page.run("document.querySelectorAll('#answers-found tbody tr').length") == 100
+
+
+def test_a_telephone_scrolls_one_way_only(page: Browser) -> None:
+    page.look(400, 900)
+    assert page.run("document.documentElement.scrollWidth") <= 400
+    size = page.run(
+        "(() => { const t = document.querySelector('svg text'); return t.getBoundingClientRect().height; })()"
+    )
+    assert size >= 10
+
+
+def test_dark_mode_and_print_have_their_own_colours(page: Browser) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.run(ground) == "rgb(255, 255, 255)"
+    page.look(1400, 1000, dark=True)
+    assert page.run(ground) == "rgb(20, 23, 27)"
+    page.look(1400, 1000, dark=True, media="print")
+    assert page.run(ground) == "rgb(255, 255, 255)"
+    assert page.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+
+
+def test_text_stands_out_from_its_ground(page: Browser) -> None:
+    """Contrast of 4.5 for every colour of text, in both modes (WCAG 2.2 AA)."""
+    script = """(() => {
+      const part = c => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+      const light = colour => {
+        const [r, g, b] = colour.match(/\\d+/g).map(v => part(v / 255));
+        return .2126 * r + .7152 * g + .0722 * b;
+      };
+      const ground = light(getComputedStyle(document.body).backgroundColor);
+      const says = e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+      const shown = [...document.querySelectorAll('body *')].filter(says)
+        .filter(e => !e.closest('script, style, noscript, select, title'));
+      return Math.min(...shown.map(e => {
+        const own = light(getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color']);
+        return (Math.max(own, ground) + .05) / (Math.min(own, ground) + .05);
+      }));
+    })()"""
+    assert page.run(script) >= 4.5
+    page.look(1400, 1000, dark=True)
+    assert page.run(script) >= 4.5
+
+
+def test_everything_has_a_name_for_a_screen_reader(page: Browser) -> None:
+    assert page.run("document.documentElement.lang") == "en"
+    unnamed = "[...document.querySelectorAll('input, select')].filter(e => !e.labels.length && !e.ariaLabel).length"
+    assert page.run(unnamed) == 0
+    assert page.run("[...document.querySelectorAll('svg')].filter(e => !e.getAttribute('aria-label')).length") == 0
+    levels = page.run("[...document.querySelectorAll('h1, h2, h3')].map(e => +e.tagName[1])")
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_the_page_is_made_anew_with_the_same_bytes(board: Leaderboard, tmp_path: Path) -> None:
+    file = board.directory / "report.html"
+    before = file.read_bytes()
+    write_page(board.directory)
+    assert file.read_bytes() == before
