@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -58,16 +58,16 @@ def answers(board: Leaderboard) -> dict[str, Any]:
     places = {probe.id: n for n, probe in enumerate(probes)}
     base = _rows(baseline_results(paths, "base"), places, texts)
     said: list[dict[str, Any]] = []
-    left_out = 0
+    size, left_out = sum(map(len, texts)), 0
     for trial in board.trials:
         files = paths.trial(trial.trial_id)
+        if size > MOST_TEXT and said:
+            left_out += is_there(files.probe_results)
+            continue
         results = dict(trial_results(files, "select")) | trial_results(files, "report")
-        if not results:
-            continue
-        if said and _size(texts, said) > MOST_TEXT:
-            left_out += 1
-            continue
-        said.append({"id": trial.trial_id, "rows": _rows(results, places, texts)})
+        if results:
+            said.append({"id": trial.trial_id, "rows": _rows(results, places, texts)})
+            size = sum(map(len, texts)) + sum(ROW_LENGTH * len(each["rows"]) for each in said)
     return {
         "probes": [
             [p.id, p.level, p.kind, p.split, p.question, p.gold, ", ".join(p.fact_ids)]
@@ -137,11 +137,6 @@ def _rows(results: Mapping[str, ProbeResult], places: Mapping[str, int], texts: 
             claims = [", ".join(result.wrong_claims)] if result.wrong_claims else []
             rows.append([places[result.id], OUTCOMES.index(result.outcome), text, *claims])
     return rows
-
-
-def _size(texts: Iterable[str], said: Iterable[Mapping[str, Any]]) -> int:
-    """About how many characters they take as JSON."""
-    return sum(len(text) for text in texts) + sum(ROW_LENGTH * len(trial["rows"]) for trial in said)
 
 
 def _fact_row(

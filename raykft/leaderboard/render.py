@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.cells import cell_len, chop_cells
@@ -58,7 +58,7 @@ SELECT_WANTED = (
 REPORT_WANTED = ("score", "forgetting", "knowledge", OPTIMISM, "gain", "level_2", SEEDS, *SHOWN, NOTES, *MORE)
 # The first so many are kept even where names must be shortened for them, to no less than `MIN_NAME` columns.
 ESSENTIAL, MIN_NAME = 2, 12
-MOST_FAILURES = 3  # told without `--details`
+MOST_FAILURES, MOST_TRIALS = 3, 30  # told without `--details`
 _HEAD_STYLES = {"winner": "bold green", "caution": "yellow"}
 STYLES = {"baseline": "cyan", "winner": "bold green", "unranked": "dim", "": None}
 
@@ -99,7 +99,10 @@ def print_board(board: Leaderboard, console: Console, *, details: bool = False) 
 def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> RenderableType:
     """A few plain lines, then the tables, for a terminal of `width` columns; `details` adds how well the board measures
     and all that may be concluded."""
-    parts: list[RenderableType] = [_head(board, width), "", *_drawn(select_sheet(board), SELECT_WANTED, width)]
+    selected = select_sheet(board) if details else _first_rows(select_sheet(board))
+    parts: list[RenderableType] = [_head(board, width), "", *_drawn(selected, SELECT_WANTED, width)]
+    if (more := len(board.trials) - MOST_TRIALS) > 0 and not details:
+        parts.append(_text(f"and {more} more trials", "dim"))
     if board.reported:
         every = report_sheet(board)
         fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
@@ -107,8 +110,15 @@ def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> 
         parts += ["", *_drawn(sheet, REPORT_WANTED, width)]
     if details:
         return Group(*parts, *_details(board, width), "", *map(_text, closing_lines(board)))
-    rest = f"all findings: raykft leaderboard {_place(board)} --details; all columns: --format md"
+    rest = f"all findings and trials: raykft leaderboard {_place(board)} --details; all columns: --format md"
     return Group(*parts, "", *map(_text, what_became(board)[: 1 + MOST_FAILURES]), _unbroken(rest))
+
+
+def _first_rows(sheet: Sheet) -> Sheet:
+    """The baselines and the best trials: what scrolls away is not read."""
+    most = MOST_TRIALS + sheet.classes.count("baseline")
+    columns = [replace(column, cells=column.cells[:most]) for column in sheet.columns]
+    return Sheet(sheet.title, columns, sheet.classes[:most])
 
 
 def _head(board: Leaderboard, width: int) -> RenderableType:

@@ -105,6 +105,18 @@ def test_at_most_eight_lines_stand_above_the_table_and_fit(board: Leaderboard, w
     assert "hypervolume" in "\n".join(printed(board, width, details=True))
 
 
+def test_of_many_trials_the_best_are_listed(board: Leaderboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raykft.leaderboard.render.MOST_TRIALS", 2)
+    best = [t.trial_id for t in board.trials]
+    text = "\n".join(printed(board, 160)).split("report split")[0]
+    assert [name for name in best if name in text] == best[:2]
+    assert f"and {len(best) - 2} more trials" in text
+    assert "base + BM25" in text
+    every = "\n".join(printed(board, 160, details=True))
+    assert all(name in every for name in best)
+    assert "more trials" not in every
+
+
 def test_columns_go_before_names_and_names_before_numbers(board: Leaderboard) -> None:
     for width in (30, 36, 44, 60, 80):
         lines = printed(board, width)
