@@ -113,7 +113,7 @@ function compare() {
   }
   const alike = values => new Set(values.filter(value => value !== "-")).size < 2;
   const differ = rows.filter(([, values]) => !alike(values));
-  place.append(tableOf(["what differs", ...trials.map(trial => trial.id)], differ.map(([name, values]) => [name, ...values]), ""));
+  place.append(tableOf(["what differs", ...trials.map(trial => trial.id)], differ.map(([name, values]) => [name, ...values]), "pair"));
   const answered = trials.filter(trial => saidBy.has(trial.id));
   if (answered.length < 2) return;
   const lines = [];
@@ -145,7 +145,7 @@ function tableOf(header, rows, style) {
   }
   table.append(top, body);
   const within = {class: "scroll", tabindex: "0", role: "region", "aria-label": header.join(", ")};
-  const scroll = make("div", "", style ? {} : within);
+  const scroll = make("div", "", style === "texts" ? {} : within);
   scroll.append(table);
   return scroll;
 }
