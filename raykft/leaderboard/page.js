@@ -3,7 +3,7 @@
 const one = (selector, inside = document) => inside.querySelector(selector);
 const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 const data = JSON.parse(one("#data").textContent);
-const MOST_ROWS = 100;
+const MOST_ROWS = 30;
 
 function make(tag, text = "", attributes = {}) {
   const element = document.createElement(tag);
