@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -58,7 +59,7 @@ PRIVATE = {
         "ray.tune.experiment.trial",
         "Trial",
         "the reason of a trial that Tune gave up",
-        ("get_pickled_error", "pickled_error_file", "error_file", "num_failures"),
+        ("pickled_error_file", "error_file", "num_failures"),
     ),
     "JobSubmissionClient": Private(
         "ray.job_submission",
@@ -222,6 +223,9 @@ class Failure:
 
 def failure_of(trial: Any) -> Failure:
     """Of a Tune trial that failed for good."""
-    error = trial.get_pickled_error() if trial.pickled_error_file else None
+    from ray import cloudpickle
+
+    kept = Path(trial.pickled_error_file or "")  # on this machine at once, in Tune's storage only some time later
+    error = cloudpickle.loads(kept.read_bytes()) if kept.is_file() else None
     cause = getattr(error, "cause", None) or error
     return Failure(cause if isinstance(cause, BaseException) else None, trial.num_failures, trial.error_file or "")

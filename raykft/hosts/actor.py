@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -41,12 +44,39 @@ class HostConfig:
     replicas: int = 1  # processes that train every adapter together
 
 
+class Writers:
+    """Who writes files of which trial now: a call to an actor goes on when its caller has died."""
+
+    def __init__(self) -> None:
+        self._writing: Counter[str] = Counter()
+        self._ended = threading.Condition()
+
+    @contextmanager
+    def of(self, trial_id: str) -> Iterator[None]:
+        """Files of a trial are written while the body runs."""
+        with self._ended:
+            self._writing[trial_id] += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._writing[trial_id] -= 1
+                self._ended.notify_all()
+
+    def wait(self, trial_id: str) -> None:
+        """Until nobody writes a file of a trial."""
+        with self._ended:
+            self._ended.wait_for(lambda: not self._writing[trial_id])
+            del self._writing[trial_id]
+
+
 class TrainingHost:
     """The actor class (the crew applies `ray.remote`), a `raykft.hosts.protocol.Host`. Imports nothing heavy before
     its process does."""
 
     def __init__(self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
         self._failure: RaykftError | None = None
+        self._writers = Writers()
         try:
             self._start(config, train_rows, distractors)
         except RaykftError as error:
@@ -103,6 +133,7 @@ class TrainingHost:
         return self._engine.counters()
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
+        self.detach(trial_id)  # a stale one of the same name may still be written
         if checkpoint is not None:
             fetch(checkpoint)
         return self._engine.attach(trial_id, recipe, checkpoint)
@@ -112,25 +143,29 @@ class TrainingHost:
         self._engine.attach_adapter(trial_id, directory)
 
     def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        published, digest = self._engine.publish(trial_id, directory)
-        if published == directory:
-            keep(directory)
+        with self._writers.of(trial_id):
+            published, digest = self._engine.publish(trial_id, directory)
+            if published == directory:
+                keep(directory)
         return published, digest
 
     def train_epoch(self, trial_id: str) -> EpochResult:
         return self._engine.train_epoch(trial_id)
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
-        self._engine.save_adapter(trial_id, directory)
-        keep(directory)
+        with self._writers.of(trial_id):
+            self._engine.save_adapter(trial_id, directory)
+            keep(directory)
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        self._engine.save_checkpoint(trial_id, directory)
-        keep(directory)
-        release(directory)  # of a storage's copy: `attach` fetches it where it is needed
+        with self._writers.of(trial_id):
+            self._engine.save_checkpoint(trial_id, directory)
+            keep(directory)
+            release(directory)  # of a storage's copy: `attach` fetches it where it is needed
 
     def detach(self, trial_id: str) -> None:
         self._engine.detach(trial_id)
+        self._writers.wait(trial_id)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         return self._engine.answer(trial_id, questions)

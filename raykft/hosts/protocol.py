@@ -60,4 +60,4 @@ class Host(Answerer, Protocol):
         """Write everything that resuming exactly needs."""
 
     def detach(self, trial_id: str) -> None:
-        """Forget a trial; an unknown one is fine, so that cleaning up twice is."""
+        """Forget a trial; an unknown one is fine, so that cleaning up twice is. No file of it is written afterwards."""

@@ -16,7 +16,7 @@ from raykft.errors import first_line
 from raykft.hosts.broker import Hosts
 from raykft.leaderboard.files import result_of
 from raykft.leaderboard.read import read_trials
-from raykft.paths import ExperimentPaths, read_json
+from raykft.paths import ExperimentPaths, TrialPaths, read_json, write_atomic
 from raykft.records import TrialStatus
 from raykft.search.names import id_of, sample_of
 from raykft.search.progress import Progress
@@ -51,12 +51,14 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         self._hosts = hosts
         self._progress = progress
         self._stopper = stopper
+        self._running: set[str] = set()
 
     def __reduce__(self) -> Any:
         # Tune pickles callbacks into its snapshot; a terminal and actor handles do not belong there.
         return (tune.Callback, ())
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._running.add(id_of(trial.config))
         self._progress.started(id_of(trial.config))
         # Before the trial's own files: whoever finds them must find them in the study.
         self._stored(lambda: flush(self._paths.study))
@@ -72,20 +74,21 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         # Its process died holding a lease. Tune starts it again behind all that wait, who would wait for that lease.
-        released = self._release(id_of(trial.config))
-        ray.wait(released, num_returns=len(released), timeout=CLEAN_UP_SECONDS)
+        self._let_go(id_of(trial.config))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._end(trial, self._stopped_early)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, lambda _ended: _why(trial))
+        self._let_go(id_of(trial.config))  # what its process had asked for goes on without it
+        self._end(trial, lambda ended: _why(trial, ended.paths))
 
     def _end(self, tuned: Any, why: Callable[[Trial], tuple[TrialStatus, str]]) -> None:
         """The last files of a trial, and its slot given back. Without its files nothing may be said of its end."""
         name = id_of(tuned.config)
         trial = Trial(name, sample_of(tuned.config), self._paths.trial(name))
         if self._stored(lambda: self._settle(trial, why)):
+            self._running.discard(name)
             self._release(name)
             self._stored(lambda: self._put(trial))
 
@@ -115,6 +118,15 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         # The trial does both itself unless its process was killed; both are harmless when repeated.
         return [self._broker.release.remote(name), *(host.detach.remote(name) for host in self._hosts.known())]
 
+    def _let_go(self, *names: str) -> None:
+        """Returns once no host trains or writes for these trials, as far as hosts answer."""
+        released = [reference for name in names for reference in self._release(name)]
+        ray.wait(released, num_returns=len(released), timeout=CLEAN_UP_SECONDS)
+
+    def let_go_of_all(self) -> None:
+        """Of every trial that has not ended, once Tune has ended their processes: hosts finish what they were asked."""
+        self._let_go(*self._running)
+
     def _stored(self, action: Callable[[], object]) -> bool:
         """Whether the storage took part; where it did not, no trial can go on."""
         try:
@@ -140,10 +152,15 @@ def mark_interrupted(paths: ExperimentPaths) -> None:
             write_result(trial, last_row(trial.paths), TrialStatus.INTERRUPTED, reason=reason)
 
 
-def _why(tuned: Any) -> tuple[TrialStatus, str]:
+def _why(tuned: Any, files: TrialPaths) -> tuple[TrialStatus, str]:
     """Status and reason of a trial that Tune gave up: its process died too often, or raykft itself has a bug."""
     failure = failure_of(tuned)
     if failure.error is not None and is_loss(failure.error):
         return TrialStatus.LOST, f"its process died {failure.times} times: {first_line(failure.error)}"
-    where = f"; traceback: {failure.traceback}" if Path(failure.traceback).is_file() else ""
-    return TrialStatus.FAILED, f"{type(failure.error).__name__}: {failure.error}{where}"
+    said, text = f"{type(failure.error).__name__}: {failure.error}", ""
+    if (kept := Path(failure.traceback)).is_file():
+        text = kept.read_text(encoding="utf-8", errors="replace").strip()
+        write_atomic(files.traceback, text + "\n")  # Tune's own goes with the run
+    if failure.error is None and text:
+        said = text.splitlines()[-1]
+    return TrialStatus.FAILED, said + (f"; traceback: {files.traceback}" if text else "")

@@ -114,6 +114,7 @@ def run_trials(crew: Crew, limiter: ConcurrencyLimiter, scheduler: TrialSchedule
     if stopper.halted:
         raise ResourceError(stopper.halted)
     if stopper.interrupted:
+        callback.let_go_of_all()
         fetch(paths.trials, light=True)
         mark_interrupted(paths)
     return not stopper.interrupted

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import DivergedError, LostError
+from raykft.hosts.actor import Writers
 from raykft.models.shape import assumed_shape
 from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHECKPOINT_STATE
 from raykft.records import Pick, Question, Reply
@@ -43,6 +44,7 @@ class FakeHost:
         self._tokens = 0
         self._adapters: dict[str, dict[str, str]] = {}  # of every trial held: what its file says
         self._read_from: dict[str, Path] = {}
+        self._writers = Writers()
         self.attached: dict[str, Recipe] = {}
         self.epochs: dict[str, int] = {}
         self.log: list[tuple[str, str]] = []
@@ -71,6 +73,7 @@ class FakeHost:
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         self.log.append(("attach", trial_id))
+        self._writers.wait(trial_id)
         self._read_from.pop(trial_id, None)
         self._adapters[trial_id] = {"fake": trial_id, "digest": uuid.uuid4().hex}
         self.attached[trial_id] = recipe
@@ -100,19 +103,21 @@ class FakeHost:
         return EpochResult(epoch, 10 * epoch, 1 / epoch, EPOCH_TOKENS * epoch, 0.01)
 
     def save_adapter(self, trial_id: str, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / ADAPTER_CONFIG).write_text(json.dumps(self._held(trial_id)), encoding="utf-8")
-        (directory / ADAPTER_WEIGHTS).write_bytes(NO_TENSORS)
+        held = json.dumps(self._held(trial_id))
+        with self._writers.of(trial_id):
+            self._write(directory / ADAPTER_CONFIG, held.encode())
+            self._write(directory / ADAPTER_WEIGHTS, NO_TENSORS)
 
     def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / CHECKPOINT_STATE).write_text(json.dumps({"epoch": self.epochs[trial_id]}), encoding="utf-8")
+        with self._writers.of(trial_id):
+            self._write(directory / CHECKPOINT_STATE, json.dumps({"epoch": self.epochs[trial_id]}).encode())
 
     def detach(self, trial_id: str) -> None:
         self.log.append(("detach", trial_id))
         self.attached.pop(trial_id, None)
         self._adapters.pop(trial_id, None)
         self._read_from.pop(trial_id, None)
+        self._writers.wait(trial_id)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         return [Reply(self._answer(trial_id, q.text), True) for q in questions]
@@ -126,6 +131,10 @@ class FakeHost:
     def drift(self, trial_id: str | None, exchanges: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         counts = [len(answer.split()) + 1 for _, answer in exchanges]
         return [(self._drift * count if trial_id else 0.0, count) for count in counts]
+
+    def _write(self, file: Path, content: bytes) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
     def _held(self, trial_id: str) -> dict[str, str]:
         if trial_id not in self._adapters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -22,9 +23,11 @@ from raykft.errors import OutOfMemoryError, ResourceError
 from raykft.hosts import crew, remote
 from raykft.leaderboard.board import Leaderboard
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.search import run as run_module
 from raykft.search.callbacks import DriverCallback
 from raykft.search.driver import tune
 from raykft.search.names import id_of
+from raykft.search.processes import Controller
 from raykft.search.trainable import MAX_LOSSES
 from raykft.testing.fake_cluster import FakeTrainingHost, fake_hosts
 from raykft.train.inference import typed_error
@@ -167,8 +170,6 @@ def test_a_kept_process_that_died_while_it_waited_costs_no_trial(
     """Tune hears of it twice, by the actor that is gone and by the call that failed: it would give the trial up."""
     import ray
 
-    from raykft.search.processes import Controller
-
     usual, killed = Controller._schedule_trial_reset, []
 
     def reset(self: Any, trial: Any, *args: Any) -> None:
@@ -300,6 +301,88 @@ def test_a_full_disk_ends_the_search_and_loses_nothing(
     assert "resumed after epoch 1" in text
     assert "reused" not in text
     assert_scored_once(board, 2)
+
+
+class SlowDisk(FakeTrainingHost):
+    """Takes its time for the checkpoint of a second epoch; whoever asked for it may be gone by then."""
+
+    SECONDS = 3.0
+
+    def _write(self, file: Path, content: bytes) -> None:
+        for _ in range(round(10 * self.SECONDS) if file.parent.name == "2" else 1):
+            super()._write(file.with_name(".scratch"), content)
+            time.sleep(0.1)
+        file.with_name(".scratch").replace(file)
+
+
+def written_last(paths: ExperimentPaths, status: str) -> dict[str, list[str]]:
+    """What was written of every trial that ended so after its result, as far as it is still there."""
+    late = {}
+    for folder in paths.trials.iterdir():
+        if read_json(folder / "result.json")["status"] == status:
+            end = (folder / "result.json").stat().st_mtime_ns
+            late[folder.name] = [str(f) for f in folder.rglob("*") if f.is_file() and f.stat().st_mtime_ns > end]
+    return late
+
+
+def wait_for_slow_write(paths: ExperimentPaths) -> str:
+    """The trial whose slow checkpoint is being written."""
+    while not (begun := list(paths.trials.glob("*/checkpoint/2/.scratch"))):
+        time.sleep(0.02)
+    return begun[0].parents[2].name
+
+
+def test_a_host_writes_nothing_of_a_trial_that_was_given_up(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that asked for a checkpoint dies while it is written; other trials keep the host."""
+    pids: dict[str, int] = {}
+    on_report(monkeypatch, lambda _callback, trial, result: pids.update({id_of(trial.config): result["pid"]}))
+    monkeypatch.setattr(run_module, "MAX_LOSSES", 0)
+    monkeypatch.setitem(crew.HOST_CLASSES, crew.FAKE, SlowDisk)
+    paths = ExperimentPaths(tmp_path / "runs" / "given-up")
+    killer = threading.Thread(target=lambda: os.kill(pids[wait_for_slow_write(paths)], signal.SIGKILL), daemon=True)
+    killer.start()
+    board = run(tmp_path, tree_of(tmp_path, "given-up", 2, "fake:0"))
+    lost, _ = sorted(board.trials, key=lambda t: t.status)
+    assert [t.status for t in board.trials if t is not lost] == ["ok"]
+    assert (lost.status, lost.reason.partition(":")[0]) == ("lost", "its process died 1 times")
+    assert list(written_last(paths, "lost").values()) == [[]]
+    assert not list(paths.trials.glob("*/checkpoint"))
+
+
+def test_nobody_writes_of_an_interrupted_trial_after_its_result(
+    fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, late = run_module.mark_interrupted, []
+
+    def marked(paths: ExperimentPaths) -> None:
+        mark(paths)
+        time.sleep(1)  # in which the hosts are still there
+        late.append(written_last(paths, "interrupted"))
+
+    def hasty(self: Any, *args: Any, **options: Any) -> None:
+        usual(self, *args, **options)
+        self._actor_force_cleanup_timeout = 0  # for which Tune waits before it kills a trial's process
+
+    usual = Controller.__init__
+    monkeypatch.setattr(Controller, "__init__", hasty)
+    monkeypatch.setattr(run_module, "mark_interrupted", marked)
+    monkeypatch.setitem(crew.HOST_CLASSES, crew.FAKE, SlowDisk)
+    monkeypatch.setattr(SlowDisk, "SECONDS", 8.0)
+    paths = ExperimentPaths(tmp_path / "runs" / "interrupted")
+
+    def interrupt() -> None:
+        wait_for_slow_write(paths)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    tree = tree_of(tmp_path, "interrupted", 2, "fake:0")
+    board = run(tmp_path, tree)
+    assert {t.status for t in board.trials} == {"interrupted"}
+    assert late == [{t.trial_id: [] for t in board.trials}]
+    monkeypatch.setattr(SlowDisk, "SECONDS", 0.1)
+    assert_scored_once(run(tmp_path, tree), 2)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from raykft.errors import LostError
+from raykft.paths import CHECKPOINT_STATE
 from raykft.records import TrainRow
-from raykft.testing.contracts import HostContract
+from raykft.testing.contracts import RECIPE, HostContract
 from raykft.testing.fake_cluster import FakeTrainingHost
 from raykft.testing.fakes import FakeHost
 
@@ -113,6 +115,32 @@ class TestTrainingHost(HostContract):
     @pytest.fixture
     def host(self, training_host: Any) -> Any:
         return training_host
+
+    def test_what_is_being_written_of_a_trial_is_written_before_it_is_forgotten(
+        self, host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The caller of a slow write may have died, and the trial be ended or begun again elsewhere."""
+        from raykft.train.checkpoint import Snapshot
+
+        begun, usual = threading.Event(), Snapshot.write
+
+        def slow(self: Snapshot, directory: Path) -> None:
+            begun.set()
+            time.sleep(0.5)
+            usual(self, directory)
+
+        monkeypatch.setattr(Snapshot, "write", slow)
+        for number, forget in enumerate((host.detach, lambda trial: host.attach(trial, RECIPE))):
+            host.attach("slow", RECIPE)
+            host.train_epoch("slow")
+            begun.clear()
+            caller = threading.Thread(target=host.save_checkpoint, args=("slow", tmp_path / str(number)))
+            caller.start()
+            begun.wait()
+            forget("slow")
+            assert (tmp_path / str(number) / CHECKPOINT_STATE).is_file()
+            caller.join()
+        host.detach("slow")
 
 
 @pytest.mark.ray
