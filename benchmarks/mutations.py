@@ -1,9 +1,10 @@
 """Damaged input: `python benchmarks/mutations.py --cases 10000`.
 
-Each case takes one sound file of a small experiment (a data file of any kind, answers, or the experiment file) and
-damages it: bytes flipped, cut or doubled; hostile fragments; wrong types; fields renamed, exchanged or left out. Then
-`raykft data check` or `raykft score` reads it. Cases run in a process of their own, so that hangs and crashes are
-counted too; a case is made again from its seed and number alone (`--only NUMBER`).
+Each case takes one sound file (a data file of any kind, answers, the experiment file, or a file of an experiment
+directory) and damages it: bytes flipped, cut or doubled; hostile fragments; wrong types; fields renamed, exchanged or
+left out. Then `raykft data check` or `raykft score` reads it, or `leaderboard`, `status` and `show` the directory.
+Cases run in a process of their own, so that hangs and crashes are counted too; a case is made again from its seed and
+number alone (`--only NUMBER`). A run that was stopped goes on: the same command skips the cases it has done.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ import re
 import resource
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
+import sound_experiment
 import typer
 import yaml
+from damages import Source, line_of, mutated
 
 from raykft import cli, scaffold
 from raykft.paths import read_jsonl, write_json
@@ -43,36 +47,12 @@ RESULTS = Path(__file__).resolve().parent / "results"
 MAX_SECONDS, MAX_CHARS, MAX_MEMORY, POLL_SECONDS = 10.0, 2000, 8 << 30, 0.25
 FACTS = ("f3", "f4")
 DATA_CONFIG = "data-only.yaml"  # of cases whose experiment file is sound: the shorter it is, the sooner it is read
+BOARDS = ("leaderboard.json", "leaderboard.md", "environment.json")  # written for others
+# Commands that read an experiment directory, with what comes after its name.
+READERS = ((["leaderboard"],), (["status"],), (["show"], sound_experiment.FINISHED[0]))
 KINDS = ("ok", "refused", "traceback", "hang", "crash", "unnamed", "long", "control")
 
-FRAGMENTS = (
-    *("\0", "\ufeff", "\u2028", "\u202e", "\x1b[2J", "\x9b31m", "\r", "\n", "\t", '"', "'", "\\", ",", ";", "|", ":"),
-    *("\\ud800", "\\u0000", "\\x00", '"\\ud800"', "\\UFFFFFFFF", "NaN", "-Infinity", "1e999", "9" * 5000, "1" * 90),
-    *("[" * 3000, '{"a":' * 3000, "{a: " * 500, "- " * 500, "(" * 2000, "x" * 200_000, "霧" * 70_000, "{" * 50),
-    *("!!int abc", "!!float x", "!!timestamp x", "!!set [1]", "!!python/object/apply:os.system [id]", "!<x> y"),
-    *("&a [*a]", "*a", "&a", "<<: *a", "? ", "%TAG ! x", "---", "...", "| ", "> ", "# ", "2026-02-31", "25:61:61"),
-    *("&a [x,x,x]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]", "1:1:1:1", "0x", "0b2", "~nosuch/x", "~", "/dev/zero", "/"),
-    *("(a+)+$", "(?R)", "(a{0,99}){0,99}", "((a{0,999}){0,999}){0,999}", "[\\", "(?P<x>", "\\p{x}", "a{99999}"),
-    *("(?<=a*)b", "..", "demo:", "demo:../../x", "package:", "hub://", "s3://u:p@h/x", "null", "true", "{}", "[]"),
-)  # fmt: skip
-VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1, 10**12, 10**30, -(2**63), 0.5, 1e308, 1.0000001, "", " ", "\u200b", "\0", "\ud800"),
-    *("x" * 100_000, "9" * 5000, "2026-02-31", "~nosuch/x", "NaN", "no", "[", "(a+)+$", "\x1b[2J", "a\nb", "f001"),
-    *([], {}, [[]], [None], [1, 2], ["a"], [{}], {"a": 1}, {"a": {"b": []}}, {"choice": [1]}, {"int": [1, 10**12]}),
-    *({"log": [0, 1]}, {"uniform": [1e308, -1e308]}, {"choice": [{}, 1]}, [["a"]] * 300, ["k"] * 5000, {"path": "x"}),
-    *({"hub": "x", "path": "y"}, {"top": 10**9}, "select", "premise", [{"role": "user", "content": None}]),
-)  # fmt: skip
-
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file that is damaged: its name, its sound content, and the setting of the experiment that names it."""
-
-    name: str
-    content: bytes
-    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,16 +72,16 @@ def sound_files(folder: Path) -> list[Source]:
     scaffold.init(folder)
     for name in ("train", "probes"):
         rows = [r for r in read_jsonl(folder / f"{name}.jsonl") if r["fact_ids"] and {*r["fact_ids"]} <= {*FACTS}]
-        (folder / f"{name}.jsonl").write_bytes(b"".join(map(_line, rows)))
+        (folder / f"{name}.jsonl").write_bytes(b"".join(map(line_of, rows)))
     names = ("facts", "train", "probes", "distractors", "general")
     found = {name: (folder / f"{name}.jsonl").read_bytes() for name in names}
     sources = [Source(f"{name}.jsonl", content, name) for name, content in found.items()]
-    passages = b"".join(_line({"id": f"x{n}", "text": "A harbour town. " * 20, "lang": "en"}) for n in range(3))
+    passages = b"".join(line_of({"id": f"x{n}", "text": "A harbour town. " * 20, "lang": "en"}) for n in range(3))
     sources.append(Source("passages.jsonl", passages, "passages"))
     rows = [{"instruction": r["instruction"], "output": r["output"]} for r in read_jsonl(folder / "train.jsonl")]
     chat = [{"messages": [_turn("user", r["instruction"]), _turn("assistant", r["output"])]} for r in rows]
     forms = {
-        "chat.jsonl": b"".join(map(_line, chat)),
+        "chat.jsonl": b"".join(map(line_of, chat)),
         "alpaca.json": json.dumps([row | {"system": "S", "history": [["a", "b"]]} for row in rows]).encode(),
         "wrapped.json": json.dumps({"version": 1, "data": rows}).encode(),
         "rows.csv": _separated(rows, ",").encode(),
@@ -113,7 +93,7 @@ def sound_files(folder: Path) -> list[Source]:
     }
     sources += [Source(name, content, "train") for name, content in forms.items()]
     answers = [{"probe_id": p["id"], "answer": p["gold"], "stopped": True} for p in read_jsonl(folder / "probes.jsonl")]
-    sources.append(Source("answers.jsonl", b"".join(map(_line, answers))))
+    sources.append(Source("answers.jsonl", b"".join(map(line_of, answers))))
     tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     tree["data"]["passages"] = "passages.jsonl"
     (folder / "passages.jsonl").write_bytes(passages)
@@ -123,14 +103,21 @@ def sound_files(folder: Path) -> list[Source]:
     return [*sources, Source("config.yaml", (folder / "config.yaml").read_bytes())]
 
 
+def directory_files(root: Path) -> list[Source]:
+    """Of an experiment directory all that raykft reads as text."""
+    files = (p for p in sorted(root.rglob("*")) if p.suffix in {".json", ".jsonl", ".yaml"} and p.name not in BOARDS)
+    return [Source(f"runs/{p.name}", p.read_bytes(), place=p.relative_to(root).as_posix()) for p in files]
+
+
 class Cases:
     """Makes and runs cases; number and seed say everything about one."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder, self._seed = folder, seed
         *data, experiment = sound_files(folder)
-        # Two fifths of all cases are experiment files: they have more settings than data files have forms.
-        self._sources = [*data, *[experiment] * (len(data) * 2 // 3)]
+        self._root = sound_experiment.make(folder / "config.yaml").root
+        # Experiment files have more settings than data files have forms.
+        self._sources = [*data, *[experiment] * (len(data) * 2 // 3), *directory_files(self._root)]
 
     def run(self, number: int) -> Outcome:
         """Damage a file, read it as the command line does, and judge what is said."""
@@ -143,13 +130,26 @@ class Cases:
 
     def judge(self, source: Source, content: bytes) -> tuple[str, str]:
         """What becomes of `content` in the place of `source`: a kind, and the error or traceback that is said."""
-        file = self._folder / f"damaged-{source.name}"
+        if source.place:
+            file = self._root / source.place
+            commands = [[*command, str(self._root), *trial] for command, *trial in READERS]
+        else:
+            file = self._folder / f"damaged-{source.name}"
+            commands = [self._arguments(source, file)]
         file.write_bytes(content)
         try:
-            code, said = _command(self._arguments(source, file))
+            found = [self._told(arguments, file.name) for arguments in commands]
+        finally:
+            if source.place:
+                file.write_bytes(source.content)
+        return max(found, key=lambda outcome: KINDS.index(outcome[0]))
+
+    def _told(self, arguments: list[str], name: str) -> tuple[str, str]:
+        try:
+            code, said = _command(arguments)
         except Exception:
             return "traceback", traceback.format_exc(limit=-3)
-        kind = judged(code, said, file.name)
+        kind = judged(code, said, name)
         return kind, "" if kind == "ok" else said[max(0, said.find("error: ")) :][: 2 * MAX_CHARS]
 
     def _arguments(self, source: Source, file: Path) -> list[str]:
@@ -176,128 +176,6 @@ def judged(code: int, said: str, name: str) -> str:
     return "refused" if name in error or re.search(r"(^|[\s'])/\w", error) else "unnamed"
 
 
-def mutated(source: Source, rng: random.Random) -> tuple[bytes, str]:
-    """The content of `source` with one to four damages, and their names."""
-    content, names = source.content, []
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        has_fields = not source.name.endswith((".csv", ".tsv", ".parquet"))
-        mutation = rng.choice(STRUCTURAL if has_fields and rng.random() < 0.6 else BYTES)
-        content = mutation(content, rng, source.name)
-        names.append(mutation.__name__.strip("_"))
-    return content, "+".join(names)
-
-
-def _flipped(content: bytes, rng: random.Random, _name: str) -> bytes:
-    damaged = bytearray(content)
-    for _ in range(rng.choice((1, 1, 3, 30))):
-        if damaged:
-            damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
-    return bytes(damaged)
-
-
-def _cut(content: bytes, rng: random.Random, _name: str) -> bytes:
-    start, end = sorted(rng.randrange(len(content) + 1) for _ in range(2))
-    return rng.choice((content[:start], content[start:], content[:start] + content[end:]))
-
-
-def _doubled(content: bytes, rng: random.Random, _name: str) -> bytes:
-    start, end = sorted(rng.randrange(len(content) + 1) for _ in range(2))
-    return content[:end] + content[start:end] * rng.choice((1, 1, 2)) + content[end:]
-
-
-def _inserted(content: bytes, rng: random.Random, _name: str) -> bytes:
-    at = rng.randrange(len(content) + 1)
-    return content[:at] + rng.choice(FRAGMENTS).encode("utf-8") + content[at:]
-
-
-def _replaced(content: bytes, rng: random.Random, _name: str) -> bytes:
-    """A word or number with a hostile fragment in its place."""
-    words = list(re.finditer(rb"[\w.-]+", content))
-    if not words:
-        return content
-    word = rng.choice(words)
-    return content[: word.start()] + rng.choice(FRAGMENTS).encode("utf-8") + content[word.end() :]
-
-
-def _retyped(content: bytes, rng: random.Random, name: str) -> bytes:
-    def change(parent: Any, key: Any) -> None:
-        parent[key] = rng.choice(VALUES)
-
-    return _restructured(content, rng, name, change)
-
-
-def _dropped(content: bytes, rng: random.Random, name: str) -> bytes:
-    def change(parent: Any, key: Any) -> None:
-        del parent[key]
-
-    return _restructured(content, rng, name, change)
-
-
-def _renamed(content: bytes, rng: random.Random, name: str) -> bytes:
-    def change(parent: Any, key: Any) -> None:
-        new = rng.choice((f"{key}s", str(key)[:-1], str(key).upper(), rng.choice(FRAGMENTS), "\x1b[2J", "k" * 90_000))
-        if isinstance(parent, dict):
-            parent[new] = parent.pop(key)
-
-    return _restructured(content, rng, name, change)
-
-
-def _exchanged(content: bytes, rng: random.Random, name: str) -> bytes:
-    def change(parent: Any, key: Any) -> None:
-        other = rng.choice(list(parent if isinstance(parent, dict) else range(len(parent))))
-        parent[key], parent[other] = parent[other], parent[key]
-
-    return _restructured(content, rng, name, change)
-
-
-BYTES: tuple[Callable[[bytes, random.Random, str], bytes], ...] = (_flipped, _cut, _doubled, _inserted, _replaced)
-STRUCTURAL = (_retyped, _retyped, _dropped, _renamed, _exchanged)
-
-
-# What Python's own readers say of what was damaged before.
-UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, yaml.YAMLError)
-
-
-def _restructured(content: bytes, rng: random.Random, name: str, change: Callable[[Any, Any], None]) -> bytes:
-    """`content` with a change at one place of what it means; unchanged where it has been broken before."""
-    try:
-        tree = _parsed(content, name)
-        if places := list(_places(tree)):
-            change(*rng.choice(places))
-        return _written(tree, name)
-    except UNREADABLE:
-        return content
-
-
-def _parsed(content: bytes, name: str) -> Any:
-    if name.endswith(".yaml"):
-        return yaml.safe_load(content.decode())
-    if name.endswith(".jsonl"):
-        return [json.loads(line) for line in content.decode().split("\n") if line.strip()]
-    return json.loads(content)
-
-
-def _written(tree: Any, name: str) -> bytes:
-    if name.endswith(".yaml"):
-        # JSON is YAML, and writes half of a surrogate pair, which PyYAML's own emitter does not.
-        return json.dumps(tree, default=str).encode() if _has_odd_text(tree) else yaml.safe_dump(tree).encode()
-    if name.endswith(".jsonl"):
-        return b"".join(map(_line, tree))
-    return json.dumps(tree).encode()
-
-
-def _has_odd_text(tree: Any) -> bool:
-    return not repr(tree).isprintable() or "\\ud8" in repr(tree)
-
-
-def _places(tree: Any) -> Iterable[tuple[Any, Any]]:
-    """Every place of a tree: a dict or list, and a key or index there."""
-    if isinstance(tree, dict | list):
-        for key in tree if isinstance(tree, dict) else range(len(tree)):
-            yield tree, key
-            yield from _places(tree[key])
-
-
 def _command(arguments: list[str]) -> tuple[int, str]:
     """Exit code and output of a command, run in this process as from a shell."""
     if isinstance(cli.app, typer.Typer):
@@ -310,10 +188,6 @@ def _command(arguments: list[str]) -> tuple[int, str]:
         except SystemExit as end:
             return int(end.code or 0), said.getvalue()
     return 0, said.getvalue()
-
-
-def _line(row: Any) -> bytes:
-    return json.dumps(row).encode() + b"\n"
 
 
 def _turn(role: str, text: str) -> dict[str, str]:
@@ -401,8 +275,18 @@ class Runner:
         self._pipe.recv()
 
 
-def attack(seed: int, numbers: Sequence[int], processes: int = 1, deadline: float = math.inf) -> list[Outcome]:
-    """Run cases in so many processes, until a time of `perf_counter`; what is wrong is printed at once."""
+def attack(
+    seed: int,
+    numbers: Sequence[int],
+    processes: int = 1,
+    deadline: float = math.inf,
+    done: Callable[[Outcome], object] = lambda _outcome: None,
+) -> list[Outcome]:
+    """Run cases in so many processes, until a time of `perf_counter`; what is wrong is printed at once.
+
+    Args:
+        done: told of every case.
+    """
     runners = [Runner(seed) for _ in range(processes)]
 
     def run(part: int) -> list[Outcome]:
@@ -411,6 +295,7 @@ def attack(seed: int, numbers: Sequence[int], processes: int = 1, deadline: floa
             if time.perf_counter() > deadline:
                 break
             outcomes.append(runners[part].run(number))
+            done(outcomes[-1])
             if outcomes[-1].kind not in {"ok", "refused"}:
                 print(outcomes[-1], flush=True)
         runners[part].close()
@@ -419,6 +304,29 @@ def attack(seed: int, numbers: Sequence[int], processes: int = 1, deadline: floa
     with ThreadPoolExecutor(processes) as pool:
         found = [outcome for outcomes in pool.map(run, range(processes)) for outcome in outcomes]
     return sorted(found, key=lambda outcome: outcome.number)
+
+
+class Journal:
+    """The cases of a run that have been done, in a file beside its result, for a run that goes on."""
+
+    def __init__(self, result: Path, seed: int) -> None:
+        self._file = result.with_name(f"{result.stem}-seed{seed}.part.jsonl")
+        self._lock = threading.Lock()
+
+    def read(self) -> dict[int, Outcome]:
+        rows = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
+        outcomes = []
+        for row in rows:
+            with suppress(json.JSONDecodeError):  # the run was stopped while it wrote
+                outcomes.append(Outcome(**json.loads(row)))
+        return {outcome.number: outcome for outcome in outcomes}
+
+    def add(self, outcome: Outcome) -> None:
+        with self._lock, self._file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(outcome)) + "\n")
+
+    def remove(self) -> None:
+        self._file.unlink(missing_ok=True)
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -443,7 +351,12 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
-    parser.add_argument("--minutes", type=float, default=600.0, help="begin no further case after so long")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=600.0,
+        help="begin no further case after so long; the same command then goes on",
+    )
     parser.add_argument("--processes", type=int, default=1, help="that run cases side by side")
     parser.add_argument("--only", type=int, help="run this case alone and print what is said")
     parser.add_argument("--out", type=Path, help="the result file (benchmarks/results/mutations-<date>.json)")
@@ -452,22 +365,29 @@ def main() -> None:
     if chosen.only is not None:
         print(json.dumps(asdict(attack(chosen.seed, [chosen.only])[0]), indent=2))
         return
-    numbers = range(chosen.first, chosen.first + chosen.cases)
-    outcomes = attack(chosen.seed, numbers, chosen.processes, started + 60 * chosen.minutes)
+    path = chosen.out or RESULTS / f"mutations-{datetime.now(UTC):%Y-%m-%d}.json"
+    journal, numbers = Journal(path, chosen.seed), range(chosen.first, chosen.first + chosen.cases)
+    earlier = {number: outcome for number, outcome in journal.read().items() if number in numbers}
+    left = [number for number in numbers if number not in earlier]
+    fresh = attack(chosen.seed, left, chosen.processes, started + 60 * chosen.minutes, journal.add)
+    outcomes = sorted([*earlier.values(), *fresh], key=lambda outcome: outcome.number)
+    if len(outcomes) < chosen.cases:
+        print(f"{len(outcomes)} of {chosen.cases} cases are done; the same command goes on")
+        return
     found = summary(outcomes)
     settings = {
         "cases": len(outcomes),
         "seed": chosen.seed,
         "first": chosen.first,
-        "seconds": round(time.perf_counter() - started),
+        "processor_seconds": round(sum(outcome.seconds for outcome in outcomes)),
     }
-    path = chosen.out or RESULTS / f"mutations-{datetime.now(UTC):%Y-%m-%d}.json"
     write_json(path, {"benchmark": "mutations", "settings": settings, "environment": environment(), **found})
     for row in found["rows"]:
         print("  ".join(f"{value:>14}" if key == "file" else f"{key} {value:>5}" for key, value in row.items()))
     print(
         found["total"], f"slowest {found['slowest_seconds']} s, longest message {found['longest_message']} characters"
     )
+    journal.remove()
     print(f"wrote {path}")
 
 
