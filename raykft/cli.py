@@ -149,13 +149,16 @@ def confirm(
     directory: Directory,
     top: Annotated[int, typer.Option(help="how many of the best trials")] = 3,
     seeds: Annotated[int, typer.Option(help="seeds in all, the trial's own among them")] = 3,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it ran on")
+    ] = None,
 ) -> None:
     """Train the best trials again with other seeds and show the spread of their scores."""
     from raykft.leaderboard.render import print_board
     from raykft.search.confirm import confirm as run
 
     console = _console()
-    board = run(directory, top=top, seeds=seeds, console=console)
+    board = run(directory, top=top, seeds=seeds, address=address, console=console)
     console.print()
     print_board(board, console)
 

@@ -44,7 +44,7 @@ def connected(address: str | None) -> Iterator[bool]:
 
 def is_embedded(address: str | None) -> bool:
     """Whether an experiment with this `resources.address` runs on a Ray of its own on this machine."""
-    return not (address or os.environ.get("RAY_ADDRESS"))
+    return address == "local" or not (address or os.environ.get("RAY_ADDRESS"))
 
 
 def connect(address: str | None) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from raykft.cluster.connect import connected
+from raykft.cluster.known import check_named, remember
 from raykft.config import load_resolved
 from raykft.errors import ConfigError, DamagedError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
@@ -17,28 +19,40 @@ from raykft.search.experiment import Experiment, checked, not_held_out, write_bo
 from raykft.search.race import SeedTrial
 from raykft.search.repair import adapter_problem, repair, warn
 from raykft.storage.lock import locked
-from raykft.storage.store import address, keep
+from raykft.storage.store import address as address_of
+from raykft.storage.store import keep
 from raykft.storage.trouble import typed
 from raykft.untrusted.console import make_console
 
 MIN_SEEDS = 2
 
 
-def confirm(directory: str | Path, *, top: int = 3, seeds: int = 3, console: Console | None = None) -> Leaderboard:
+def confirm(
+    directory: str | Path, *, top: int = 3, seeds: int = 3, address: str | None = None, console: Console | None = None
+) -> Leaderboard:
     """Train the best `top` trials of an experiment with `seeds` seeds in all; the board then ranks them by their means.
 
     Every run is scored on both splits. Finished ones, those of the race among them, are not done again.
 
+    Args:
+        address: of another Ray cluster than the experiment ran on.
+
     Raises:
         ExperimentError: the directory holds no experiment, no trial with a score, or another process works on it.
-        ConfigError: fewer than two seeds, or no trial asked for.
+        ConfigError: fewer than two seeds, no trial asked for, or the experiment's cluster was never named here.
     """
     if top < 1 or seeds < MIN_SEEDS:
         raise ConfigError(f"--top {top} --seeds {seeds}: at least 1 trial and {MIN_SEEDS} seeds are needed")
     paths = open_experiment(Path(directory))
     # It may have been moved or renamed.
-    place = {"name": paths.root.name, "storage_path": address(paths.root.parent)}
-    experiment = checked(load_resolved(paths.config).model_copy(update=place))
+    place: dict[str, Any] = {"name": paths.root.name, "storage_path": address_of(paths.root.parent)}
+    config = load_resolved(paths.config)
+    if address is None:
+        check_named(config.resources.address, paths.root, "raykft confirm")
+    else:
+        remember(address)
+        place["resources"] = config.resources.model_copy(update={"address": address})
+    experiment = checked(config.model_copy(update=place))
     console = console or make_console()
     with locked(paths.root), typed(paths.root):
         warn(repair(experiment.config, paths), console)
@@ -52,7 +66,7 @@ def _confirm(experiment: Experiment, top: int, seeds: int, console: Console) -> 
         raise ExperimentError(f"no trial of {paths.root} has a score yet; finish `raykft tune` first")
     for files in not_held_out(experiment, chosen):
         if problem := adapter_problem(files):
-            again = f"raykft resume {shlex.quote(address(paths.root))}"
+            again = f"raykft resume {shlex.quote(address_of(paths.root))}"
             raise DamagedError(f"{problem}; `{again}` trains {files.root.name} again")
     runs = [SeedTrial(t, own + n, paths.seed_run(t.trial_id, own + n)) for t in chosen for n in range(1, seeds)]
     todo = [run for run in runs if not run.ended]

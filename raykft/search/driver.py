@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from raykft.cluster.connect import connected
+from raykft.cluster.known import check_named, remember
 from raykft.config import ExperimentConfig, load_resolved, validate
 from raykft.errors import ConfigError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
@@ -45,6 +46,7 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
         RaykftError: bad input or resources, before anything is trained; the message says what to do.
     """
     console = console or make_console()
+    remember(config.resources.address)
     space = make_space(config)
     check_extras(config)
     for caution in config.cautions:
@@ -86,7 +88,7 @@ def resume(
 
     Raises:
         ExperimentError: the directory holds no experiment, or was renamed.
-        ConfigError: `trials` is less than the experiment's own.
+        ConfigError: `trials` is less than the experiment's own, or its cluster was never named here.
     """
     paths = open_experiment(Path(directory))
     config = load_resolved(paths.config)
@@ -98,7 +100,9 @@ def resume(
         if trials < config.search.trials:
             raise ConfigError(f"--trials {trials} is less than the {config.search.trials} of {paths.root}")
         tree["search"] |= {"trials": trials}
-    if address is not None:
+    if address is None:
+        check_named(config.resources.address, paths.root, "raykft resume")
+    else:
         tree["resources"] |= {"address": address}
     return tune(validate(tree, str(paths.config)), console)
 

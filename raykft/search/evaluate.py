@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from raykft.cluster.connect import connected
+from raykft.cluster.known import remember
 from raykft.config import ExperimentConfig
 from raykft.errors import ModelError
 from raykft.evaluation.evaluator import BASE, FullScores
@@ -43,6 +44,7 @@ def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console 
     check_model_present(config.base_model)
     prepare_directory(experiment.config)
     write_config(experiment)
+    remember(config.resources.address)
     with connected(config.resources.address) as embedded:
         _score(experiment, directory, console, embedded=embedded)
     return write_board(experiment.paths)

@@ -483,7 +483,7 @@ def test_an_experiment_of_machines_that_share_only_the_storage(
 
     elsewhere("another")  # the driver's machine is gone
     told = io.StringIO()
-    resume(f"{url}/{name}", console=Console(file=told, width=200))
+    resume(f"{url}/{name}", address=cluster_of_strangers, console=Console(file=told, width=200))
     assert len(re.findall("resumed after epoch [123]", told.getvalue())) == 1
 
     elsewhere("reader")
