@@ -66,6 +66,7 @@ KINDS = {
     "autoscaler": "autoscaler/_private/monitor.py",
 }
 OTHER = "other"
+OURS = ("driver", "trial", "host", "evaluator", "broker", "raylet")  # what a run of few attacks is for
 SIGNALS = {name: signal.Signals[f"SIG{name}"] for name in ("KILL", "TERM", "STOP")}
 STANDSTILL_S = (0.5, 15.0)  # of a process that is stopped, before it goes on
 # When a run is attacked first: so long after its start, its first trial's next epoch, or its last trial's end.
@@ -111,14 +112,18 @@ class Tally:
 class Search:
     """One experiment under attack."""
 
-    def __init__(self, folder: Path, number: int, real: bool, signals: Sequence[str] = ("KILL", "TERM")) -> None:
+    def __init__(self, folder: Path, number: int, real: bool, choices: Sequence[tuple[str, str]] = ()) -> None:
+        """
+        Args:
+            choices: kinds of processes with the names of signals that they are sent.
+        """
         self.config = folder / f"{number}.yaml"
         self.size = REAL if real else FAKES
         self.name = f"soak{number}"
         self.config.write_text(json.dumps(experiment(folder, self.name, number, real)))  # JSON is YAML
         self.paths = ExperimentPaths(load_config(self.config).directory)
         self.log = folder / f"{number}.log"
-        self._signals = signals
+        self._choices = choices
         self._mark = secrets.token_hex(8)
         self._drivers: list[int] = []
         self._standing: list[tuple[float, psutil.Process]] = []  # stopped processes, and when they go on
@@ -177,8 +182,9 @@ class Search:
         try:
             for process in driver.children(recursive=True):
                 by_kind.setdefault(kind_of(process), []).append(process)
-            by_kind.pop(OTHER, None)
-            choices = [(kind, name) for kind in sorted(by_kind) for name in self._signals]
+            choices = [choice for choice in self._choices if choice[0] in by_kind]
+            if not choices:  # such processes have not started yet, or are gone
+                return 0
             rng.shuffle(choices)
             kind, name = min(choices, key=lambda choice: tally.kills[" ".join(choice)])
             victim = rng.choice(by_kind[kind])
@@ -334,7 +340,7 @@ def experiment(folder: Path, name: str, seed: int, real: bool) -> dict[str, Any]
     return tree
 
 
-def attack(kills: int, seed: int, real: bool, signals: Sequence[str], tally: Tally, folder: Path) -> None:
+def attack(kills: int, seed: int, real: bool, choices: Sequence[tuple[str, str]], tally: Tally, folder: Path) -> None:
     """Searches one after another until `kills` processes have been attacked; each is then left to end."""
     rng = random.Random(f"soak:{seed}")
     calm = Search(folder, 1000 + seed, real)
@@ -344,7 +350,7 @@ def attack(kills: int, seed: int, real: bool, signals: Sequence[str], tally: Tal
         tally.blame(calm.name, fault)
     left = kills
     while left > 0:
-        search = Search(folder, tally.searches, real, signals)
+        search = Search(folder, tally.searches, real, choices)
         tally.searches += 1
         quota = min(left, rng.randint(2, 3) if real else rng.randint(4, 9))
         while quota > 0:
@@ -368,16 +374,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signals", nargs="+", choices=SIGNALS, default=["KILL", "TERM"], help="that are sent")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=("driver", *KINDS), help="of processes (all; with --real the main)"
+    )
     parser.add_argument("--real", action="store_true", help="train SmolLM2-135M instead of nothing")
     parser.add_argument("--work", type=Path, help="keep the experiments and their logs in this folder")
     parser.add_argument("--write", action="store_true", help="keep the figures as results/soak-<date>.json")
     args = parser.parse_args(arguments)
-    tally = Tally()
+    kinds = args.kinds or (OURS if args.real else ("driver", *KINDS))
+    choices, tally = [(kind, name) for kind in kinds for name in args.signals], Tally()
     with tempfile.TemporaryDirectory(prefix="raykft-soak-") as folder:
         work = args.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        attack(args.kills, args.seed, args.real, args.signals, tally, work)
+        attack(args.kills, args.seed, args.real, choices, tally, work)
         seconds = time.monotonic() - began
     tree = {
         "environment": environment(),
@@ -388,7 +398,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "runs": tally.runs,
         "trials": tally.trials,
         "kills": dict(sorted(tally.kills.items())),
-        "never_attacked": [f"{k} {s}" for k in ("driver", *KINDS) for s in args.signals if not tally.kills[f"{k} {s}"]],
+        "never_attacked": [choice for choice in map(" ".join, choices) if not tally.kills[choice]],
         "exit_codes": {str(code): count for code, count in sorted(tally.endings.items())},
         "faults": tally.faults,
     }

@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import shutil
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -183,13 +184,22 @@ def export(directory: Path, trial_id: str, out: Path, *, merge: bool = False, ch
             _write_adapter(trial, scratch)
             distance = _distance_in_peft(trial) if check else None
         write_atomic(scratch / "README.md", model_card(trial, merged=merge, distance=distance))
-        scratch.chmod(0o755)
-        for file in scratch.iterdir():  # safetensors writes files that only their owner may read
-            file.chmod(0o644)
+        _open_up(scratch)
         os.replace(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def _open_up(folder: Path) -> None:
+    """Give a folder and its files the rights that others have here: mkdtemp and safetensors leave none to others."""
+    plain = folder / "plain"
+    plain.mkdir()  # made by the umask
+    rights = stat.S_IMODE(plain.stat().st_mode)
+    plain.rmdir()
+    folder.chmod(rights)
+    for file in folder.iterdir():
+        file.chmod(rights & 0o666)
 
 
 def _write_adapter(trial: Finished, out: Path) -> None:

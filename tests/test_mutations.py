@@ -105,6 +105,20 @@ def test_hangs_and_crashes_are_counted_and_the_next_case_runs(mutations: Any, mo
     assert len(found["wrong"]) == 3
 
 
+def test_a_run_that_was_stopped_goes_on(mutations: Any, tmp_path: Path) -> None:
+    journal, case = mutations.Journal(tmp_path / "m.json", 3), mutations.Outcome
+    done = [case(n, "a.csv", "cut", "ok", 0.1, "\ud800") for n in range(3)]
+    for outcome in done:
+        journal.add(outcome)
+    (file,) = tmp_path.iterdir()
+    with file.open("a") as stream:
+        stream.write('{"number": 3, "sou')
+    assert list(mutations.Journal(tmp_path / "m.json", 3).read().values()) == done
+    assert mutations.Journal(tmp_path / "m.json", 4).read() == {}
+    journal.remove()
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_committed_result_is_clean(mutations: Any) -> None:
     (file,) = sorted((ROOT / "benchmarks" / "results").glob("mutations-*.json"))[-1:]
     record = json.loads(file.read_text(encoding="utf-8"))

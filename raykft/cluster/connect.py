@@ -19,6 +19,7 @@ import psutil
 from raykft.errors import ResourceError
 from raykft.provenance import available_cores
 
+FAREWELL_S = 5.0  # for what belonged to an embedded Ray to end by itself
 _temp_dirs: list[str] = []  # of embedded Rays, removed when they end
 # Workers need time to detach from a host in the middle of a step; with the default of 2 s Tune loses the next trial.
 WORKER_ENVIRONMENT = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "120", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
@@ -175,9 +176,24 @@ def disconnect() -> None:
     """Leave the cluster; an embedded Ray ends with it."""
     import ray
 
+    processes = _processes_of(_temp_dirs)
     ray.shutdown()
+    _, left = psutil.wait_procs(processes, timeout=FAREWELL_S)
+    for process in left:  # agents of a node whose control store died first wait for it
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     while _temp_dirs:
         shutil.rmtree(_temp_dirs.pop(), ignore_errors=True)
+
+
+def _processes_of(folders: list[str]) -> list[psutil.Process]:
+    """All that embedded Rays have started: what this process did for their folders, and what descends from that."""
+    found: list[psutil.Process] = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any(folder in part for folder in folders for part in child.cmdline()):
+                found += [child, *child.children(recursive=True)]
+    return found
 
 
 def _short_temp_dir() -> str:

@@ -24,7 +24,7 @@ from raykft.storage.store import keep
 from raykft.storage.trouble import typed
 from raykft.untrusted.console import make_console
 
-MIN_SEEDS = 2
+MIN_SEEDS, MAX_SEEDS = 2, 100
 
 
 def confirm(
@@ -39,10 +39,11 @@ def confirm(
 
     Raises:
         ExperimentError: the directory holds no experiment, no trial with a score, or another process works on it.
-        ConfigError: fewer than two seeds, no trial asked for, or the experiment's cluster was never named here.
+        ConfigError: fewer than two seeds or too many, no trial, or the experiment's cluster was never named here.
     """
-    if top < 1 or seeds < MIN_SEEDS:
-        raise ConfigError(f"--top {top} --seeds {seeds}: at least 1 trial and {MIN_SEEDS} seeds are needed")
+    if top < 1 or not MIN_SEEDS <= seeds <= MAX_SEEDS:
+        meant = f"at least 1 trial and {MIN_SEEDS} to {MAX_SEEDS} seeds are meant"
+        raise ConfigError(f"--top {top} --seeds {seeds}: {meant}")
     paths = open_experiment(Path(directory))
     # It may have been moved or renamed.
     place: dict[str, Any] = {"name": paths.root.name, "storage_path": address_of(paths.root.parent)}

@@ -28,7 +28,9 @@ from raykft.storage.mirror import Mirror
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 COPIES = "experiments"  # beneath the cache
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of an experiment
-SECRET = re.compile(r"secret|passw|^pass|pwd|token|signature|^sig$|key|auth|^sas|credential", re.IGNORECASE)
+SECRET = re.compile(
+    r"secret|passw|^pass|pwd|^pw$|token|signature|^sig$|key|auth|^sas|cred|login|bearer|jwt|^psk$", re.IGNORECASE
+)
 CONTAINER_SCHEMES = ("abfs", "abfss")  # in which what stands before the @ is no user but a container
 
 
@@ -57,7 +59,9 @@ def problem_of(storage: str) -> str | None:
     try:
         parts = urlsplit(storage)
         secret = bool(parts.password or parts.fragment) or (bool(parts.username) and scheme not in CONTAINER_SCHEMES)
-        secret |= any(SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
+        # Some servers part a query at semicolons too.
+        pairs = parse_qsl(parts.query.replace(";", "&"), keep_blank_values=True)
+        secret |= any(SECRET.search(key) for key, _ in pairs)
     except ValueError:
         return f"this {scheme}:// address is malformed"
     if secret:

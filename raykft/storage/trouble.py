@@ -23,6 +23,14 @@ FAILING = {
     errno.ENOTCONN,
     errno.EHOSTDOWN,
     errno.EREMOTEIO,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+    errno.ECONNABORTED,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.EUCLEAN,
 }
 # SQLite's own words for the same, by its primary result codes.
 FROM_SQLITE = {

@@ -210,3 +210,22 @@ def test_the_folder_of_an_embedded_ray_is_nobody_elses_and_swept_after_a_kill(tm
         connection._temp_dirs.remove(str(made.parent))
         for folder in (made.parent, *left[1:]):
             shutil.rmtree(folder)
+
+
+@pytest.mark.ray
+def test_nothing_of_an_embedded_ray_outlives_it_whatever_died_first() -> None:
+    """Agents whose control store is gone wait for it, and nobody ends them."""
+    code = """
+import psutil, time
+from raykft.cluster.connect import connect, disconnect
+connect(None)
+time.sleep(3)
+tree = psutil.Process().children(recursive=True)
+(store,) = [p for p in tree if "gcs_server" in " ".join(p.cmdline())]
+store.kill()
+time.sleep(1)
+disconnect()
+print("left:", [p.cmdline() for p in tree if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert "left: []" in done.stdout, done.stdout + done.stderr

@@ -30,7 +30,8 @@ from raykft.testing.fakes import FakeHost
 from raykft.trial import Trial, latest_checkpoint, run_trial
 
 NAME = "t000-r4-lr2e-4-e3-all-d0"
-TROUBLE = {name: getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "EACCES")}
+NAMES = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "EACCES", "ETIMEDOUT", "EUCLEAN", "ENODEV")
+TROUBLE = {name: getattr(errno, name) for name in NAMES}
 
 
 class Scorer:

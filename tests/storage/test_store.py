@@ -212,6 +212,10 @@ def test_storage_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
         ("abfs://c@a.dfs.core.windows.net/x?sas=hunter2", "holds a user, password or key"),
         ("s3://bucket/runs?AWSAccessKeyId=hunter2", "holds a user, password or key"),
         ("s3://bucket/runs?X-Amz-Credential=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?region=eu-1;secret=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?p%61ssword=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?pw=hunter2", "holds a user, password or key"),
+        ("s3://bucket/runs?creds=hunter2", "holds a user, password or key"),
         ("http://host/runs", "http:// is no storage raykft can write to; use s3://"),
         ("file://runs/here", "three slashes"),
         ("s3://bucket/../other", "holds `.` or `..`"),
@@ -410,6 +414,7 @@ def test_a_trial_whose_files_cannot_be_read_ends_the_search_and_is_given_no_resu
         raise ResourceError("no connection")
 
     monkeypatch.setattr(callbacks, "fetch", fail)
+    monkeypatch.setattr(callbacks.DriverCallback, "_let_go", lambda *_: None)
     config, stopper = validate(experiment | {"storage_path": url}, "c.yaml"), Interrupt()
     paths = ExperimentPaths(config.directory)
     anything: Any = None
