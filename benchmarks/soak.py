@@ -72,7 +72,9 @@ STANDSTILL_S = (0.5, 15.0)  # of a process that is stopped, before it goes on
 # When a run is attacked first: so long after its start, its first trial's next epoch, or its last trial's end.
 START_UP_S, EPOCH_S, REPORT_S, NEXT_S = (1.0, 12.0), (0.3, 5.0), (0.0, 1.5), (0.3, 5.0)
 AIMS = ("start", "epoch", "epoch", "report")
-QUIET_S = 20.0  # within which nothing of a run is left
+# Within which nothing of a run is left. Where the control store dies, Ray ends the driver after a minute, and its own
+# agents notice another minute later.
+QUIET_S = 90.0
 MARK = "RAYKFT_SOAK"  # in the environment of all that a run starts
 SEARCHERS, SCHEDULERS = ("tpe", "random", "nsga2"), ("none", "asha")
 # Of a run that was attacked: all good, an error (Ray is gone), trials left, Ctrl-C; a signal's are negative.
