@@ -120,7 +120,9 @@ def gather(
 
 def _worth_it(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The trials that are resampled, in their order."""
-    shown = set(_front_by_value(trials))
+    # Of many that gained and lost alike one is enough, or all would count as on the front.
+    first = {(t.select["gain"], t.select["forgetting"]): t.trial_id for t in reversed(_with_both(trials))}
+    shown = set(_front_by_value(trials)) & set(first.values())
     return [t for n, t in enumerate(trials) if n < RESAMPLED or t.report or t.trial_id in shown]
 
 
@@ -141,11 +143,12 @@ def front(trials: Sequence[TrialRecord], evidence: Evidence | None) -> Front | N
     members: dict[str, float | None] = dict.fromkeys(_front_by_value(trials))
     volume_interval = None
     names = [t.trial_id for t in known if evidence and "forgetting" in evidence.figures.get(t.trial_id, {})]
-    if evidence is not None and len(names) >= min(len(known), RESAMPLED) and members.keys() <= set(names):
+    shown = {t.trial_id for t in _worth_it(trials)}
+    if evidence is not None and len(names) >= min(len(known), RESAMPLED) and members.keys() & shown <= set(names):
         gain_TW, lost_TW = (np.stack([evidence.figures[n][m] for n in names]) for m in ("gain", "forgetting"))
         on_front_WT, volumes_W = _fronts(gain_TW, lost_TW)
         chances = dict(zip(names, on_front_WT[1:].mean(axis=0), strict=True))
-        members = {name: chances[name] for name in members}
+        members = {name: chances.get(name) for name in members}
         volume_interval = interval(volumes_W, evidence.units["score"])
     return Front(
         members,

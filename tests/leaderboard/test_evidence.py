@@ -289,6 +289,24 @@ def test_given_away_probes_are_also_left_out(own: FakeExperiment) -> None:
     assert "give away 6 probe(s); without them the winner's knowledge on the report split is 0." in told
 
 
+def test_trials_that_gained_and_lost_alike_are_not_all_resampled(tmp_path: Path) -> None:
+    many = FakeExperiment(tmp_path, facts=16)
+    best = load_leaderboard(many.paths.root).trials[0]
+    tree = read_json(many.paths.trial(best.trial_id).result)
+    for n in range(2 * RESAMPLED):
+        copy = many.paths.trial(f"u{n:03d}")
+        shutil.copytree(many.paths.trial(best.trial_id).root, copy.root)
+        copy.report.unlink()
+        write_json(copy.result, tree)
+    board = load_leaderboard(many.paths.root)
+    resampled = [t for t in board.trials if t.trial_id in board.evidence["select"].figures]
+    assert RESAMPLED <= len(resampled) <= RESAMPLED + len(TRIALS)
+    assert board.front is not None
+    assert len(board.front.members) == 1 + 2 * RESAMPLED
+    assert {chance is None for chance in board.front.members.values()} == {False, True}
+    assert find(board, "on the front")
+
+
 def test_of_very_many_trials_the_best_are_resampled_and_all_are_ranked(tmp_path: Path) -> None:
     many = FakeExperiment(tmp_path)
     for n in range(RESAMPLED):
