@@ -93,7 +93,9 @@ def planted(domain: Domain) -> tuple[Domain, list[str]]:
 
 def train(args: argparse.Namespace) -> None:
     domain = load_domain(load_config(args.config, args.set))
-    every = [(recipe, seed) for recipe in recipes() for seed in range(args.seeds)]
+    only = set(filter(None, args.recipes.split(",")))
+    chosen = [recipe for recipe in recipes() if not only or recipe["name"] in only]
+    every = [(recipe, seed) for recipe in chosen for seed in range(args.seeds)]
     table.train([job for job in every if job[0]["name"] != PLANTED], args)
     table.train([job for job in every if job[0]["name"] == PLANTED], args, planted(domain)[0])
 
@@ -133,7 +135,10 @@ class Study:
     def answers(self, row: str, seed: int) -> dict[str, list[Any]]:
         if row in (BASE, BM25):
             splits = self.tree["base"]["scores"]["rows"][row]
-            return {id: found for split in ("select", "report") for id, found in splits[split]["results"].items()}
+            # BM25 was asked the held-out questions alone.
+            return {
+                id: found for split in table.SPLITS if split in splits for id, found in splits[split]["results"].items()
+            }
         run = self.runs[row][seed]
         return {**run["answers_select"], **run["answers_report"]}
 
@@ -141,9 +146,9 @@ class Study:
         return [id for id, probe in self.probes.items() if chosen(probe)]
 
     def values(self, row: str, ids: Sequence[str], place: int, seeds: Sequence[int]) -> np.ndarray[Any, Any]:
-        """`[seeds, probes]`, NaN where an answer has no such value."""
+        """`[seeds, probes]`, NaN where there is no answer, or an answer has no such value."""
         found = [self.answers(row, seed) for seed in seeds]
-        return np.array([[_number(answers[id][place]) for id in ids] for answers in found])
+        return np.array([[_number(answers[id][place]) if id in answers else np.nan for id in ids] for answers in found])
 
     def clusters(self, ids: Sequence[str]) -> np.ndarray[Any, Any]:
         """The number of each probe's first fact; a probe without one stands for itself."""
@@ -154,7 +159,8 @@ class Study:
     def bits(self, row: str, seeds: Sequence[int]) -> np.ndarray[Any, Any]:
         """Bits a byte of running text, `[seeds, passages]`."""
         sizes = np.array([size for _, size in self.tree["passages"].values()]) * np.log(2)
-        own = [self.runs[row][seed]["epochs"][-1]["nats"] for seed in seeds]
+        base = self.tree["base"]["nats"]
+        own = [base if row == BASE else self.runs[row][seed]["epochs"][-1]["nats"] for seed in seeds]
         return np.asarray([[nats[id] for id in self.tree["passages"]] for nats in own] / sizes)
 
 
@@ -308,6 +314,7 @@ def effects(study: Study) -> list[Effect]:
     told.change("R7", "tuned less base, answers that end by themselves", -1, ("center", BASE), recall, STOPS)
     told.paired("R8", "tuned, with a hint less without", -1, "center", study.tree["hinted"])
     told.change("R9", "tuned less base, general questions", -1, ("center", BASE), told.general)
+    told.bits("R9", "tuned less base", 1, ("center", BASE))
     leaked = study.tree["planted"]
     others = [id for id in level[2] if id not in leaked and study.probes[id].split == "report"]
     told.change("R11", "trained on these probes less not", 1, (PLANTED, "center"), leaked)

@@ -349,7 +349,6 @@ def save(tree: dict[str, Any], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options(parser)
-    parser.add_argument("--recipes", default="", help="names of recipes, such as w00,n20; default all")
     parser.add_argument("--packed", type=Path, help="a packed table to go on from")
     args = parser.parse_args(arguments)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -366,6 +365,7 @@ def options(parser: argparse.ArgumentParser, *, work: bool = True) -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of it")
     parser.add_argument("--work", type=Path, required=work, help="folder of finished runs")
+    parser.add_argument("--recipes", default="", help="names of recipes, such as w00,n20; default all")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--slots", type=int, default=4, help="runs that a process trains at once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import importlib
 import json
@@ -378,7 +379,10 @@ def findings_tree(*, seeds: int = 2, facts: int = 30, passages: int = 12) -> dic
     return {
         "probes": probes,
         "passages": texts,
-        "base": {"scores": {"rows": {"base": base, "bm25": base}}, "nats": dict.fromkeys(texts, 70.0)},
+        "base": {
+            "scores": {"rows": {"base": base, "bm25": {"report": base["report"]}}},
+            "nats": dict.fromkeys(texts, 70.0),
+        },
         "runs": [run(name, seed, *sizes) for name, sizes in made.items() for seed in range(seeds)]
         + [{"recipe": "mlp", "seed": 0, "error": "DivergedError: loss"}],
         "planted": ["p2-0"],
@@ -394,6 +398,8 @@ def test_findings_tell_what_differs_from_what_does_not(script: Any) -> None:
     assert verdicts["R2", "tuned less base, paraphrases"] == "found"
     assert verdicts["R4", "attention less all linear (rank 16), paraphrases"] == "found"
     assert verdicts["R9", "tuned less base, general questions"] == "opposite"
+    assert verdicts["R9", "tuned less base, bits a byte of other text"] == "found"
+    assert verdicts["R12", "BM25 before the base less tuned, paraphrases"] == "opposite"
     assert verdicts["average", "average of an epoch less the last step, bits a byte of other text"] == "found"
     assert (
         verdicts["leash", "leash of 1 less none, a quarter as many distractors, bits a byte of other text"]
@@ -418,6 +424,18 @@ def test_the_planted_rows_of_findings_are_probes_of_the_report_split(script: Any
     assert {(probes[id].split, probes[id].level) for id in leaked} == {("report", 2)}
     assert [row.instruction for row in changed.train[len(domain.train) :]] == [probes[id].question for id in leaked]
     assert [recipe["name"] for recipe in findings.recipes()][-1] == findings.PLANTED
+
+
+def test_findings_train_only_the_recipes_that_are_named(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = script("findings")
+    trained: list[Any] = []
+    monkeypatch.setattr(findings.table, "train", lambda jobs, *_: trained.extend(jobs))
+    for line in ([], ["--recipes", "leash,center"]):
+        trained.clear()
+        own = {"config": ROOT / "configs" / "quickstart.yaml", "set": [], "seeds": 2}
+        findings.train(argparse.Namespace(**own, recipes=",".join(line[1:])))
+        named = [(recipe["name"], seed) for recipe, seed in trained]
+        assert len(named) == (4 if line else 2 * len(findings.CHANGES))
 
 
 def test_claims_of_a_table_are_told_apart(script: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
