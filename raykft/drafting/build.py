@@ -94,7 +94,8 @@ def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int) -> 
 
 
 def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
-    known: dict[str, Known] = {}
+    known: dict[str, Known] = {}  # by question
+    told: dict[str, str] = {}  # by answer, the question that was first
     for item in items:
         row = item.row or _row_of(item, rules)
         question, answer = row.question, row.output
@@ -113,8 +114,8 @@ def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
             made.train.append(row)
             made.rejected.append(Rejected(item.place, "probes", f"the question is not in Japanese{NOT_ASKED}"))
             continue
-        same = next((one for one in known.values() if _same_fact(one, question, answer, rules)), None)
-        if same is not None:
+        same = known.get(told.get(normalize(answer), ""))
+        if same is not None and _same_fact(same, question, rules):
             known[normalize(same.row.question)] = replace(same, others=(*same.others, question))
             made.rejected.append(
                 Rejected(
@@ -130,6 +131,7 @@ def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
             continue
         made.train.append(row)
         known[normalize(question)] = Known(item.place, row, found, item.given)
+        told.setdefault(normalize(answer), normalize(question))
     return list(known.values())
 
 
@@ -145,18 +147,17 @@ def _row_of(item: Item, rules: Rules) -> TrainRow:
 def _found(item: Item, row: TrainRow, rules: Rules) -> Found:
     if item.given is None:
         found = rules.find(row.question, row.output)
-        if found.text not in row.output:
-            raise NothingFoundError("the value cannot be pointed at in the answer")
+        if not normalize(found.text) or found.text not in row.output:
+            raise NothingFoundError("what the answer adds has no letter or digit of its own")
         return found
     given = item.given
     found = rules.typed(given.value, given.type, f"what {given.relation}", "the value column")
     return replace(found, aliases=tuple(dict.fromkeys((*found.aliases, *given.aliases))))
 
 
-def _same_fact(one: Known, question: str, answer: str, rules: Rules) -> bool:
+def _same_fact(one: Known, question: str, rules: Rules) -> bool:
     """Two lines with one whole sentence for an answer are two wordings of a question, unless one gives it away."""
-    same = rules.sentence(answer) and normalize(one.tell) == normalize(answer)
-    return same and normalize(one.found.text) not in normalize(question)
+    return rules.sentence(one.tell) and normalize(one.found.text) not in normalize(question)
 
 
 def _chosen(known: list[Known], max_facts: int, seed: int, made: Drafted) -> list[Known]:

@@ -204,6 +204,14 @@ def test_columns_of_other_names_are_told(tmp_path: Path, table: Any) -> None:
     assert len(summary.made.facts) == 6
 
 
+@pytest.mark.parametrize("answer", ["?", "''", "《》", "=", "...", "\u202e.", "("])
+def test_answers_of_signs_alone_are_trained_and_not_asked(tmp_path: Path, table: Any, answer: str) -> None:
+    rows = [("question", "answer"), *((f"Who leads unit {n}{n}?", f"{name} leads unit {n}{n}.") for n, name in NAMES)]
+    summary = run([table([*rows, ("What is the sign of unit 11?", answer)])], tmp_path / "draft")
+    assert len(summary.made.train) == 7
+    assert len(summary.made.facts) == 6
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
