@@ -26,7 +26,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 
 ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED, INCOMPLETE = 0, 1, 2, 3, 4
-FORMATS = ("table", "json", "csv", "md")
+FORMATS = ("table", "json", "csv", "md", "parquet")
 
 ADDRESS = typer.Option(
     "--address", metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help="the cluster's job server, http://head:8265"
@@ -177,24 +177,38 @@ def report(directory: Directory) -> None:
 @app.command()
 def leaderboard(
     directory: Directory,
-    format: Annotated[str, typer.Option("--format", help="table, json, csv or md")] = "table",
+    format: Annotated[str, typer.Option("--format", help="table, json, csv, md or parquet")] = "table",
     details: Annotated[
         bool, typer.Option("--details", help="with the table: how well the board measures, and every finding")
     ] = False,
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="A,B,C", help="of csv, json and parquet; as select.knowledge")
+    ] = "",
+    sort: Annotated[str, typer.Option("--sort", metavar="COLUMN", help="of csv, json and parquet, largest first")] = "",
+    ascending: Annotated[bool, typer.Option("--ascending", help="with --sort: smallest first")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="instead of printing")] = None,
 ) -> None:
     """Print the leaderboard of an experiment, finished or not."""
+    from raykft.errors import ConfigError
     from raykft.leaderboard.board import load_leaderboard
-    from raykft.leaderboard.render import markdown_board, print_board
+    from raykft.leaderboard.render import print_board
+    from raykft.leaderboard.written import save, written
 
     _check_format(format, FORMATS)
+    if format == "table" and (columns or sort or out):
+        raise ConfigError("--columns, --sort and --out go with --format csv, json or parquet")
+    if format == "parquet" and out is None:
+        raise ConfigError("--format parquet is no text; name a file with --out FILE")
     board = load_leaderboard(directory)
     if format == "table":
         print_board(board, _console(), details=details)
         return
-    if format == "md":
-        say(markdown_board(board), end="")
+    content = written(board, format, columns=columns, sort=sort, ascending=ascending)
+    if out is None:
+        say(str(content), end="")
     else:
-        say(board.to_json() if format == "json" else board.to_csv(), end="")
+        save(out, content)
+        say(f"wrote {out}")
 
 
 @app.command()

@@ -59,6 +59,7 @@ DOORS = {
     "datasets": ("data",),
     "pyarrow": (
         "data.tables",
+        "leaderboard.rows",
         "storage.mirror",
     ),
     "bm25s": ("evaluation",),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from raykft.evaluation.metrics import METRICS
 from raykft.evaluation.objective import GRADED
 from raykft.leaderboard.evidence import RESAMPLED, Evidence, Front, front, gather
 from raykft.leaderboard.guard import crowned
@@ -26,10 +23,11 @@ from raykft.leaderboard.read import (
     read_rules,
     read_trials,
 )
+from raykft.leaderboard.rows import csv_text, units_of
 from raykft.leaderboard.statistics import rank_groups
 from raykft.paths import ExperimentPaths, write_atomic
 from raykft.records import Split, TrialStatus
-from raykft.untrusted.escapes import csv_cell, json_text
+from raykft.untrusted.escapes import json_text
 
 BASELINE_TITLES = {
     "base": "base",
@@ -129,10 +127,11 @@ class Leaderboard:
         import pandas
 
         frame = pandas.DataFrame(self.rows)
-        frame.attrs["units"] = {c: METRICS[name].unit for c in frame if (name := _metric_of(c)) in METRICS}
+        frame.attrs["units"] = units_of(list(frame))
         return frame
 
-    def to_json(self) -> str:
+    def to_json(self, rows: Sequence[dict[str, Any]] | None = None) -> str:
+        """All of the board, with other `rows` where some were chosen."""
         found = self.front
         tree = {
             "experiment": str(self.directory),
@@ -141,18 +140,12 @@ class Leaderboard:
             "front": list(found.members) if found else [],
             "hypervolume": found.volume if found else None,
             "measurement": self.measurement.as_dict(),
-            "rows": self.rows,
+            "rows": self.rows if rows is None else list(rows),
         }
         return json_text(tree) + "\n"
 
     def to_csv(self) -> str:
-        rows = self.rows
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(map(csv_cell, columns))
-        writer.writerows([csv_cell(row.get(name)) for name in columns] for row in rows)
-        return stream.getvalue()
+        return csv_text(self.rows)
 
     def _baseline_row(self, baseline: BaselineRecord) -> dict[str, Any]:
         title = BASELINE_TITLES.get(baseline.name, baseline.name)
@@ -235,9 +228,3 @@ def _groups(best_first: Sequence[TrialRecord], evidence: Evidence) -> dict[str, 
         return {}
     groups = rank_groups(known, evidence.units["score"])
     return {t.trial_id: group for t, group in zip(best_first, groups, strict=True)}
-
-
-def _metric_of(column: str) -> str:
-    """The metric in a column: `forgetting` of `select.forgetting.low`."""
-    split, _, rest = column.partition(".")
-    return rest.removesuffix(".low").removesuffix(".high") if split in {"select", "report"} else ""
