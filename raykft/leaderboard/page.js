@@ -4,6 +4,7 @@ const one = (selector, inside = document) => inside.querySelector(selector);
 const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 const data = JSON.parse(one("#data").textContent);
 const MOST_ROWS = 30;
+const SECONDS = Number(document.body.dataset.live || 0);
 
 function make(tag, text = "", attributes = {}) {
   const element = document.createElement(tag);
@@ -187,6 +188,17 @@ function remember() {
   history.replaceState(null, "", parts.length ? "#" + parts.join("&") : location.pathname + location.search);
 }
 
+// Loaded once more: the browser puts the reader back where they were.
+const again = performance.getEntriesByType("navigation").some(entry => entry.type === "reload");
+
+// Of a search that runs: look again, unless somebody is typing, has filtered, sorted or marked something.
+function lookAgain() {
+  const typed = all("input[type=search], input[type=text]").some(input => input.value !== "");
+  const busy = typed || one("input:focus, select:focus, [aria-sort]") || getSelection().toString() !== "";
+  if (busy) setTimeout(lookAgain, 1000 * SECONDS);
+  else location.reload();
+}
+
 function recall() {
   for (const part of location.hash.slice(1).split("&")) {
     const [name, value = ""] = part.split("=");
@@ -195,10 +207,10 @@ function recall() {
       if (name === "compare") {
         const boxes = all("#trials input[data-trial]").filter(box => names.includes(box.dataset.trial));
         boxes.forEach(box => { box.checked = true; chosen.add(box.dataset.trial); });
-        if (boxes.length) one("#compare").scrollIntoView();
+        if (boxes.length && !again) one("#compare").scrollIntoView();
       } else if (name === "answers" && saidBy.has(names[0])) {
         one("#answers-trial").value = names[0];
-        one("#answers").scrollIntoView();
+        if (!again) one("#answers").scrollIntoView();
       }
     } catch (error) {
       if (!(error instanceof URIError)) throw error;
@@ -217,6 +229,7 @@ if (trials) {
   });
 }
 all("table.sortable").forEach(sortable);
+if (SECONDS) setTimeout(lookAgain, 1000 * SECONDS);
 recall();
 if (one("#compared")) compare();
 if (one("#answers-trial")) {

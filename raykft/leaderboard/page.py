@@ -47,8 +47,10 @@ from raykft.leaderboard.render import (
 from raykft.leaderboard.verdicts import verdicts
 from raykft.paths import ExperimentPaths, write_atomic
 from raykft.records import Split
+from raykft.storage.runs import at_work
 
 MOST_DRAWN, MOST_LISTED = 300, 500  # trials in a figure, and in the table
+LIVE_SECONDS = 20  # after which the page of a running search looks again
 
 SECTIONS = {
     "front": "learning and forgetting",
@@ -104,6 +106,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
     box = measurement_sheet(board)
     return {
         "name": board.directory.name,
+        "live": LIVE_SECONDS if at_work(paths) else 0,
         "contaminated": len(board.findings),
         "head": head(board),
         "winner": winner and {"id": winner.trial_id, "sample": sample_text(winner)},

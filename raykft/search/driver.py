@@ -24,6 +24,7 @@ from raykft.search.experiment import (
     write_config,
 )
 from raykft.search.extras import check_extras
+from raykft.search.live import live_page
 from raykft.search.race import next_runs
 from raykft.search.repair import mend
 from raykft.search.space import make_space
@@ -72,7 +73,8 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
                 # It imports ray, which may only be imported once `connected` has set its environment.
                 from raykft.search.run import run_search
 
-                whole = run_search(experiment, space, records, earlier, journal, console, embedded=embedded)
+                with live_page(paths):
+                    whole = run_search(experiment, space, records, earlier, journal, console, embedded=embedded)
                 ended(COMPLETE if whole else INTERRUPTED)
         return write_board(paths)
 

@@ -15,6 +15,7 @@ from raykft.data.read import raise_problems
 from raykft.errors import ExperimentError
 from raykft.evaluation.scoring import score_answer
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
+from raykft.leaderboard.page import page_html
 from raykft.leaderboard.read import TrialRecord
 from raykft.leaderboard.render import markdown_board
 from raykft.paths import LOCK, ExperimentPaths, TrialPaths, ensure_dir, write_atomic, write_json, write_jsonl
@@ -118,9 +119,10 @@ def write_evidence(experiment: Experiment, infos: Sequence[dict[str, Any]]) -> N
 
 
 def write_board(paths: ExperimentPaths) -> Leaderboard:
-    """Read the leaderboard and keep it beside the experiment's other files."""
+    """Read the leaderboard and keep it, and its page, beside the experiment's other files."""
     board = load_leaderboard(paths.root)
     write_leaderboard(paths, board, markdown_board(board))
+    write_atomic(paths.page, page_html(board))
     keep(paths.root, light=True)
     return board
 

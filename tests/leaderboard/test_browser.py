@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +17,7 @@ from leaderboard.browser import CHROMIUM, Browser
 from leaderboard.fake_experiment import TRIALS, FakeExperiment
 
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
-from raykft.leaderboard.page import write_page
+from raykft.leaderboard.page import LIVE_SECONDS, write_page
 from raykft.paths import append_jsonl, write_json
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian's package `chromium`)")
@@ -234,3 +237,22 @@ def test_the_page_is_made_anew_with_the_same_bytes(board: Leaderboard, tmp_path:
     before = file.read_bytes()
     write_page(board.directory)
     assert file.read_bytes() == before
+
+
+def test_the_page_of_a_running_search_looks_again_and_keeps_its_place(browser: Browser, tmp_path: Path) -> None:
+    fake = FakeExperiment(tmp_path)
+    write_json(fake.paths.last_run, {"began": "now", "pid": os.getpid(), "host": socket.gethostname()})
+    text = write_page(fake.paths.root).read_text(encoding="utf-8")
+    assert f'data-live="{LIVE_SECONDS}"' in text
+    fake.paths.page.write_text(text.replace(f'data-live="{LIVE_SECONDS}"', 'data-live="0.2"'), encoding="utf-8")
+    browser.look(1400, 600)
+    browser.open(fake.paths.page.as_uri())
+    browser.run("scrollTo(0, 700); window.stays = 1; document.querySelector('#trials-needle').value = 't0'")
+    time.sleep(1)
+    assert browser.run("window.stays") == 1  # somebody has filtered
+    browser.run("document.querySelector('#trials-needle').value = ''")
+    deadline = time.monotonic() + 20
+    while browser.run("window.stays === undefined && document.readyState === 'complete'") is not True:
+        assert time.monotonic() < deadline, "it did not look again"
+        time.sleep(0.1)
+    assert abs(browser.run("scrollY") - 700) < 5
