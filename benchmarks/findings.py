@@ -2,7 +2,7 @@
 
     python benchmarks/findings.py --work DIR [--seeds 2]   # trains what is missing in DIR, resumable at any moment
     python benchmarks/findings.py --work DIR --write       # packs it into results/findings-<date>.json.gz
-    python benchmarks/findings.py --read FILE              # the rows of docs/findings.md
+    python benchmarks/findings.py --read FILE [--draw SVG] # the rows of docs/findings.md, and its figure
 
 Every figure is a mean over seeds of answers to all domain probes of both splits: nothing was chosen here, so nothing
 has to be held out. Intervals of 95 % resample facts (passages, general questions) and seeds together; the number of
@@ -25,6 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import plots
 import replay
 import table
 
@@ -347,10 +348,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.options(parser, work=False)
     parser.set_defaults(seeds=2)
     parser.add_argument("--read", type=Path, help="print the rows of docs/findings.md from a packed file")
+    parser.add_argument("--draw", type=Path, metavar="SVG", help="with --read: the figure of docs/findings.md")
     args = parser.parse_args(arguments)
     if args.read:
-        for each in effects(Study(replay.read_table(args.read))):
+        found = effects(Study(replay.read_table(args.read)))
+        for each in found:
             print(each.row())
+        if args.draw:
+            plots.draw_effects(found, args.draw)
         return
     if args.config == table.ROOT / "configs" / "quickstart.yaml":
         args.set = [ALL_PASSAGES, *args.set]

@@ -2,7 +2,8 @@
 
     python benchmarks/plots.py [results/replay-<date>.json] [--out docs/images/replay.svg]
 
-Needs `pip install 'raykft[bench]'`.
+`findings.py --read FILE --draw OUT` draws the figure of docs/findings.md with this module. Needs
+`pip install 'raykft[bench]'`.
 """
 
 from __future__ import annotations
@@ -28,12 +29,7 @@ STYLES = {
 
 def draw(strategies: Mapping[str, Mapping[str, Sequence[float]]], recipes: int, out: Path) -> None:
     """Regret against cost, one line a strategy with a band of 95 %."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams |= {"svg.hashsalt": "raykft", "font.size": 10, "svg.fonttype": "none"}
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
     for name, curve in strategies.items():
         label, colour, width = STYLES[name]
@@ -54,6 +50,62 @@ def draw(strategies: Mapping[str, Mapping[str, Sequence[float]]], recipes: int, 
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, metadata={"Date": None})
     pyplot.close(figure)
+
+
+VERDICTS = {"found": "#0072B2", "opposite": "#D55E00", "not seen": "#999999"}
+LEAST_UNITS = 10  # of fewer an interval says nothing
+
+
+def draw_effects(effects: Sequence[Any], out: Path) -> None:
+    """Contrasts below each other with their intervals, a panel a claim; bits a byte have their own scale.
+
+    Args:
+        effects: with `claim`, `what`, `value`, `low`, `high`, `units` and `verdict`, as findings.py makes them.
+    """
+    pyplot = _pyplot()
+    shown = [each for each in effects if each.units >= LEAST_UNITS and abs(each.value) < 1.2]
+    claims = list(dict.fromkeys(each.claim for each in shown))
+    sizes = [sum(each.claim == claim for each in shown) for claim in claims]
+    figure, panels = pyplot.subplots(
+        len(claims),
+        1,
+        figsize=(8.4, 0.24 * len(shown) + 0.22 * len(claims) + 0.8),
+        sharex=True,
+        height_ratios=[size + 0.6 for size in sizes],
+        layout="constrained",
+    )
+    for axes, claim in zip(panels, claims, strict=True):
+        own = [each for each in shown if each.claim == claim][::-1]
+        for place, each in enumerate(own):
+            colour = VERDICTS[each.verdict]
+            axes.plot([each.low, each.high], [place, place], color=colour, linewidth=1.6)
+            axes.plot(each.value, place, marker="D" if "bits" in each.what else "o", color=colour, markersize=4.5)
+        axes.set_yticks(
+            range(len(own)), [each.what.replace(", bits a byte of other text", ", bits a byte") for each in own]
+        )
+        axes.set_ylim(-0.7, len(own) - 0.3)
+        axes.axvline(0, color="#444444", linewidth=0.8)
+        axes.text(1.01, 0.5, claim, transform=axes.transAxes, va="center", weight="bold")
+        axes.tick_params(axis="y", length=0, labelsize=8)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    panels[-1].set_xlabel("difference: share right (circles), bits a byte of other text (diamonds); 95 %")
+    marks = [pyplot.Line2D([], [], color=colour, marker="o", label=name) for name, colour in VERDICTS.items()]
+    panels[0].legend(handles=marks, ncols=3, frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def _pyplot() -> Any:
+    """matplotlib, drawing the same bytes every time."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams |= {"svg.hashsalt": "raykft", "font.size": 10, "svg.fonttype": "none"}
+    from matplotlib import pyplot
+
+    return pyplot
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -412,6 +412,19 @@ def test_findings_tell_what_differs_from_what_does_not(script: Any) -> None:
     assert attention.row().startswith("| R4 | attention less all linear (rank 16), paraphrases | \N{MINUS SIGN}0.")
 
 
+def test_the_figure_of_findings_shows_what_can_be_told(script: Any, tmp_path: Path) -> None:
+    findings, plots = script("findings"), script("plots")
+    found = findings.effects(findings.Study(findings_tree()))
+    drawn = [tmp_path / "a.svg", tmp_path / "b.svg"]
+    for out in drawn:
+        plots.draw_effects(found, out)
+    text = drawn[0].read_text()
+    for each in found:  # a handful of pairs gives no interval, and the length of answers has another scale
+        shown = each.units >= plots.LEAST_UNITS and abs(each.value) < 1.2
+        assert (each.what.replace(", bits a byte of other text", ", bits a byte") in text) is shown, each
+    assert drawn[1].read_bytes() == drawn[0].read_bytes()
+
+
 def test_the_planted_rows_of_findings_are_probes_of_the_report_split(script: Any) -> None:
     from raykft.config import load_config
     from raykft.data.domain import load_domain
