@@ -203,6 +203,21 @@ def reserve_one(plan: HostPlan) -> Any | None:
     return None
 
 
+def check_nodes() -> None:
+    """See that any node lives. An embedded Ray has one, which nothing starts again: calls to it would wait for ever.
+
+    Raises:
+        ResourceError: none does.
+    """
+    import ray
+
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise ResourceError(
+            "Ray's own processes on this machine have ended (was raylet killed, or memory short?); what is finished is "
+            "kept, and `raykft resume` goes on"
+        )
+
+
 def is_lost(group: Any) -> bool:
     """Whether the node of a placed group has died."""
     from ray.util import placement_group_table

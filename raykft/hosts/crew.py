@@ -5,8 +5,9 @@ Every host sits in a placement group of its own, the other two on the driver's o
 
 from __future__ import annotations
 
+import shlex
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,13 @@ from raykft.hosts.evaluator import EvaluatorActor
 from raykft.hosts.remote import Sealed, get, on_this_node
 from raykft.paths import ExperimentPaths, read_json
 from raykft.planning.slots import most_slots, slots_for
-from raykft.storage.store import discard, keep
+from raykft.storage.store import address, discard, keep
 from raykft.train.admission import MAX_SLOTS, HostCapacity
 
 # Room in the context window for a question and its answer, when all facts are put before it.
 QUESTION_TOKENS = 256
 GROWTH_SECONDS = 10.0  # between looks for devices that have joined
+EMBEDDED_WAIT_MINUTES = 1.0  # for places in a Ray that this run has for itself: nobody else gives any back
 TOKENS_SECONDS = 10.0  # for a host to say how many tokens it has trained
 FAKE = "fake:"
 SHORT_DTYPES = {"bfloat16": "bf16", "float32": "fp32"}
@@ -166,7 +168,7 @@ class Crew:
         handles = [self._start_host(host_class, group) for group in groups[: plan.hosts]]
         beside = groups if plan.gpu_share else groups[plan.hosts :]
         self.evaluation_hosts = [self._start_host(host_class, group, evaluates=True) for group in beside]
-        self.infos = get([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
+        self.infos = self._heard([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
         self._say_slow_bf16()
         if cut := self.infos[0]["shortened_rows"]:
             self.console.print(
@@ -267,8 +269,8 @@ class Crew:
             return SHORT_DTYPES.get(hosts[0]["dtype"], "fp32")
         place = PlacementGroupSchedulingStrategy(self._groups[0], placement_group_bundle_index=0)
         measure = ray.remote(faster_dtype).options(scheduling_strategy=place, **self.plan.actor_options())
-        dtype: str = get(measure.remote(self.config.base_model, self.plan.threads))
-        return dtype
+        (dtype,) = self._heard([measure.remote(self.config.base_model, self.plan.threads)])
+        return str(dtype)
 
     def _reserve(self) -> tuple[places.HostPlan, list[Any]]:
         """Places for all hosts; with `hosts: auto`, for as many as there are where an autoscaler brings no more."""
@@ -287,10 +289,13 @@ class Crew:
                 replicas=resources.gpus_per_trial,
             )
 
-        wanted = plan(may_grow=True)
+        wanted, minutes = plan(may_grow=True), resources.wait_minutes
+        if self._embedded and minutes is None:
+            minutes = EMBEDDED_WAIT_MINUTES
         try:
-            return wanted, places.reserve(wanted, wait_minutes=resources.wait_minutes, say=say)
+            return wanted, places.reserve(wanted, wait_minutes=minutes, say=say)
         except ResourceError:
+            places.check_nodes()
             present = plan(may_grow=False)
             if resources.hosts != "auto" or present.hosts >= wanted.hosts:
                 raise
@@ -311,6 +316,22 @@ class Crew:
         slots, why = slots_for(self.config, self.domain, capacity, most, cuda=self.plan.device == "cuda")
         self.console.print(f"{slots} trial(s) a host at once: {why}")
         return slots
+
+    def _heard(self, asked: Sequence[Any]) -> list[Any]:
+        """What hosts say while they start.
+
+        Raises:
+            ResourceError: the node of one has died; Ray would wait for another without end.
+        """
+        waiting = list(asked)
+        while waiting:
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=GROWTH_SECONDS)
+            places.check_nodes()
+            if waiting and any(map(places.is_lost, self._groups)):
+                place = shlex.quote(address(self.paths.root))
+                raise ResourceError(f"a node died while its host was starting; start again: raykft resume {place}")
+        answers: list[Any] = get(list(asked))
+        return answers
 
     def _keep(self, actor: Any) -> Any:
         self._actors.append(actor)

@@ -10,6 +10,7 @@ import ray
 from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raykft.cluster.places import check_nodes
 from raykft.errors import LostError, RaykftError
 from raykft.records import Pick, Question, Reply
 from raykft.train.admission import HostCapacity, HostCounters
@@ -17,12 +18,17 @@ from raykft.train.recipe import EpochResult, Recipe
 
 # Larger arguments lie in Ray's object store once, not in every actor's description: half of what Ray takes for large.
 INLINE_BYTES = 50_000
+LOOK_SECONDS = 20.0  # of waiting, between looks at the nodes
 
 
 def get(refs: Any) -> Any:
-    """`ray.get` that lets raykft's own errors through as themselves."""
+    """`ray.get` that lets raykft's own errors through as themselves, and waits for nobody where all nodes are gone."""
     try:
-        return ray.get(refs)
+        while True:
+            try:
+                return ray.get(refs, timeout=LOOK_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                check_nodes()
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, RaykftError):
             raise error.cause from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from raykft.cluster.places import check_nodes
 from raykft.cluster.ray_compat import failure_of
 from raykft.config import ExperimentConfig, apply_sample
 from raykft.errors import first_line
@@ -27,6 +29,7 @@ from raykft.storage.store import discard, fetch, keep
 from raykft.trial import Trial, last_row, write_result, write_trial_config
 
 CLEAN_UP_SECONDS = 10.0
+CHECK_SECONDS = 10.0  # between looks at the node
 
 
 class DriverCallback(tune.Callback):  # type: ignore[misc]
@@ -52,10 +55,17 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
         self._progress = progress
         self._stopper = stopper
         self._running: set[str] = set()
+        self._checked = time.monotonic()
 
     def __reduce__(self) -> Any:
         # Tune pickles callbacks into its snapshot; a terminal and actor handles do not belong there.
         return (tune.Callback, ())
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        # Where the only node has died Tune waits for another, without end and without a word.
+        if time.monotonic() - self._checked > CHECK_SECONDS:
+            self._checked = time.monotonic()
+            check_nodes()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._running.add(id_of(trial.config))

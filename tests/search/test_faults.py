@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from tests_support import assert_scored_once, experiment_tree, on_report, write_
 from raykft.config import load_config
 from raykft.errors import OutOfMemoryError, ResourceError
 from raykft.hosts import crew, remote
-from raykft.leaderboard.board import Leaderboard
+from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
 from raykft.search import run as run_module
 from raykft.search.callbacks import DriverCallback
@@ -439,3 +440,46 @@ def test_a_host_killed_in_the_middle_of_an_epoch_changes_nothing(
     assert done
     assert disturbed.keys() == undisturbed.keys()
     assert all(disturbed[name].equal(undisturbed[name]) for name in disturbed)
+
+
+KILLS_THE_NODE = """
+import sys
+import psutil
+from raykft.config import load_config
+from raykft.errors import RaykftError
+from raykft.hosts import crew
+from raykft.search import callbacks
+from raykft.search.driver import tune
+from raykft.testing.fake_cluster import fake_hosts
+
+def killing(usual):
+    def replaced(*arguments, **options):
+        for process in psutil.Process().children(recursive=True):
+            if process.name() == "raylet":
+                process.send_signal(int(sys.argv[3]))
+        return usual(*arguments, **options)
+    return replaced
+
+crew.EMBEDDED_WAIT_MINUTES, callbacks.CHECK_SECONDS = 0.1, 1.0
+at = {"places": (crew.places, "reserve"), "trials": (callbacks.DriverCallback, "on_trial_result")}[sys.argv[2]]
+setattr(*at, killing(getattr(*at)))
+try:
+    with fake_hosts():
+        tune(load_config(sys.argv[1]))
+except RaykftError as error:
+    sys.exit(f"told: {error}")
+"""
+
+
+@pytest.mark.parametrize(("moment", "number"), [("places", signal.SIGKILL), ("trials", signal.SIGTERM)])
+def test_a_run_does_not_outlive_its_only_node(tmp_path: Path, moment: str, number: int) -> None:
+    """Ray and Tune would wait for another node, without end and without a word. (Where the
+    node is killed under calls that are on their way Ray ends the driver itself.)"""
+    config = write_config(tmp_path / "c.yaml", tree_of(tmp_path, "alone", 6, base_model="fake:0.5"))
+    own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", KILLS_THE_NODE, str(config), moment, str(int(number))]
+    ended = subprocess.run(command, env=own, capture_output=True, text=True, timeout=170, check=False)
+    assert ended.returncode == 1, ended
+    assert moment == "trials" or "told: Ray's own processes on this machine have ended" in ended.stderr
+    board = load_leaderboard(tmp_path / "runs" / "alone") if moment == "trials" else None
+    assert board is None or not [t for t in board.trials if t.status.finished and not t.status.learned]
