@@ -22,10 +22,11 @@ from tests_support import cut_probes, experiment_tree, write_config
 
 from raykft.config import ExperimentConfig, load_config
 from raykft.data.domain import load_domain
-from raykft.errors import RaykftError
+from raykft.errors import DamagedError, RaykftError
 from raykft.export import export
 from raykft.leaderboard import evidence, measurement
 from raykft.leaderboard.board import Leaderboard, load_leaderboard, write_leaderboard
+from raykft.leaderboard.files import read_reports
 from raykft.leaderboard.overlap import overlap_of
 from raykft.leaderboard.page import write_page
 from raykft.leaderboard.read import open_experiment, read_probes
@@ -38,7 +39,9 @@ from raykft.paths import (
     ExperimentPaths,
     TrialPaths,
     append_jsonl,
+    read_jsonl,
     write_json,
+    write_jsonl,
 )
 from raykft.planning.fitting import this_machine
 from raykft.planning.plan import make_plan
@@ -258,3 +261,16 @@ def test_a_plan_of_a_damaged_config_names_it(whole: ExperimentPaths, tmp_path: P
     DAMAGES[damage](paths.config)
     error = told(read_plan, paths)
     assert str(paths.config) in error or damage == "cut"  # half of a config may be one
+
+
+def test_a_curve_of_texts_is_damage_and_the_board_is_read_without_it(whole: ExperimentPaths, tmp_path: Path) -> None:
+    copy = ExperimentPaths(tmp_path / whole.root.name)
+    shutil.copytree(whole.root, copy.root)
+    (trial, *_) = [t for t in load_leaderboard(copy.root).trials if t.rank]
+    rows = list(read_jsonl(copy.trial(trial.trial_id).metrics))
+    write_jsonl(copy.trial(trial.trial_id).metrics, [row | {"knowledge": "0.5", "loss": [1]} for row in rows])
+    with pytest.raises(DamagedError, match=r"metrics\.jsonl is damaged: 'knowledge' is no number"):
+        read_reports(copy.trial(trial.trial_id).metrics)
+    board = load_leaderboard(copy.root)
+    assert board.measurement.columns
+    assert {t.trial_id for t in board.trials} == {t.trial_id for t in load_leaderboard(whole.root).trials}

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, TypeAda
 from raykft.errors import DamagedError
 from raykft.paths import TrialPaths, is_there, read_json, read_jsonl
 from raykft.records import ProbeResult, Split, TrialStatus
+from raykft.untrusted.messages import shown
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -129,9 +130,12 @@ def read_shown(file: Path) -> list[dict[str, Any]]:
 
 
 def read_reports(file: Path) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl`: what a trial told after its epochs."""
+    """The rows of `metrics.jsonl`: what a trial told after its epochs. Figures all of them, so texts are damage."""
     rows = list(read_jsonl(file))
     _valid(file, rows, list[_Report])
+    texts = (name for row in rows for name, value in row.items() if not isinstance(value, int | float | None))
+    if (name := next(texts, None)) is not None:
+        raise DamagedError(f"{file} is damaged: {shown(name)} is no number; put back a whole copy of it")
     return rows
 
 
