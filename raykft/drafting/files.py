@@ -26,6 +26,10 @@ CONFIG, STATE, SHEET, ACCOUNT = "config.yaml", "draft.json", "drafts.csv", "draf
 # n facts sees four times out of five, times sqrt(n). It is sqrt(2 · .25 · (1 - .5)) · (1.96 + .84).
 DETECTABLE = 1.4
 
+# Measured in docs/findings.md; without distractors it has nothing to hold on to.
+LEASH = """\
+    train.kl_weight: {{choice: [0, 1], when: {{data.distractor_ratio: [{ratios}]}}}}  # a leash against forgetting
+"""
 CONFIG_TEXT = """\
 # Drafted by rule from {sources}. Read {account} and {sheet} first, then:
 #   raykft data check {file}
@@ -56,7 +60,7 @@ search:
     train.learning_rate: {{log: [1e-4, 3e-3]}}
     train.epochs: {{int: [{epochs[0]}, {epochs[1]}]}}
     data.distractor_ratio: {{choice: [{ratios}]}}
-  grace_epochs: 1
+{leash}  grace_epochs: 1
   reduction_factor: 3
   race: {{top: 2, seeds: 2}}
   objective: {{name: graded}}
@@ -137,6 +141,7 @@ def config_text(
         prompt=prompt,
         epochs=(4, 8) if rows < 300 else (2, 4) if rows < 1500 else (1, 3),
         ratios=", ".join(map(str, ratios)),
+        leash=LEASH.format(ratios=", ".join(map(str, ratios[1:]))) if len(ratios) > 1 else "",
     )
 
 
