@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
@@ -224,7 +225,26 @@ def _kept(file: Path, kind: type[T]) -> list[T]:
 
 
 def _results(file: Path) -> dict[str, ProbeResult]:
-    return _unless_damaged(file, read_answers, {}, "its answers are left out")
+    return _unless_damaged(file, _answers_of, {}, "its answers are left out")
+
+
+def _answers_of(file: Path) -> dict[str, ProbeResult]:
+    try:
+        now = file.stat()
+    except OSError:
+        return read_answers(file)  # it says what is wrong
+    return _answers(file, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=128)
+def _answers(file: Path, _written: int, _size: int) -> dict[str, ProbeResult]:
+    """A board and its page read the same answers three times; nobody changes them."""
+    return read_answers(file)
+
+
+def forget_answers() -> None:
+    """Free the memory of answers that were read: tens of megabytes, where a process goes on."""
+    _answers.cache_clear()
 
 
 def _baseline(name: str, row: Mapping[Split, Scores]) -> BaselineRecord:

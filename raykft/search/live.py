@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from raykft.leaderboard.page import write_page
+from raykft.leaderboard.read import forget_answers
 from raykft.paths import ExperimentPaths
 from raykft.storage.store import keep
 
@@ -40,6 +41,7 @@ def _write_again(paths: ExperimentPaths, stop: threading.Event, look_seconds: fl
             if (now := _ends(paths)) != shown:
                 keep(write_page(paths.root))
                 shown = now
+                forget_answers()
         except Exception as error:  # a file that another process is writing, a disk that is full for now
             log.warning("report.html was not written: %s", error)
         rest = max(look_seconds, REST * (time.monotonic() - started))
