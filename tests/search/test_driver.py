@@ -151,7 +151,7 @@ def test_what_is_no_adapter_or_cannot_be_confirmed_is_refused(tmp_path: Path, sm
     with pytest.raises(ModelError, match="use_dora"):
         evaluate(tmp_path, config)
     assert not config.directory.parent.exists()
-    with pytest.raises(ConfigError, match="2 seeds"):
+    with pytest.raises(ConfigError, match="2 to 100 seeds"):
         confirm(tmp_path, seeds=1)
     with pytest.raises(ExperimentError, match="holds no experiment"):
         confirm(tmp_path)
