@@ -225,6 +225,7 @@ tree = psutil.Process().children(recursive=True)
 store.kill()
 time.sleep(1)
 disconnect()
+psutil.wait_procs(tree, timeout=5)  # what was killed takes a moment to go
 print("left:", [p.cmdline() for p in tree if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
