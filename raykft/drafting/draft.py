@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raykft.config import load_config
+from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems, read_records
 from raykft.drafting.build import NOT_ASKED, Drafted, draft
 from raykft.drafting.english import English
-from raykft.drafting.files import CONFIG, STATE, claim, config_text, jsonl, write
+from raykft.drafting.files import CONFIG, STATE, claim, config_text, write
 from raykft.drafting.items import LanguageCode, language_of, numbered, read_sources
 from raykft.drafting.japanese import Japanese
 from raykft.drafting.rules import Rules
@@ -103,7 +105,7 @@ def accept(sheet: Path, directory: Path, encoding: str | None = None) -> tuple[i
     probes, changed = accepted(sheet, domain.probes, encoding)
     reviewed = replace(domain, probes=tuple(probes))
     _check(reviewed, sheet)
-    write_atomic(directory / "probes.jsonl", jsonl(probes))
+    write_atomic(directory / "probes.jsonl", to_jsonl(probes))
     return len(probes), changed
 
 
@@ -135,7 +137,7 @@ def _bundled(code: str) -> tuple[list[TrainRow], list[Probe], list[Passage]]:
 def _model(base_model: str | None, code: str) -> tuple[str, str, tuple[str, ...]]:
     """The setting, the prompt below `data` that it needs, and a warning where another model would be the better one."""
     if base_model is not None:
-        return f"base_model: {_quoted(base_model)}", "", ()
+        return f"base_model: {json.dumps(base_model, ensure_ascii=False)}", "", ()
     own = MODELS[code]
     try:
         check_model_present(own)
@@ -146,9 +148,3 @@ def _model(base_model: str | None, code: str) -> tuple[str, str, tuple[str, ...]
         text = f"# Knows no Japanese; {own} does, with data.plain_prompt as in configs/quickstart-ja.yaml.\n"
         return f"{text}base_model: {MODELS['en']}", '  system_prompt: ""\n', (warning,)
     return f"base_model: {own}", PLAIN_PROMPT if code == "ja" else '  system_prompt: ""\n', ()
-
-
-def _quoted(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)

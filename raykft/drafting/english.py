@@ -12,7 +12,7 @@ from raykft.drafting.english_find import EMPTY, FINITE, value_in
 from raykft.drafting.english_rewordings import reworded
 from raykft.drafting.english_values import CAPITAL, LISTED, other_texts, spellings
 from raykft.drafting.found import Found, full_date
-from raykft.drafting.numbers import may_be_year
+from raykft.drafting.numbers import can_be_doubled, later_than, near_spans, wrong_doubles
 from raykft.drafting.rules import Derived, Hint, Rules
 from raykft.records import ValueType
 
@@ -72,7 +72,9 @@ class English(Rules):
         if found.type == "date" and "decade" in found.attrs:
             return Hint(f"{question} (It was in the {found.attrs['decade']}.)", "the decade as a hint")
         if found.type == "number" and found.number is not None and found.number > 9:
-            return Hint(f"{question} (The number has {_digits(found.number)}.)", "the number of digits as a hint")
+            return Hint(
+                f"{question} (The number has {len(str(found.number))} digits.)", "the number of digits as a hint"
+            )
         if found.type in {"person", "text"} and found.text[0].isalpha():
             hint = f'{question} (The answer begins with the letter "{found.text[0].upper()}".)'
             return Hint(hint, "the first letter as a hint")
@@ -101,10 +103,6 @@ class English(Rules):
         return len(text.split()) >= 4 and any(word.lower() in FINITE for word in text.split()[:-1])
 
 
-def _digits(number: int) -> str:
-    return f"{len(str(number))} digits"
-
-
 def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
     if found.type != "date" or found.year is None:
         return
@@ -119,14 +117,14 @@ def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
         prior=f"To which decade does the year {found.year} belong?",
         rule="the decade of the date",
     )
-    later = 2045 + found.year % 7 if found.year < 2045 else 2150 + found.year % 7
+    later = later_than(found.year)
     years = later - found.year
     yield Derived(
         question=f"{question} Do not give the date; say how many years before {later} that was.",
         gold=f"That was {years} years before {later}.",
         any=(str(years),),
         type="number",
-        contrast=tuple(str(years + shift) for shift in (-10, 3, 10)),
+        contrast=near_spans(years),
         prior=f"How many years lie between {found.year} and {later}?",
         rule=f"the years from the date to {later}",
     )
@@ -134,20 +132,14 @@ def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
 
 def _derived_from_number(question: str, found: Found) -> Iterator[Derived]:
     number = found.number
-    if (
-        found.type != "number"
-        or not found.asked.startswith("how")
-        or number is None
-        or not 0 < number <= 5000
-        or may_be_year(2 * number)
-    ):
+    if found.type != "number" or not found.asked.startswith("how") or number is None or not can_be_doubled(number):
         return
     yield Derived(
         question=f"{question} Do not give the number itself; say what twice as many would be.",
         gold=f"Twice as many would be {2 * number}.",
         any=tuple(dict.fromkeys((str(2 * number), f"{2 * number:,}"))),
         type="number",
-        contrast=tuple(map(str, (2 * number + 2, 3 * number, max(1, 2 * number - 10)))),
+        contrast=wrong_doubles(number),
         prior=f"What is twice {number}?",
         rule="twice the number",
     )

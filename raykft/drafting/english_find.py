@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from raykft.data.demo.spec import words
 from raykft.drafting.english_values import CAPITAL, DATE, LISTED, NUMBER, NUMBER_WORD, OFTEN, TIME
 from raykft.drafting.english_verbs import BY_PAST, VERBS
-from raykft.drafting.found import NothingFoundError, parsed_date, without
+from raykft.drafting.found import NothingFoundError, new_in, only, parsed_date, without
 from raykft.records import ValueType
 
 # Words that add nothing: articles, pronouns, prepositions, forms of be and have, and what leads to a value.
@@ -80,15 +80,15 @@ def value_in(question: str, answer: str) -> Read:
         NothingFoundError: there is none that a rule is sure of.
     """
     asked = kind_of(question)
-    if asked == "when" and (dates := _new(DATE, question, answer)):
-        return Read(_only(dates, "dates"), "date", "when", "the date in the answer")
+    if asked == "when" and (dates := new_in(DATE, question, answer)):
+        return Read(only(dates, "dates"), "date", "when", "the date in the answer")
     if asked.startswith("how m"):
-        numbers = _new(NUMBER, question, answer) or _new(NUMBER_WORD, question, answer)
+        numbers = new_in(NUMBER, question, answer) or new_in(NUMBER_WORD, question, answer)
         if numbers:
-            return Read(_only(numbers, "numbers"), "number", asked, "the number in the answer")
+            return Read(only(numbers, "numbers"), "number", asked, "the number in the answer")
     for kind, pattern in (("what time", TIME), ("how often", OFTEN)):
-        if asked == kind and (times := _new(pattern, question, answer)):
-            return Read(_only(times, "times"), "text", asked, "the time in the answer")
+        if asked == kind and (times := new_in(pattern, question, answer)):
+            return Read(only(times, "times"), "text", asked, "the time in the answer")
     text, shorter = _bare(answer) or _quoted(question, answer) or _added(question, answer, asked)
     if parsed_date(text) and DATE.fullmatch(text):
         return Read(text, "date", "when", "what the answer adds: a date")
@@ -142,18 +142,6 @@ def kind_of(question: str) -> str:
         return f"what {named[1]}"
     relation = _RELATION.search(text)
     return f"what {relation[1]}" if relation else "what"
-
-
-def _new(pattern: re.Pattern[str], question: str, answer: str) -> list[str]:
-    """What `pattern` finds in the answer and not in the question."""
-    return [text for text in pattern.findall(answer) if text not in question]
-
-
-def _only(texts: list[str], what: str) -> str:
-    different = list(dict.fromkeys(texts))
-    if len(different) > 1:
-        raise NothingFoundError(f"the answer holds several {what}: {', '.join(different[:4])}")
-    return different[0]
 
 
 Span = tuple[str, tuple[str, ...]]  # a value, and what of it is enough

@@ -8,10 +8,11 @@ import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain
 from raykft.drafting.build import Drafted, Rejected
 from raykft.drafting.items import Source
@@ -45,8 +46,8 @@ data:
   facts: facts.jsonl
   train: train.jsonl
   probes: probes.jsonl
-  distractors: distractors.jsonl  # {bundled}
-  general: general.jsonl          # {bundled}: what the model knows and should keep
+  distractors: distractors.jsonl  # bundled
+  general: general.jsonl          # bundled: what the model knows and should keep
   passages: demo:{code}-small/passages.jsonl
 {prompt}
 train:
@@ -107,11 +108,11 @@ def write(
 ) -> None:
     """Write all files; `draft.json`, which says what they were, is the last."""
     files = {
-        "facts.jsonl": jsonl(made.facts),
-        "train.jsonl": jsonl(made.train),
-        "probes.jsonl": jsonl(domain.probes),
-        "distractors.jsonl": jsonl(domain.distractors),
-        "general.jsonl": jsonl(domain.general),
+        "facts.jsonl": to_jsonl(made.facts),
+        "train.jsonl": to_jsonl(made.train),
+        "probes.jsonl": to_jsonl(domain.probes),
+        "distractors.jsonl": to_jsonl(domain.distractors),
+        "general.jsonl": to_jsonl(domain.general),
         SHEET: "\ufeff"
         + sheet(made.drafts, made.evidence),  # without the mark Excel takes Japanese for another encoding
         ACCOUNT: account(made, sources, settings),
@@ -136,7 +137,6 @@ def config_text(
         file=shlex.quote(_comment(str(directory / CONFIG))),
         name=json.dumps(name),
         model=model,
-        bundled="bundled",
         code=code,
         prompt=prompt,
         epochs=(4, 8) if rows < 300 else (2, 4) if rows < 1500 else (1, 3),
@@ -209,27 +209,6 @@ def _rejections(rejected: Sequence[Rejected]) -> list[str]:
         return ["Nothing was left out."]
     lines = ["## What was left out", "", "| where | what | why |", "|---|---|---|"]
     return [*lines, *(f"| {markdown(r.place)} | {markdown(r.what)} | {markdown(r.why)} |" for r in rejected)]
-
-
-def jsonl(records: Iterable[Any]) -> str:
-    """Records as JSONL text, without the fields that hold their defaults."""
-    return "".join(json.dumps(_sparse(record), ensure_ascii=False) + "\n" for record in records)
-
-
-def _sparse(record: Any) -> dict[str, Any]:
-    """A record without the fields that hold their defaults, as people write them."""
-    from dataclasses import MISSING, asdict, fields
-
-    whole = asdict(record)
-    defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
-    kept = {name: value for name, value in whole.items() if name not in defaults or value != _plain(defaults[name])}
-    if "key_facts" in kept:
-        kept["key_facts"] = [_sparse(key) for key in record.key_facts]
-    return kept
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _digest(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -71,3 +72,20 @@ def full_date(text: str) -> date | None:
 def without(text: str, ends: str) -> str:
     """`text` without spaces and the characters of `ends` on either side."""
     return text.strip().strip(ends).strip()
+
+
+def new_in(pattern: re.Pattern[str], question: str, answer: str) -> list[str]:
+    """What `pattern` finds in the answer and not in the question."""
+    return [text for text in pattern.findall(answer) if text not in question]
+
+
+def only(texts: list[str], what: str) -> str:
+    """The one text of `texts`.
+
+    Raises:
+        NothingFoundError: they differ.
+    """
+    different = list(dict.fromkeys(texts))
+    if len(different) > 1:
+        raise NothingFoundError(f"the answer holds several {what}: {', '.join(different[:4])}")
+    return different[0]

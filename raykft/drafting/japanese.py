@@ -9,9 +9,18 @@ from random import Random
 from typing import Final
 
 from raykft.data.demo.language_ja import JAPANESE
-from raykft.drafting.found import Found, NothingFoundError, full_date, parsed_date, without
+from raykft.drafting.found import Found, NothingFoundError, full_date, new_in, only, parsed_date, without
 from raykft.drafting.japanese_rewordings import reworded
-from raykft.drafting.numbers import may_be_year, near_spellings, near_years, other_digits, plain_number
+from raykft.drafting.numbers import (
+    can_be_doubled,
+    later_than,
+    near_spans,
+    near_spellings,
+    near_years,
+    other_digits,
+    plain_number,
+    wrong_doubles,
+)
 from raykft.drafting.rules import Derived, Hint, Rules
 from raykft.records import ValueType
 
@@ -22,7 +31,6 @@ _DATE: Final = re.compile(
     rf"{_YEAR}(?:{_D}{{1,2}}月(?:{_D}{{1,2}}日)?)?|{_D}{{1,2}}月{_D}{{1,2}}日|(?:1[5-9]|20){_D}{{2}}[-/]{_D}{{1,2}}[-/]{_D}{{1,2}}"
 )
 _NUMBER: Final = re.compile(rf"{_D}[0-9０-９,，]*(?:[.．]{_D}+)?(?:[十百千万億兆]+(?:{_D}+)?)*")
-_PLAIN: Final = re.compile(r"[0-9]+(?:,[0-9]{3})*|[0-9]+(?:\.[0-9]+)?(?:[十百千万億兆]+(?:[0-9]+)?)*")
 QUESTION_WORD: Final = re.compile(
     r"誰|だれ|どなた|いつ|何年何月何日|何年何月|何月何日|どこの[^\sはがをにで、]{1,6}|どこ|どちら|いくら|いくつ|"
     r"(?:どの|どんな|どのような|どういう|どういった)(?:名前|ような)?[^\sはがをにで、]{0,10}|何という[^\sはがをにで、]{1,8}|"
@@ -88,12 +96,12 @@ class Japanese(Rules):
 
     def find(self, question: str, answer: str) -> Found:
         asked = kind_of(question)
-        if asked == "when" and (dates := _new(_DATE, question, answer)):
-            return self.typed(_only(dates, "dates"), "date", asked, "the date in the answer")
+        if asked == "when" and (dates := new_in(_DATE, question, answer)):
+            return self.typed(only(dates, "dates"), "date", asked, "the date in the answer")
         if asked.startswith(("how many", "how much")):
             without_dates = _DATE.sub(" ", answer)
-            if numbers := [n for n in _new(_NUMBER, question, without_dates) if n.strip(",，")]:
-                return self.typed(_only(numbers, "numbers").strip(",，"), "number", asked, "the number in the answer")
+            if numbers := [n for n in new_in(_NUMBER, question, without_dates) if n.strip(",，")]:
+                return self.typed(only(numbers, "numbers").strip(",，"), "number", asked, "the number in the answer")
         if asked == "what hours" and (hours := _HOURS.search(answer)):
             return self.typed(hours[0], "text", asked, "the hours in the answer")
         quoted = _quoted(question, answer)
@@ -250,18 +258,6 @@ def kind_of(question: str) -> str:
     return f"what {next(filter(None, named.groups()))}" if named else "what"
 
 
-def _new(pattern: re.Pattern[str], question: str, answer: str) -> list[str]:
-    """What `pattern` finds in the answer and not in the question."""
-    return [text for text in pattern.findall(answer) if text not in question]
-
-
-def _only(texts: list[str], what: str) -> str:
-    different = list(dict.fromkeys(texts))
-    if len(different) > 1:
-        raise NothingFoundError(f"the answer holds several {what}: {', '.join(different[:4])}")
-    return different[0]
-
-
 def _bare(answer: str) -> str | None:
     """An answer that is a value and no sentence."""
     text = _without_tail(answer)
@@ -392,14 +388,14 @@ def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
         prior=f"{found.year}年は西暦の何年代ですか？",
         rule="the decade of the date",
     )
-    later = 2045 + found.year % 7 if found.year < 2045 else 2150 + found.year % 7
+    later = later_than(found.year)
     years = later - found.year
     yield Derived(
         question=f"{question}日付ではなく、{later}年から数えて何年前のことかを答えてください。",
         gold=f"{later}年から数えて{years}年前のことです。",
         any=(str(years),),
         type="number",
-        contrast=tuple(str(years + shift) for shift in (-10, 3, 10)),
+        contrast=near_spans(years),
         prior=f"{found.year}年は{later}年の何年前ですか？",
         rule=f"the years from the date to {later}",
     )
@@ -408,14 +404,14 @@ def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
 def _derived_from_number(question: str, found: Found) -> Iterator[Derived]:
     number = found.number
     counted = found.asked.startswith("how") and not found.asked.endswith(("階", "番", "位", "号"))
-    if found.type != "number" or not counted or number is None or not 0 < number <= 5000 or may_be_year(2 * number):
+    if found.type != "number" or not counted or number is None or not can_be_doubled(number):
         return
     yield Derived(
         question=f"{question}その数ではなく、その二倍の数を答えてください。",
         gold=f"二倍の数は{2 * number}です。",
         any=(str(2 * number),),
         type="number",
-        contrast=tuple(map(str, (2 * number + 2, 3 * number, max(1, 2 * number - 10)))),
+        contrast=wrong_doubles(number),
         prior=f"{number}の二倍はいくつですか？",
         rule="twice the number",
     )

@@ -38,6 +38,26 @@ def may_be_year(number: int) -> bool:
     return 1500 <= number < 2200
 
 
+def can_be_doubled(number: int) -> bool:
+    """Whether twice the number is easy to reckon, and no year to the scorer."""
+    return 0 < number <= 5000 and not may_be_year(2 * number)
+
+
+def wrong_doubles(number: int) -> tuple[str, str, str]:
+    """What is near to twice the number, and thrice it."""
+    return str(2 * number + 2), str(3 * number), str(max(1, 2 * number - 10))
+
+
+def later_than(year: int) -> int:
+    """A year from which to count back to `year`; not the same for all, so that no span is the usual one."""
+    return (2045 if year < 2045 else 2150) + year % 7
+
+
+def near_spans(years: int) -> tuple[str, str, str]:
+    """Other numbers of years of about that size."""
+    return str(years - 10), str(years + 3), str(years + 10)
+
+
 def near_years(year: int, rng: Random, count: int = 4) -> list[int]:
     """Other years of the same age."""
     shifts = [shift for shift in range(-19, 20) if abs(shift) > 1]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from raykft.data.contamination import Overlap
 from raykft.data.domain import Domain, probe_errors
 from raykft.data.lint import Report, check_domain
-from raykft.drafting.build import Draft, Drafted, Rejected, dropped
+from raykft.drafting.build import Drafted, Rejected, dropped
 from raykft.evaluation.scoring import score_answer
 from raykft.records import Passage, Probe, TrainRow
 
@@ -68,11 +68,3 @@ def _reject(made: Drafted, reasons: dict[str, str]) -> None:
             why = reasons.get(item, "its twin was dropped")
             made.rejected.append(Rejected(draft.place, f"probe {item} ({draft.rule}): {draft.probe.question}", why))
     made.drafts = kept
-
-
-def by_level(drafts: Sequence[Draft]) -> dict[tuple[int, str], list[Draft]]:
-    """Drafts by level and split."""
-    found: dict[tuple[int, str], list[Draft]] = {}
-    for draft in drafts:
-        found.setdefault((draft.probe.level, draft.probe.split), []).append(draft)
-    return found

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
 
+from raykft.data.demo.general import to_jsonl
 from raykft.data.demo.language import Language
 from raykft.data.demo.lint import check
 from raykft.data.demo.probes import Builder, Domain, small
 from raykft.data.demo.world import draw
-from raykft.records import Fact, KeyFact, Prior, Probe, TrainRow
+from raykft.records import Fact, Probe, TrainRow
 
 
 def build(language: Language, seed: int | None = None) -> dict[str, Domain]:
@@ -25,25 +23,9 @@ def build(language: Language, seed: int | None = None) -> dict[str, Domain]:
     return domains
 
 
-def as_json(record: Fact | TrainRow | Probe | KeyFact | Prior) -> dict[str, Any]:
-    """The record as JSON-ready data without the fields that have their default value."""
-    data: dict[str, Any] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if field.default is not MISSING and value == field.default:
-            continue
-        if isinstance(value, KeyFact | Prior):
-            value = as_json(value)
-        elif isinstance(value, tuple):
-            value = [as_json(item) if isinstance(item, KeyFact) else item for item in value]
-        data[field.name] = value
-    return data
-
-
 def write_records(path: Path, records: Iterable[Fact | TrainRow | Probe]) -> None:
     """Write one record a line; the same bytes on every system."""
-    lines = [json.dumps(as_json(record), ensure_ascii=False) + "\n" for record in records]
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    path.write_text(to_jsonl(tuple(records)), encoding="utf-8", newline="\n")
 
 
 def write(language: Language, out: Path, seed: int | None = None) -> list[Path]:

@@ -8,12 +8,12 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from raykft.records import KeyFact, Passage, Probe, Split, TrainRow, ValueType
+from raykft.records import Fact, KeyFact, Passage, Probe, Split, TrainRow, ValueType
 
 SPLITS: tuple[Split, Split] = ("select", "report")
 CHOICE_TOKENS = 1  # nothing is generated for multiple choice
 
-Record = TrainRow | Probe | Passage
+Record = Fact | TrainRow | Probe | Passage
 
 
 class Line(NamedTuple):
