@@ -57,6 +57,9 @@ CHANGES: dict[str, dict[str, Any]] = {  # in the order in which they are trained
     "mlp": {"adapter.target_layers": "mlp"},
     "head": {"adapter.target_layers": "all-linear+lm_head"},
     "leash-ratio-1": {"train.kl_weight": 1.0, "data.distractor_ratio": 1},
+    "distill-half": {"train.distill_weight": 0.5},
+    "distill": {"train.distill_weight": 1.0},
+    "distill-leash": {"train.distill_weight": 0.5, "train.kl_weight": 1.0},
     "epochs-12": {"train.epochs": 12},
     "attention-equal": {"adapter.target_layers": "attention", "adapter.rank": 42},
     "mlp-equal": {"adapter.target_layers": "mlp", "adapter.rank": 26},
@@ -70,6 +73,9 @@ CURES = (
     ("leash", "leash-ratio-1", "ratio-1", "leash of 1 less none, as many distractors"),
     ("average", "ema", "center", "average of an epoch less the last step"),
     ("both", "ema-leash", "center", "leash and average less neither"),
+    ("teacher", "distill-half", "center", "half from a teacher less none"),
+    ("teacher", "distill", "center", "wholly from a teacher less none"),
+    ("teacher", "distill-leash", "leash", "half from a teacher less none, a leash on both"),
 )
 PLANTED_SHARE = 0.25  # of the facts that have unseen paraphrases: one of them each becomes a training row
 

@@ -36,6 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain, load_domain
+from raykft.data.told import told_rows
 from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, Suite
 from raykft.evaluation.graded import Graded, ask, domain_grades, general_grades
 from raykft.evaluation.objective import Objective
@@ -158,6 +159,7 @@ class Bench:
             plain_prompt=config.data.plain_prompt,
             max_length=config.train.max_length,
             batch_size=config.evaluate.batch_size,
+            told=told_rows(domain.train, domain.facts, config.data.facts_prompt),
         )
         self.evaluator = Evaluator(
             Suite(domain.facts, domain.probes, domain.general, domain.passages),

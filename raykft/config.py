@@ -69,7 +69,15 @@ class DataConfig(_Section):
     distractor_ratio: float = Field(0.0, ge=0, le=1000)
     system_prompt: str | None = None
     plain_prompt: str = "Question: {question}\nAnswer:"  # for base models that have no chat template
+    facts_prompt: str = "{facts}\n\n{question}"  # what a model reads that is given the facts
     allow_contamination: bool = False
+
+    @field_validator("facts_prompt")
+    @classmethod
+    def _gives_facts_and_asks(cls, value: str) -> str:
+        if value.count("{question}") != 1 or value.count("{facts}") != 1:
+            raise ValueError("must contain {facts} once and {question} once")
+        return value
 
     @field_validator("plain_prompt")
     @classmethod
@@ -133,6 +141,8 @@ class TrainConfig(_Section):
     """How one adapter is trained; the loss counts answer tokens and the end-of-turn token only.
 
     `kl_weight` is a leash against forgetting: so many times KL(base || adapter) is added to the loss of distractors.
+    `distill_weight` is the w of (1 - w) * loss + w * KL(teacher || adapter) on rows that name facts; the teacher is the
+    base model that has read these (`data.facts_prompt`).
     With `ema_epochs` the exponential moving average over so many epochs is scored and saved instead of the last step.
     """
 
@@ -148,6 +158,7 @@ class TrainConfig(_Section):
     optimizer: Literal["adamw", "adamw8bit", "paged_adamw8bit"] = "adamw"
     group_by_length: bool = True
     kl_weight: float = Field(0.0, ge=0, le=1000)
+    distill_weight: Fraction = 0.0
     ema_epochs: float = Field(0.0, ge=0, le=10_000)
 
 
@@ -259,8 +270,7 @@ class ExperimentConfig(_Section):
     @property
     def cautions(self) -> list[str]:
         """What is allowed but probably not meant, one sentence each."""
-        held = max(self.corner_values("train.kl_weight")) > 0
-        idle = held and max(self.corner_values("data.distractor_ratio")) == 0
+        idle = self.uses("train.kl_weight") and max(self.corner_values("data.distractor_ratio")) == 0
         graded = self.search.objective.name == "graded" and not self.search.objectives
         found = [NO_DISTRACTORS] if idle else []
         found += [NO_PASSAGES] if graded and self.data.passages is None else []
@@ -286,6 +296,10 @@ class ExperimentConfig(_Section):
             return [max(dimension.corners)]
         # A trial in which the condition of a conditional setting does not hold has the value outside the space.
         return [*dimension.corners, *([outside] if dimension.when else [])]
+
+    def uses(self, path: str) -> bool:
+        """Whether a recipe may have a setting that is off at 0."""
+        return any(value > 0 for value in self.corner_values(path))
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same experiment: everything but where it runs, how much of it and who is told."""

@@ -263,7 +263,7 @@ def _smaller_batches(config: ExperimentConfig) -> ExperimentConfig:
 def recipe_of(config: ExperimentConfig) -> Recipe:
     """The training settings of a config as plain values."""
     own = ("learning_rate", "epochs", "batch_size", "accumulation", "lr_schedule", "warmup_fraction", "weight_decay")
-    more = ("max_grad_norm", "optimizer", "group_by_length", "kl_weight", "ema_epochs")
+    more = ("max_grad_norm", "optimizer", "group_by_length", "kl_weight", "distill_weight", "ema_epochs")
     return Recipe(
         rank=config.adapter.rank,
         alpha=config.adapter.alpha,

@@ -26,6 +26,11 @@ class EncodedRow:
     prompt_tokens: int
 
     @property
+    def answer(self) -> tuple[int, ...]:
+        """The answer with the end-of-turn token."""
+        return self.ids[self.prompt_tokens :]
+
+    @property
     def answer_tokens(self) -> int:
         return len(self.ids) - self.prompt_tokens
 

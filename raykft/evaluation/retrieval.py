@@ -12,6 +12,7 @@ from statistics import fmean
 import bm25s
 import numpy as np
 
+from raykft.data.told import FACTS_PROMPT, with_facts
 from raykft.evaluation.normalize import CJK, normalize
 from raykft.records import Fact, Probe
 
@@ -78,11 +79,18 @@ class Contexts:
         facts: The closed world, in the order in which they are told.
         max_tokens: What all facts together may take; leave room for the question and the answer.
         count_tokens: Counts the tokens of a text.
+        template: What is asked, with `{facts}` and `{question}` in it (`data.facts_prompt`).
     """
 
     def __init__(
-        self, facts: Sequence[Fact], *, max_tokens: int, count_tokens: Callable[[str], int] = estimated_tokens
+        self,
+        facts: Sequence[Fact],
+        *,
+        max_tokens: int,
+        count_tokens: Callable[[str], int] = estimated_tokens,
+        template: str = FACTS_PROMPT,
     ) -> None:
+        self._template = template
         self.retriever = Retriever(facts)
         self._texts = {fact.id: fact.text for fact in facts}
         everything = " ".join(self._texts.values())
@@ -90,20 +98,19 @@ class Contexts:
 
     def needed(self, probe: Probe) -> str:
         """The facts that the probe tests: what a perfect memory would know."""
-        return _prompt([self._texts[name] for name in probe.fact_ids if name in self._texts], probe)
+        return self._prompt([self._texts[name] for name in probe.fact_ids if name in self._texts], probe)
 
     def all_facts(self, probe: Probe) -> str | None:
         """Every fact; None, for every probe alike, where they do not fit."""
-        return None if self._everything is None else _prompt([self._everything], probe)
+        return None if self._everything is None else self._prompt([self._everything], probe)
 
     def retrieved(self, probe: Probe) -> str:
         """The facts that BM25 finds for the question."""
-        return _prompt([fact.text for fact in self.retriever.top(probe.question)], probe)
+        return self._prompt([fact.text for fact in self.retriever.top(probe.question)], probe)
 
     def by_name(self) -> dict[str, Callable[[Probe], str | None]]:
         """The baselines by their names in the leaderboard."""
         return {"facts_needed": self.needed, "facts_all": self.all_facts, "bm25": self.retrieved}
 
-
-def _prompt(texts: Sequence[str], probe: Probe) -> str:
-    return f"{' '.join(texts)}\n\n{probe.question}" if any(texts) else probe.question
+    def _prompt(self, texts: Sequence[str], probe: Probe) -> str:
+        return with_facts(self._template, texts, probe.question) if any(texts) else probe.question

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class HostConfig:
     hosts_on_node: int
     kernel: str = "auto"
     compute_dtype: str = "auto"
+    told: Mapping[str, str] | None = None  # what a teacher reads instead of a row's question, by the row's id
     replica: int = 0
     replicas: int = 1  # processes that train every adapter together
 
@@ -115,6 +116,7 @@ class TrainingHost:
             plain_prompt=config.plain_prompt,
             max_length=config.max_length,
             batch_size=config.batch_size,
+            told=config.told,
             replicas=Replicas(config.replica, config.replicas),
             sharing=config.hosts_on_node,
             on_broken=_leave,

@@ -19,6 +19,7 @@ from rich.console import Console
 from raykft.cluster import places
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
+from raykft.data.told import told_rows
 from raykft.errors import LostError, ModelError, OutOfMemoryError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import Context, Suite
 from raykft.evaluation.graded import by_level
@@ -31,7 +32,7 @@ from raykft.hosts.remote import Sealed, get, on_this_node
 from raykft.paths import ExperimentPaths, read_json
 from raykft.planning.slots import most_slots, slots_for
 from raykft.storage.store import address, discard, keep
-from raykft.train.admission import MAX_SLOTS, HostCapacity
+from raykft.train.admission import MAX_SLOTS, HostCapacity, HostCounters
 
 # Room in the context window for a question and its answer, when all facts are put before it.
 QUESTION_TOKENS = 256
@@ -142,16 +143,24 @@ class Crew:
 
     def say_limits(self) -> None:
         """Tell which hosts ran out of memory and have trained in smaller steps since."""
-        for name in self.hosts.loads():
-            try:
-                tokens = get(self.hosts[name].counters.remote()).step_limit
-            except (RaykftError, ray.exceptions.RayError):
-                continue
-            if tokens is not None:
+        for name, known in _counters(self.hosts):
+            if known.step_limit is not None:
                 self.console.print(
-                    f"{name} ran out of memory with {self.slots} trials at once: its steps then held at most {tokens} "
-                    "tokens, and trials took turns; fewer resources.slots_per_host would lose no time"
+                    f"{name} ran out of memory with {self.slots} trials at once: its steps then held at most "
+                    f"{known.step_limit} tokens, and trials took turns; fewer resources.slots_per_host would lose no "
+                    "time"
                 )
+
+    def say_teaching(self) -> None:
+        """Tell how far the teacher of distillation was followed."""
+        for _, known in _counters(self.hosts):
+            if known.taught_tokens:
+                share = known.followed_tokens / known.taught_tokens
+                self.console.print(
+                    "train.distill_weight: with the facts before it the base model's first choice was the right token "
+                    f"at {share:.0%} of {known.taught_tokens} places of answers; only there was it followed"
+                )
+                return  # every host asks the same model about the same rows
 
     # Starting.
 
@@ -174,6 +183,7 @@ class Crew:
             self.console.print(
                 f"{cut} training questions were shortened to fit train.max_length={config.train.max_length}"
             )
+        self._say_untaught()
         if config.resources.slots_per_host == "auto":
             self.slots = self._measured_slots(handles[0])
         known = {f"host{n}": handle for n, handle in enumerate(handles)}
@@ -184,6 +194,15 @@ class Crew:
         self._on_capacity(self.slots * len(known))
         if not self._embedded:
             self._growth.start()
+
+    def _say_untaught(self) -> None:
+        rows, told, taught = len(self.domain.train), len(self._told()), self.infos[0]["taught_rows"]
+        if self.config.uses("train.distill_weight") and taught < rows:
+            self.console.print(
+                f"train.distill_weight: {taught} of {rows} training rows have a teacher. {rows - told} name no fact, "
+                f"and {told - taught} are too long for the model with their facts before them: these learn from "
+                "their answers alone"
+            )
 
     def _say_slow_bf16(self) -> None:
         slow = [
@@ -243,11 +262,18 @@ class Crew:
             device=self.plan.device,
             system_prompt=config.data.system_prompt,
             plain_prompt=config.data.plain_prompt,
+            told=self._told(),
             max_length=config.train.max_length,
             batch_size=config.evaluate.batch_size,
             threads=self.plan.threads,
             hosts_on_node=self.plan.on_node,
         )
+
+    def _told(self) -> dict[str, str]:
+        """What a teacher reads, where a recipe may have one."""
+        if not self.config.uses("train.distill_weight"):
+            return {}
+        return told_rows(self.domain.train, self.domain.facts, self.config.data.facts_prompt)
 
     def _host_class(self) -> type:
         name = self.config.base_model
@@ -405,6 +431,15 @@ def held(handle: Any, trial_id: str, adapter: Path) -> Iterator[None]:
             get(handle.detach.remote(trial_id))
 
 
+def _counters(hosts: Hosts) -> Iterator[tuple[str, HostCounters]]:
+    """Of every host that still answers."""
+    for name in hosts.loads():
+        try:
+            yield name, get(hosts[name].counters.remote())
+        except (RaykftError, ray.exceptions.RayError):
+            continue
+
+
 def base_key(config: ExperimentConfig, info: Mapping[str, Any]) -> dict[str, Any]:
     """What the base model's scores depend on, besides what it is asked.
 
@@ -430,5 +465,6 @@ def suite_of(config: ExperimentConfig, domain: Domain) -> Suite:
 
 def contexts_of(config: ExperimentConfig, domain: Domain, info: Mapping[str, Any]) -> dict[str, Context]:
     """What the base model is shown before a probe, by the name of the baseline."""
-    contexts = Contexts(domain.facts, max_tokens=info["context_tokens"] - QUESTION_TOKENS).by_name()
+    room = info["context_tokens"] - QUESTION_TOKENS
+    contexts = Contexts(domain.facts, max_tokens=room, template=config.data.facts_prompt).by_name()
     return {name: contexts[name] for name in config.evaluate.baselines}

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from raykft.models.leash import Leash, pull_
 from raykft.models.lowrank import FrozenWeight, Part
 from raykft.models.numerics import CHUNK_LOGITS
+from raykft.models.soft_targets import SoftTargets, pull_
 
 
 def head_nll(
@@ -27,21 +27,21 @@ def head_nll(
     sizes: Sequence[int],
     parts: Sequence[Part],
     softcap: float | None = None,
-    leashes: Sequence[Leash | None] = (),
+    soft_targets: Sequence[SoftTargets | None] = (),
 ) -> torch.Tensor:
-    """Summed negative log-likelihood of every slot's targets, and what its leash adds, `[S]` fp32, in nats.
+    """Summed loss of every slot, `[S]` fp32, in nats: negative log-likelihood of its targets, and its soft targets.
 
     Args:
         hidden_nD: last hidden states at the positions before the targets, slot after slot.
         sizes: rows of every slot; they sum to n.
         parts: low-rank factors of the slots whose adapter includes the head; each covers one slot's rows.
         softcap: final logits are `softcap * tanh(logits / softcap)` (Gemma 2).
-        leashes: by slot, of as many positions as it has rows; none at all where no slot has one.
+        soft_targets: by slot, of as many positions as it has rows; none at all where no slot has any.
     """
-    leashes = leashes or [None] * len(sizes)
+    soft_targets = soft_targets or [None] * len(sizes)
     factors = [p for part in parts for p in (part.pair.A, part.pair.B)]
     sums: torch.Tensor = _HeadNll.apply(  # type: ignore[no-untyped-call]
-        frozen, hidden_nD, targets_n, sizes, parts, softcap, leashes, *factors
+        frozen, hidden_nD, targets_n, sizes, parts, softcap, soft_targets, *factors
     )
     return sums
 
@@ -58,16 +58,16 @@ class _HeadNll(torch.autograd.Function):
         sizes: Sequence[int],
         parts: Sequence[Part],
         softcap: float | None,
-        leashes: Sequence[Leash | None],
+        soft_targets: Sequence[SoftTargets | None],
         *_factors: torch.Tensor,
     ) -> torch.Tensor:
         by_start = {part.start: part for part in parts}
         sums, d_hidden, d_factors = [], torch.empty_like(hidden_nD), []
         start = 0
-        for size, leash in zip(sizes, leashes, strict=True):
+        for size, soft in zip(sizes, soft_targets, strict=True):
             rows = slice(start, start + size)
             total, d_pair = _slot_nll(
-                frozen, hidden_nD[rows], targets_n[rows], by_start.get(start), softcap, leash, d_hidden[rows]
+                frozen, hidden_nD[rows], targets_n[rows], by_start.get(start), softcap, soft, d_hidden[rows]
             )
             sums.append(total)
             d_factors.append(d_pair)
@@ -101,7 +101,7 @@ def _slot_nll(
     targets: torch.Tensor,
     part: Part | None,
     softcap: float | None,
-    leash: Leash | None,
+    soft: SoftTargets | None,
     d_hidden: torch.Tensor,
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
     """One slot's sum; writes its hidden states' gradient into `d_hidden`, returns those of A and B."""
@@ -119,7 +119,7 @@ def _slot_nll(
             adapted = x if part.keep_nD is None else x * part.keep_nD[rows]
             inner = torch.mm(adapted, pair.A.to(x.dtype).t()).mul_(pair.scale)
             logits.addmm_(inner, pair.B.to(x.dtype).t())
-        nll, d_logits = _nll_and_gradient(logits.float(), targets[rows], softcap, leash and leash.of(rows))
+        nll, d_logits = _nll_and_gradient(logits.float(), targets[rows], softcap, soft and soft.of(rows))
         total += nll
         d_logits = d_logits.to(x.dtype)
         torch.mm(d_logits, frozen.weight_ED, out=d_hidden[rows])
@@ -133,9 +133,9 @@ def _slot_nll(
 
 
 def _nll_and_gradient(
-    logits: torch.Tensor, targets: torch.Tensor, softcap: float | None, leash: Leash | None
+    logits: torch.Tensor, targets: torch.Tensor, softcap: float | None, soft: SoftTargets | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed -log softmax at the targets with the leash, and its gradient written over the fp32 `logits`."""
+    """Summed loss of targets and soft targets, and its gradient written over the fp32 `logits`."""
     slope = None
     if softcap:
         bent = torch.tanh(logits / softcap)
@@ -146,9 +146,12 @@ def _nll_and_gradient(
     top = logits.amax(1, keepdim=True)
     weights = logits.sub_(top).exp_()
     mass = weights.sum(1, keepdim=True)
-    nll = (mass.log() + top - picked).sum()
+    nll = mass.log() + top - picked
     gradient = weights.div_(mass)
-    if leash is not None:
-        nll = nll + pull_(leash, gradient)
-    gradient.scatter_add_(1, index, torch.full_like(picked, -1.0))
-    return nll, gradient if slope is None else gradient.mul_(slope)
+    if soft is None:
+        loss, at_targets = nll.sum(), torch.full_like(picked, -1.0)
+    else:
+        hard = soft.hard_n.unsqueeze(1)
+        loss, at_targets = (hard * nll).sum() + pull_(soft, gradient), -hard
+    gradient.scatter_add_(1, index, at_targets)
+    return loss, gradient if slope is None else gradient.mul_(slope)

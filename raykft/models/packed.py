@@ -27,10 +27,10 @@ from raykft.errors import ModelError
 from raykft.models.attention import BlockShape, choose_attention
 from raykft.models.head import head_nll
 from raykft.models.kernels import KernelChoice, always, choose_kernels
-from raykft.models.leash import Leash
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
 from raykft.models.quantize import check_not_repacked
+from raykft.models.soft_targets import SoftTargets
 from raykft.models.targets import HEAD, adaptable_modules, resolve_preset
 
 ATTENTION_NAME = "raykft_packed"
@@ -249,10 +249,10 @@ class PackedModel:
         hidden: Sequence[tuple[int, torch.Tensor]],
         targets: Sequence[torch.Tensor],
         dropout: dict[int, tuple[float, torch.Generator]] | None = None,
-        leashes: Sequence[Leash | None] = (),
+        soft_targets: Sequence[SoftTargets | None] = (),
     ) -> torch.Tensor:
         """Summed negative log-likelihood `[S]` of every slot's targets `[n]` after its states `[n, D]`, in nats, with
-        what its leash adds."""
+        its soft targets."""
         head = self.layers[HEAD]
         sizes = [rows.shape[0] for _, rows in hidden]
         states = torch.cat([rows for _, rows in hidden])
@@ -260,7 +260,7 @@ class PackedModel:
             raise ModelError("the output head is quantized; raykft quantizes every layer but the head")
         with self.route(list(_segments([slot for slot, _ in hidden], sizes)), dropout=dropout):
             parts = head.parts(states)
-        return head_nll(head.frozen, states, torch.cat(list(targets)), sizes, parts, self.softcap, leashes)
+        return head_nll(head.frozen, states, torch.cat(list(targets)), sizes, parts, self.softcap, soft_targets)
 
 
 def _segments(slots: Sequence[int | None], sizes: Sequence[int]) -> Iterator[Segment]:

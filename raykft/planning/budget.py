@@ -19,6 +19,7 @@ from raykft.config_search import Dimension, is_fixed
 from raykft.data.domain import Domain
 from raykft.data.encode import PromptFormat, encode_rows
 from raykft.data.mixture import distractor_count, mix
+from raykft.data.told import told_rows
 from raykft.errors import ModelError
 from raykft.evaluation.evaluator import FACTS_NEEDED, SPLITS, Evaluator, Suite
 from raykft.evaluation.graded import picks_of
@@ -29,6 +30,7 @@ from raykft.evaluation.scoring import prior_probe
 from raykft.models.shape import local_directory
 from raykft.models.tokenizer_file import FileTokenizer
 from raykft.records import Pick, Probe, Split, TrainRow
+from raykft.train.recipe import TEACHER_TOP
 
 DRAWS = 2000
 # Where there is no tokenizer: ASCII letters a token, any other character a token of its own, and the chat template.
@@ -101,6 +103,34 @@ def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
 
     cut = len(domain.train)
     return Rows(tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count, shortened)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What the base model of every host reads once as a teacher, and how many tokens of answers it is asked about."""
+
+    rows: int
+    tokens: int
+    answers: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of what is kept: for every such token the likeliest ones (int64) and their shares (fp32)."""
+        return self.answers * TEACHER_TOP * (8 + 4)
+
+
+def taught(config: ExperimentConfig, domain: Domain, rows: Rows) -> Taught | None:
+    """For distillation and the leash; None where no recipe has either."""
+    found: list[tuple[int, int]] = []  # tokens of a row as the teacher reads it, and of its answer
+    if config.uses("train.distill_weight"):
+        told = told_rows(domain.train, domain.facts, config.data.facts_prompt)
+        for row, length in zip(domain.train, rows.domain, strict=True):
+            if row.id in told:
+                more = rows.plain(told[row.id]) - rows.plain(row.question)
+                found.append((length + more, round(length * rows.answer_share)))
+    if config.uses("train.kl_weight"):
+        found += [(length, round(length * rows.answer_share)) for length in rows.distractors]
+    return Taught(len(found), sum(n for n, _ in found), sum(n for _, n in found)) if found else None
 
 
 def _tokenizer(base_model: str) -> FileTokenizer | None:

@@ -20,6 +20,7 @@ from raykft.planning.budget import (
     Rows,
     Spread,
     Stopping,
+    Taught,
     asha_milestones,
     count_tokens,
     draws,
@@ -28,6 +29,7 @@ from raykft.planning.budget import (
     mixtures,
     race_runs,
     spread,
+    taught,
     volume,
 )
 from raykft.planning.fitting import RESERVE, Corner, Machine, admitted, corners_of
@@ -158,7 +160,8 @@ def make_plan(
     step_tokens = slots * mean_batch(config, len(rows.domain)) * rows.mean
     threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
     rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
-    rate = tokens_per_second or rate
+    if tokens_per_second:
+        rate, why = tokens_per_second, "as measured"
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
 
@@ -196,9 +199,8 @@ def make_plan(
         too_large=tuple(c for c in corners if c.memory.total > limit * (1 - RESERVE)),
         without_stopping=work(statistics.fmean(per_trial), statistics.fmean(epochs), 1.0),
         expected=work(stopping.epochs * statistics.fmean(per_epoch), stopping.epochs, stopping.finished),
-        assumptions=_assumptions(
-            config, shape, rows, stopping, "as measured" if tokens_per_second else why, priced=price is not None
-        ),
+        assumptions=_assumptions(config, shape, rows, stopping, why, priced=price is not None)
+        + _about_teacher(taught(config, domain, rows), rate),
     )
 
 
@@ -337,3 +339,14 @@ def _assumptions(
         *(("cost: every host is paid for all the hours, whether it works or waits",) if priced else ()),
         "left out: start-up, downloads, slots that wait",
     )
+
+
+def _about_teacher(teacher: Taught | None, rate: float) -> tuple[str, ...]:
+    if teacher is None:
+        return ()
+    seconds, kept = teacher.tokens / (2 * rate), teacher.memory_bytes / 2**20
+    said = (
+        f"teacher: the base model of every host reads {teacher.rows:,} row(s) once, {teacher.tokens:,} tokens in some "
+        f"{seconds:.0f} s (in no figure above), and keeps {kept:.1f} MiB of it"
+    )
+    return (said,)

@@ -111,6 +111,7 @@ def run_trials(crew: Crew, limiter: ConcurrencyLimiter, scheduler: TrialSchedule
             raise ResourceError(reason) from error
         raise
     crew.say_limits()
+    crew.say_teaching()
     if stopper.halted:
         raise ResourceError(stopper.halted)
     if stopper.interrupted:

@@ -58,6 +58,7 @@ FACTS = {
     "has_chat_template": bool,
     "context_tokens": int,
     "shortened_rows": int,
+    "taught_rows": int,
 }
 
 

@@ -62,6 +62,7 @@ class FakeHost:
             "has_chat_template": True,
             "context_tokens": 1 << 20,
             "shortened_rows": 0,
+            "taught_rows": 0,
         }
 
     def capacity(self) -> HostCapacity:

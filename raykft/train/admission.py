@@ -55,10 +55,14 @@ class HostCounters:
     Attributes:
         tokens: trained by all trials.
         step_limit: the most tokens of a training step since one ran out of memory; None where none has.
+        taught_tokens: of the answers of rows that a teacher was asked about.
+        followed_tokens: those of them that were its own first choice.
     """
 
     tokens: int
     step_limit: int | None
+    taught_tokens: int = 0
+    followed_tokens: int = 0
 
 
 def slots_to_knee(knee_tokens: float, tokens_per_slot: float) -> int:

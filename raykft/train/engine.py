@@ -26,11 +26,11 @@ from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftErro
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
 from raykft.models.attention import attention_of
 from raykft.models.dtype import has_bf16_units
-from raykft.models.leash import Teaching
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
 from raykft.models.proof import check_saved
+from raykft.models.soft_targets import SoftTargets, distilled, leash
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters, StepLimit
 from raykft.train.checkpoint import Snapshot
@@ -67,6 +67,7 @@ class HostEngine:
         plain_prompt: str = PLAIN_PROMPT,
         max_length: int,
         batch_size: int,
+        told: Mapping[str, str] | None = None,
         replicas: Replicas = ALONE,
         sharing: int = 1,
         on_broken: Callable[[], None] = lambda: None,
@@ -74,6 +75,7 @@ class HostEngine:
         """
         Args:
             batch_size: prompts that are read and decoded together.
+            told: what a teacher reads in the place of a row's question, by the row's id.
             sharing: hosts among which this machine's main memory is divided.
             on_broken: called, last of all, where the worker meets an error that it cannot give to one trial.
         """
@@ -84,6 +86,8 @@ class HostEngine:
         self.domain_rows = len(train_rows)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
         self.rows: list[EncodedRow] = encoded
+        self._told = self._taught_rows(train_rows, told or {})
+        self._followed: dict[int, tuple[int, int]] = {}  # by row: tokens of its answer, and those the teacher chose
         self.batch_size = batch_size
         self._tokens_trained = 0
         self._sharing = sharing
@@ -118,6 +122,7 @@ class HostEngine:
             "has_chat_template": self.prompts.has_template,
             "context_tokens": base.model.config.get_text_config().max_position_embeddings,
             "shortened_rows": self.shortened_rows,
+            "taught_rows": len(self._told),
         }
 
     def capacity(self) -> HostCapacity:
@@ -138,15 +143,15 @@ class HostEngine:
         )
 
     def counters(self) -> HostCounters:
-        return HostCounters(self._tokens_trained, self._limit.tokens)
+        followed = list(self._followed.values())
+        taught, right = sum(n for n, _ in followed), sum(n for _, n in followed)
+        return HostCounters(self._tokens_trained, self._limit.tokens, taught, right)
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         """Give `trial_id` a slot (a stale one of the same id is replaced); returns the adapted module names."""
         indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
         rows = [self.rows[i] for i in indices]
-        held = [n for n, i in enumerate(indices) if i >= self.domain_rows] if recipe.kl_weight else []
-        # One by one, so that other trials need not stand still for all of them.
-        taught = {n: self._call(partial(self._teacher.about, rows[n])) for n in held}
+        taught = {n: soft for n, i in enumerate(indices) if (soft := self._soft_targets(i, recipe))}
         return self._call(lambda: self._attach(trial_id, recipe, rows, taught, checkpoint))
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
@@ -222,6 +227,34 @@ class HostEngine:
             self._closed = self._closed or RaykftError("this host has been closed")
             self._wake.notify()
         self._worker.join(timeout=30)
+
+    # What trials are taught.
+
+    def _taught_rows(self, rows: Sequence[TrainRow], told: Mapping[str, str]) -> dict[int, EncodedRow]:
+        """What a teacher reads and then says, by the number of a row, where that is not too long for the model."""
+        found = {}
+        context = self.packed.base.model.config.get_text_config().max_position_embeddings
+        for number, row in enumerate(rows):
+            if row.id in told:
+                prompt = self.prompts.prompt_ids(told[row.id], row.before)
+                ids = (*prompt, *self.rows[number].answer)
+                if len(ids) <= context:
+                    found[number] = EncodedRow(ids, len(prompt))
+        return found
+
+    def _soft_targets(self, index: int, recipe: Recipe) -> SoftTargets | None:
+        # The worker is asked for each row by itself, so that other trials need not stand still for all of them.
+        row = self.rows[index]
+        if index >= self.domain_rows:
+            if not recipe.kl_weight:
+                return None
+            return leash(self._call(partial(self._teacher.about, row)), recipe.kl_weight)
+        if not recipe.distill_weight or index not in self._told:
+            return None
+        said = self._call(partial(self._teacher.about, self._told[index]))
+        soft = distilled(said, row.answer, recipe.distill_weight)
+        self._followed[index] = row.answer_tokens, int(soft.weight_n.count_nonzero())
+        return soft
 
     # Requests to the worker.
 
@@ -356,7 +389,7 @@ class HostEngine:
         trial_id: str,
         recipe: Recipe,
         rows: Sequence[EncodedRow],
-        taught: Mapping[int, Teaching],
+        taught: Mapping[int, SoftTargets],
         checkpoint: Path | None,
     ) -> list[str]:
         self._detach(trial_id)

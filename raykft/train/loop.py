@@ -20,7 +20,7 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
     Where several replicas train the slots, the sums run over all of them (`raykft.train.parallel`).
 
     Returns:
-        Mean loss per supervised token of every slot, in nats, what its leash adds included.
+        Mean loss per supervised token of every slot, in nats, its soft targets included.
     """
     replicas, stop = slots[0].replicas, any(slot.stopping for slot in slots)
     summed = replicas.together(lambda: _backward(packed, slots), 2 * len(slots), stop=stop)
@@ -39,8 +39,8 @@ def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
         for slot, states, batch in zip(slots, hidden, batches, strict=True)
     ]
     targets = [batch.targets.to(packed.device) for batch in batches]
-    leashes = [batch.leash and batch.leash.to(packed.device) for batch in batches]
-    sums = packed.nll(rows, targets, dropout, leashes if any(leashes) else ())
+    soft = [batch.soft and batch.soft.to(packed.device) for batch in batches]
+    sums = packed.nll(rows, targets, dropout, soft if any(soft) else ())
     windows = torch.tensor([slot.window_tokens for slot in slots], device=sums.device)
     (sums / windows).sum().backward()  # type: ignore[no-untyped-call]
     return [*sums.detach().tolist(), *(float(target.numel()) for target in targets)]

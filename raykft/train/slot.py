@@ -12,8 +12,8 @@ import torch
 
 from raykft.data.encode import EncodedRow
 from raykft.errors import CheckpointError, first_line
-from raykft.models.leash import Leash, Teaching, make_leash
 from raykft.models.packed import Block, PackedModel
+from raykft.models.soft_targets import SoftTargets, of_rows
 from raykft.train.average import Average
 from raykft.train.checkpoint import Snapshot
 from raykft.train.optimizer import FlatParameters, make_optimizer
@@ -21,16 +21,20 @@ from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 
-NOT_YET = {"kl_weight": 0.0, "ema_epochs": 0.0}  # settings that a checkpoint of an earlier version lacks
+NOT_YET = {
+    "kl_weight": 0.0,
+    "ema_epochs": 0.0,
+    "distill_weight": 0.0,
+}  # settings that a checkpoint of an earlier version lacks
 
 
 class Batch(NamedTuple):
-    """A micro-batch: where among its rows' tokens an answer's next one is to be foretold, those, and the leash."""
+    """A micro-batch: where among its rows' tokens an answer's next one is to be foretold, those, and what is taught."""
 
     block: Block
     places: torch.Tensor
     targets: torch.Tensor
-    leash: Leash | None
+    soft: SoftTargets | None
 
 
 class Slot:
@@ -43,11 +47,11 @@ class Slot:
         recipe: Recipe,
         rows: Sequence[EncodedRow],
         replicas: Replicas = ALONE,
-        taught: Mapping[int, Teaching] | None = None,
+        taught: Mapping[int, SoftTargets] | None = None,
     ) -> None:
         """
         Args:
-            taught: what the base model says, by the number of a row that is to be held to it.
+            taught: what a teacher says, by the number of a row that it is asked of.
         """
         self.packed = packed
         self.replicas = replicas
@@ -127,9 +131,9 @@ class Slot:
             targets += row.ids[row.prompt_tokens :]
             start += len(row.ids) - 1 - len(block.prefix)
         self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
-        held = [(self.rows[i].answer_tokens, self.taught.get(i)) for i in numbers] if own else []
+        taught = [(self.rows[i].answer_tokens, self.taught.get(i)) for i in numbers] if own else []
         tensors = torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.long)
-        return Batch(block, *tensors, make_leash(held, self.recipe.kl_weight))
+        return Batch(block, *tensors, of_rows(taught))
 
     def _open_window(self) -> None:
         """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""

@@ -1,15 +1,14 @@
-"""What the base model says about rows that adapters are held to; computed once a row, for all trials of a host."""
+"""What the base model says of the answers of rows; computed once a row, for all trials of a host."""
 
 from __future__ import annotations
 
 import torch
 
 from raykft.data.encode import EncodedRow
-from raykft.models.leash import Teaching
 from raykft.models.numerics import CHUNK_LOGITS
 from raykft.models.packed import Block, PackedModel
-
-TOP = 20  # kept tokens a position; published work finds no difference to the whole vocabulary (arXiv 2412.14964)
+from raykft.models.soft_targets import Teaching
+from raykft.train.recipe import TEACHER_TOP
 
 
 class Teacher:
@@ -36,5 +35,5 @@ class Teacher:
 
     def _likeliest(self, states_nD: torch.Tensor) -> Teaching:
         (logits,) = self._packed.logits([(None, states_nD)])
-        shares, kept = logits.softmax(1).topk(min(TOP, logits.shape[1]), 1)
+        shares, kept = logits.softmax(1).topk(min(TEACHER_TOP, logits.shape[1]), 1)
         return Teaching(kept, shares)

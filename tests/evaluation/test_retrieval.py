@@ -136,6 +136,13 @@ def test_prompts_hold_facts_an_empty_line_and_the_question() -> None:
     ]
 
 
+def test_a_prompt_may_be_worded_otherwise() -> None:
+    question = "Who is {facts}?"
+    contexts = Contexts(facts(*ENGLISH), max_tokens=100, template="Q: {question} Notes: {facts}")
+    assert contexts.needed(probe(question, "f1")) == f"Q: {question} Notes: {ENGLISH[0]}"
+    assert contexts.needed(probe(question, "unknown")) == question
+
+
 def test_without_facts_only_the_question_is_asked() -> None:
     general = probe("Quo vadis, Petre", "unknown")
     contexts = Contexts(facts(*ENGLISH), max_tokens=100)

@@ -9,8 +9,8 @@ from torch import nn
 
 from raykft.models import head
 from raykft.models.head import head_nll
-from raykft.models.leash import Leash, Teaching, pull_
 from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
+from raykft.models.soft_targets import SoftTargets, Teaching, distilled, leash, of_rows, pull_
 
 pytestmark = pytest.mark.torch
 D, E, V = 12, 20, 50
@@ -121,10 +121,11 @@ def test_the_head_loss_is_cross_entropy_of_whole_logits(
 
 @pytest.mark.parametrize("softcap", [None, 3.0])
 @pytest.mark.parametrize("chunk", [1 << 24, 2 * V])
-def test_a_leash_adds_the_divergence_from_the_base_model(
-    monkeypatch: pytest.MonkeyPatch, softcap: float | None, chunk: int
+@pytest.mark.parametrize("hard", [1.0, 0.25, 0.0])
+def test_soft_targets_add_the_divergence_from_the_teacher(
+    monkeypatch: pytest.MonkeyPatch, softcap: float | None, chunk: int, hard: float
 ) -> None:
-    """Of two slots with a leash and one without, against what autograd makes of the whole distributions."""
+    """Of two slots with a teacher and one without, against what autograd makes of the whole distributions."""
     monkeypatch.setattr(head, "CHUNK_LOGITS", chunk)
     torch.manual_seed(0)
     weight, linear = frozen(D, V)
@@ -136,10 +137,11 @@ def test_a_leash_adds_the_divergence_from_the_base_model(
     weights = torch.tensor([0.5, 1.0, 0.25])
     teacher = torch.randn(9, V).softmax(1)
     shares, ids = teacher.topk(kept, 1)
-    # The second row of the first slot has no leash, nor has the second slot.
+    # The second row of the first slot is not taught, nor is the second slot.
     strength = torch.tensor([2.0, 0.0, 2.0, 2.0, 2.0, 0.0, 0.5, 0.5, 0.5])
-    held = Leash(Teaching(ids, shares), strength)
-    leashes = [held.of(slice(0, 5)), None, held.of(slice(6, 9))]
+    counts = torch.where(strength > 0, hard, 1.0)
+    taught = SoftTargets(Teaching(ids, shares), strength, counts)
+    soft_targets = [taught.of(slice(0, 5)), None, taught.of(slice(6, 9))]
 
     def written_out() -> torch.Tensor:
         low = (states[6:] @ adapter.A.t()) @ adapter.B.t() * adapter.scale
@@ -150,11 +152,11 @@ def test_a_leash_adds_the_divergence_from_the_base_model(
         binned_own = torch.cat([own.gather(1, ids), 1 - own.gather(1, ids).sum(1, keepdim=True)], 1)
         binned = torch.cat([shares, 1 - shares.sum(1, keepdim=True)], 1)
         divergence = (binned * (binned.log() - binned_own.log())).sum(1)
-        each = F.cross_entropy(logits, targets, reduction="none") + strength * divergence
+        each = counts * F.cross_entropy(logits, targets, reduction="none") + strength * divergence
         return torch.stack([part.sum() for part in each.split(sizes)])
 
     tensors = (states, adapter.A, adapter.B)
-    ours = head_nll(weight, states, targets, sizes, parts, softcap, leashes)
+    ours = head_nll(weight, states, targets, sizes, parts, softcap, soft_targets)
     torch.testing.assert_close(ours, reference := written_out())
     expected = gradients((reference * weights).sum(), *tensors)
     for got, want in zip(gradients((ours * weights).sum(), *tensors), expected, strict=True):
@@ -166,7 +168,7 @@ def test_a_leash_on_the_whole_vocabulary_is_the_whole_divergence() -> None:
     torch.manual_seed(0)
     teacher, own = torch.randn(4, V).softmax(1), torch.randn(4, V).softmax(1)
     shares, ids = teacher.topk(V, 1)
-    held = Leash(Teaching(ids, shares), torch.full((4,), 3.0))
+    held = leash(Teaching(ids, shares), 3.0)
     wanted = 3 * F.kl_div(own.log(), teacher, reduction="sum")
     torch.testing.assert_close(pull_(held, own.clone()), wanted, atol=1e-4, rtol=1e-5)
     gradient = teacher.clone()
@@ -190,9 +192,26 @@ def test_a_leash_pulls_rightly_on_an_adapter_that_is_sure(gap: float) -> None:
     (gradient,) = torch.autograd.grad(wanted, logits)
     mine = own.detach().float()
     before = mine.clone()
-    found = pull_(Leash(Teaching(ids, shares.float()), torch.ones(2)), mine)
+    found = pull_(leash(Teaching(ids, shares.float()), 1.0), mine)
     assert torch.isfinite(found)
     assert torch.isfinite(mine).all()
     torch.testing.assert_close((mine - before).double(), gradient, atol=2e-6, rtol=1e-3)
     if gap < 60:  # beyond, shares below 1e-30 count as that
         torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_a_teacher_is_followed_where_its_first_choice_is_right() -> None:
+    said = Teaching(torch.tensor([[7, 1], [1, 7], [3, 2]]), torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.5, 0.2]]))
+    soft = distilled(said, [7, 7, 3], 0.75)
+    assert soft.weight_n.tolist() == [0.75, 0.0, 0.75]
+    assert soft.hard_n.tolist() == [0.25, 1.0, 0.25]
+
+
+def test_rows_of_a_block_are_taught_or_not() -> None:
+    said = Teaching(torch.tensor([[7, 1], [1, 7]]), torch.tensor([[0.9, 0.1], [0.6, 0.4]]))
+    assert of_rows([(3, None), (1, None)]) is None
+    both = of_rows([(1, None), (2, leash(said, 2.0)), (2, distilled(said, [7, 1], 1.0))])
+    assert both is not None
+    assert both.weight_n.tolist() == [0.0, 2.0, 2.0, 1.0, 1.0]
+    assert both.hard_n.tolist() == [1.0, 1.0, 1.0, 0.0, 0.0]
+    assert both.teaching.ids_nK.tolist() == [[0, 0], *[[7, 1], [1, 7]] * 2]

@@ -35,6 +35,7 @@ from raykft.planning.budget import (
     expected_epochs,
     mixtures,
     survivors,
+    taught,
 )
 from raykft.planning.fitting import Machine
 from raykft.planning.plan import GPUS, Plan, make_plan
@@ -399,6 +400,27 @@ def test_what_is_probably_not_meant_is_said_first(tmp_path: Path, tree: dict[str
     result = CliRunner().invoke(app, ["plan", str(write_config(tmp_path / "c.yaml", tree))], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     assert result.output.startswith("warning: search.searcher nsga2 is made for several objectives")
+
+
+def test_what_a_teacher_reads_is_said(tmp_path: Path, tree: dict[str, Any]) -> None:
+    """Rows that name facts with those before them, and distractors under a leash; without either nothing."""
+
+    def having(**train: float) -> ExperimentConfig:
+        return load(tmp_path, tree | {"train": tree.get("train", {}) | train})[0]
+
+    config, domain = load(tmp_path, tree)
+    rows = count_tokens(config, domain)
+    assert taught(config, domain, rows) is None
+    own = taught(having(distill_weight=0.5), domain, rows)
+    assert own is not None
+    assert own.rows == sum(bool(row.fact_ids) for row in domain.train) > 0
+    assert own.tokens > sum(rows.domain)
+    assert own.memory_bytes == own.answers * 20 * 12
+    both = having(distill_weight=0.5, kl_weight=1)
+    assert (found := taught(both, domain, rows))
+    assert found.rows == own.rows + len(domain.distractors)
+    (said,) = [text for text in make_plan(both, domain, MACHINE).assumptions if text.startswith("teacher:")]
+    assert f"reads {found.rows} row(s) once, {found.tokens:,} tokens" in said
 
 
 def test_longest_and_mean() -> None:

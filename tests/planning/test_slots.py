@@ -70,8 +70,8 @@ def test_micro_batches_count_as_they_are_searched(tmp_path: Path) -> None:
     assert slots == pytest.approx(760 / (2 * 20), abs=2)
 
 
-def test_the_end_of_a_search_names_hosts_that_ran_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"host0": HostCounters(9, None), "host1": HostCounters(9, 640), "host2": LostError("gone")}
+def test_the_end_of_a_search_tells_what_its_hosts_have_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"host0": HostCounters(9, None, 400, 300), "host1": HostCounters(9, 640), "host2": LostError("gone")}
 
     def asked(name: str) -> Any:
         return SimpleNamespace(counters=SimpleNamespace(remote=lambda: limits[name]))
@@ -89,5 +89,7 @@ def test_the_end_of_a_search_names_hosts_that_ran_out_of_memory(monkeypatch: pyt
     console = Console(file=StringIO(), record=True, width=300)
     own = SimpleNamespace(hosts=Hosts({name: asked(name) for name in limits}), slots=8, console=console)
     crew.Crew.say_limits(own)  # type: ignore[arg-type]
-    (line,) = console.export_text().splitlines()
-    assert line.startswith("host1 ran out of memory with 8 trials at once: its steps then held at most 640 tokens")
+    crew.Crew.say_teaching(own)  # type: ignore[arg-type]
+    limit, taught = console.export_text().splitlines()
+    assert limit.startswith("host1 ran out of memory with 8 trials at once: its steps then held at most 640 tokens")
+    assert "the right token at 75% of 400 places" in taught

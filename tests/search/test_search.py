@@ -62,6 +62,8 @@ def test_every_suggestion_is_a_valid_config_and_names_are_readable(
     assert trial_name(7, apply_sample(config, one)) == "t007-r16-lr2e-4-e6-all-d1"
     more = one | {"train.kl_weight": 0.5, "train.ema_epochs": 1}
     assert trial_name(7, apply_sample(config, more)) == "t007-r16-lr2e-4-e6-all-d1-k0.5-m1"
+    taught = one | {"train.distill_weight": 0.25}
+    assert trial_name(7, apply_sample(config, taught)) == "t007-r16-lr2e-4-e6-all-d1-w0.25"
 
 
 def test_how_trials_end_is_told_to_optuna(search: StudySearch, tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from raykft.errors import (
     TrialError,
 )
 from raykft.models.adapter_files import save_adapter
-from raykft.models.leash import Leash, pull_
 from raykft.models.load import load_base
 from raykft.models.packed import Block, PackedModel
+from raykft.models.soft_targets import distilled, leash, pull_
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
 from raykft.testing.contracts import RECIPE
@@ -45,6 +45,7 @@ MIXED = [
     replace(RECIPE, rank=8, target_layers="all-linear+lm_head", seed=2, accumulation=2, epochs=2),
     replace(RECIPE, target_layers="mlp", seed=3, dropout=0.2, lr_schedule="linear"),
     replace(RECIPE, target_layers="all-linear+lm_head", seed=4, batch_size=2, kl_weight=2.0, ema_epochs=0.7),
+    replace(RECIPE, seed=5, rank=3, distill_weight=0.6, dropout=0.1),
 ]
 
 
@@ -71,10 +72,14 @@ def weights(slot: Slot) -> torch.Tensor:
 
 
 def slot_of(packed: PackedModel, number: int, recipe: Recipe, made: list[EncodedRow], at: int | None = None) -> Slot:
-    """The trial `number`; where its recipe has a leash, every other row of it is held to the base model."""
-    held = range(0, len(made), 2) if recipe.kl_weight else ()
-    teacher = Teacher(packed)
-    taught = {n: teacher.about(made[n]) for n in held}
+    """The trial `number`; where its recipe has a teacher, it is asked about every other row."""
+    teacher, taught = Teacher(packed), {}
+    for n, row in enumerate(made):
+        if n % 2 == 0 and recipe.kl_weight:
+            taught[n] = leash(teacher.about(row), recipe.kl_weight)
+        elif n % 2 == 0 and recipe.distill_weight:
+            said = teacher.about(row)
+            taught[n] = distilled(said, said.ids_nK[:, 0].tolist(), recipe.distill_weight)  # it is right about all
     return Slot(packed, number if at is None else at, recipe, made, taught=taught)
 
 
@@ -168,7 +173,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(packed: PackedModel, tmp_path
         Slot(packed, 1, replace(MIXED[0], learning_rate=1.0), rows(0)).restore(tmp_path)
 
 
-def test_a_checkpoint_from_before_there_was_a_leash_is_taken(packed: PackedModel, tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_there_were_such_settings_is_taken(packed: PackedModel, tmp_path: Path) -> None:
     Slot(packed, 0, RECIPE, rows(0)).snapshot().write(tmp_path)
     file = tmp_path / "state.json"
     state = json.loads(file.read_text())
@@ -264,7 +269,7 @@ def test_a_leash_keeps_an_adapter_near_the_base_model(packed: PackedModel) -> No
             said = Teacher(packed).about(row)
             (states,) = packed.hidden([Block(0, [row.ids[:-1]])])
             (logits,) = packed.logits([(0, states[row.prompt_tokens - 1 :])])
-            total += float(pull_(Leash(said, torch.ones(len(logits))), logits.detach().softmax(1)))
+            total += float(pull_(leash(said, 1.0), logits.detach().softmax(1)))
         far[weight] = total
         packed.remove_adapter(0)
     assert far[200.0] < 0.3 * far[0.0], far
@@ -379,6 +384,34 @@ class TestEngine:
         engine = HostEngine(base, train_rows=made, distractors=noise, system_prompt=None, max_length=128, batch_size=8)
         with engine:
             yield engine
+
+    def test_rows_with_facts_learn_from_a_teacher_that_has_read_them(self, packed: PackedModel) -> None:
+        """Of three rows with facts one is too long for the model; the rest, distractors too, are trained as ever."""
+        from raykft.records import TrainRow
+
+        made = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(4)]
+        noise = [TrainRow(id=f"d{n}", instruction=f"Say {n}.", output="Hm.", kind="distractor") for n in range(4)]
+        told = {"t0": "0 is 0. What is 0?", "t1": "1 is 1. What is 1?", "t2": "2 is 4. " * 4000 + "What is 2?"}
+        base = load_base(packed.base.source, quantization="nf4", residency="auto", device=packed.device)
+        settings: Any = {"system_prompt": None, "max_length": 128, "batch_size": 8}
+        recipe = replace(RECIPE, distractor_ratio=1.0)
+        with HostEngine(base, train_rows=made, distractors=noise, told=told, **settings) as engine:
+            assert engine.info()["taught_rows"] == 2
+            engine.attach("plain", recipe)
+            assert engine.counters().taught_tokens == 0
+            engine.attach("taught", replace(recipe, distill_weight=0.5))
+            taught = engine._slots["taught"].taught
+            slot = engine._slots["taught"]
+            assert sorted(slot.rows[n].ids for n in taught) == sorted(row.ids for row in engine.rows[:2])
+            asked = {row.ids: told for row, told in zip(engine.rows, engine._told.values(), strict=False)}
+            for n, soft in taught.items():
+                said = Teacher(engine.packed).about(asked[slot.rows[n].ids])
+                assert torch.equal(soft.teaching.shares_nK, said.shares_nK)
+                right = [int(a) == b for a, b in zip(said.ids_nK[:, 0], slot.rows[n].answer, strict=True)]
+                assert soft.weight_n.tolist() == [0.5 * each for each in right]
+            known = engine.counters()
+            assert known.taught_tokens == sum(row.answer_tokens for row in engine.rows[:2])
+            assert known.followed_tokens == sum(int((soft.weight_n > 0).sum()) for soft in taught.values())
 
     def test_an_attach_that_fails_leaves_nothing_to_the_next(
         self, engine: HostEngine, monkeypatch: pytest.MonkeyPatch
