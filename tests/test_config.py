@@ -9,7 +9,7 @@ import pytest
 from tests_support import experiment_tree, write_config
 
 from raykft.config import apply_sample, dump_yaml, load_config, load_resolved, searchable_paths, validate
-from raykft.config_search import RaceConfig, SearchConfig
+from raykft.config.search import RaceConfig, SearchConfig
 from raykft.errors import ConfigError
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import regex  # type: ignore[import-untyped]
 
@@ -16,6 +17,9 @@ from raykft.data.read import raise_problems, read_records
 from raykft.data.sources import read_rows
 from raykft.errors import DataError
 from raykft.records import Fact, Passage, Probe, RowKind, TrainRow
+from raykft.untrusted.messages import shown
+
+T = TypeVar("T", Probe, Passage)
 
 # Patterns come from users. A good one takes microseconds on so short a text, a bad one would take years.
 _LINT_CHARS, _LINT_LETTERS, _LINT_TIMEOUT_S = 200, 16, 0.5
@@ -50,12 +54,27 @@ def load_domain(config: ExperimentConfig) -> Domain:
         train=_rows(data.train, "qa", notes),
         distractors=_rows(data.distractors, "distractor", notes) if data.distractors else (),
         probes=tuple(read_records(Path(data.probes), Probe)),
-        general=tuple(read_records(Path(data.general), Probe)) if data.general else (),
-        passages=tuple(read_records(Path(data.passages), Passage)) if data.passages else (),
+        general=_of_all(data.general, Probe),
+        passages=_of_all(data.passages, Passage),
     )
     raise_problems([*_reference_problems(domain, data), *_probe_problems(domain, data)])
     _check_distractors(domain, config)
     return replace(domain, notes=tuple(notes))
+
+
+def _of_all(files: Sequence[str], kind: type[T]) -> tuple[T, ...]:
+    """The records of several files, whose ids must differ.
+
+    Raises:
+        DataError: as `read_records`, and for an id that two files have.
+    """
+    found: dict[str, tuple[str, T]] = {}
+    for file in files:
+        for record in read_records(Path(file), kind):
+            if record.id in found:
+                raise DataError(f"{file}: id {shown(record.id)} is that of a record of {found[record.id][0]} too")
+            found[record.id] = file, record
+    return tuple(record for _, record in found.values())
 
 
 def _rows(source: RowSource, kind: RowKind, notes: list[str]) -> tuple[TrainRow, ...]:
@@ -78,11 +97,12 @@ def _reference_problems(domain: Domain, data: DataConfig) -> list[str]:
 
 def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     problems = []
-    for file, probes in ((data.probes, domain.probes), (data.general, domain.general)):
+    named = ", ".join(data.general)
+    for file, probes in ((data.probes, domain.probes), (named, domain.general)):
         for probe in probes:
             where = f"{file}: probe {probe.id!r}"
             problems += [f"{where}: {error}" for error in probe_errors(probe)]
-            if (probe.level == 0) is not (file == data.general):
+            if (probe.level == 0) is not (file == named):
                 problems.append(
                     f"{where} has level {probe.level}; level 0 belongs into `data.general`, 1-5 into `data.probes`"
                 )

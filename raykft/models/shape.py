@@ -52,6 +52,7 @@ GGUF_NAMES = {"gemma3": "gemma3_text"}
 # organisation and without what follows it ("-Instruct", "-it").
 KNOWN: dict[str, tuple[str, int, int, int, int, int, int, int, bool]] = {
     "llama-3-8b": ("llama", 4096, 14336, 32, 32, 8, 128, 128256, False),
+    "llama-3-youko-8b": ("llama", 4096, 14336, 32, 32, 8, 128, 128256, False),
     "llama-3.1-8b": ("llama", 4096, 14336, 32, 32, 8, 128, 128256, False),
     "llama-3.1-70b": ("llama", 8192, 28672, 80, 64, 8, 128, 128256, False),
     "llama-3.2-1b": ("llama", 2048, 8192, 16, 32, 8, 64, 128256, True),
@@ -59,6 +60,7 @@ KNOWN: dict[str, tuple[str, int, int, int, int, int, int, int, bool]] = {
     "llama-3.3-70b": ("llama", 8192, 28672, 80, 64, 8, 128, 128256, False),
     "mistral-7b-v0.3": ("mistral", 4096, 14336, 32, 32, 8, 128, 32768, False),
     "mistral-7b-instruct-v0.3": ("mistral", 4096, 14336, 32, 32, 8, 128, 32768, False),
+    "swallow-ms-7b": ("mistral", 4096, 14336, 32, 32, 8, 128, 42800, False),
     "qwen2.5-0.5b": ("qwen2", 896, 4864, 24, 14, 2, 64, 151936, True),
     "qwen2.5-1.5b": ("qwen2", 1536, 8960, 28, 12, 2, 128, 151936, True),
     "qwen2.5-7b": ("qwen2", 3584, 18944, 28, 28, 4, 128, 152064, False),

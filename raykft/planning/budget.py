@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raykft.config import ExperimentConfig
-from raykft.config_search import Dimension, is_fixed
+from raykft.config.search import Dimension, is_fixed
 from raykft.data.domain import Domain
 from raykft.data.encode import PromptFormat, encode_rows
 from raykft.data.mixture import distractor_count, mix

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from raykft.config import ExperimentConfig
-from raykft.config_search import RaceConfig
+from raykft.config.search import RaceConfig
 from raykft.leaderboard.files import result_of
 from raykft.leaderboard.read import TrialRecord, read_trials
 from raykft.leaderboard.statistics import CONFIDENCE, holm, residual_variance, student_tails

@@ -21,7 +21,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from raykft.cluster.ray_compat import asked_of, study_of, told_of
 from raykft.config import ExperimentConfig
-from raykft.config_search import LEARNING
+from raykft.config.search import LEARNING
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.read import TrialRecord
 from raykft.records import TrialStatus

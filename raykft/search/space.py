@@ -16,7 +16,7 @@ from optuna.distributions import (
 )
 
 from raykft.config import Dimension, ExperimentConfig
-from raykft.config_search import EPOCHS, is_fixed
+from raykft.config.search import EPOCHS, is_fixed
 from raykft.errors import ConfigError
 
 

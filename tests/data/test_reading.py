@@ -173,6 +173,21 @@ class TestDomain:
         with pytest.raises(DataError, match="needs 400 distractors, but data.distractors has 300"):
             self.load(tmp_path, tree)
 
+    def test_general_sets_of_several_languages_are_read_together(self, tmp_path: Path, tree: dict[str, Any]) -> None:
+        """One file is short for a list of one; records of two files must differ."""
+        files = ["demo:en/passages.jsonl", "demo:ja/passages.jsonl"]
+        tree["data"]["passages"] = files
+        domain = self.load(tmp_path, tree)
+        assert [len(domain.passages), {p.lang for p in domain.passages}] == [54, {"en", "ja"}]
+        config = load_config(tmp_path / "c.yaml")
+        assert {Path(file).parent.name for file in config.data.passages} == {"en", "ja"}
+        assert set(config.data.passages) < set(manifest(config, domain)["sha256"])
+        assert config.resolved()["data"]["passages"] == list(config.data.passages)
+        assert config.resolved()["data"]["general"] == config.data.general[0]
+        tree["data"]["passages"] = [files[0], files[0]]
+        with pytest.raises(DataError, match=r"passages\.jsonl: id 'x01' is that of a record of .*passages\.jsonl too"):
+            self.load(tmp_path, tree)
+
     def test_the_manifest_names_every_file_with_its_hash(self, tmp_path: Path, tree: dict[str, Any]) -> None:
         domain = self.load(tmp_path, tree)
         files = manifest(load_config(tmp_path / "c.yaml"), domain)["sha256"]

@@ -77,7 +77,7 @@ class TestMetrics(MetricContract):
 def test_the_config_knows_every_searcher_and_scheduler() -> None:
     from typing import get_args
 
-    from raykft.config_search import SearchConfig
+    from raykft.config.search import SearchConfig
 
     fields = SearchConfig.model_fields
     assert set(get_args(fields["searcher"].annotation)) == set(SAMPLERS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,11 +17,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from raykft.config_search import Dimension as Dimension
-from raykft.config_search import Fraction, cautions, is_fixed
-from raykft.config_search import ObjectiveConfig as ObjectiveConfig
-from raykft.config_search import SearchConfig as SearchConfig
-from raykft.config_search import Section as _Section
+from raykft.config.data import DataConfig
+from raykft.config.search import Dimension, Fraction, SearchConfig, cautions, is_fixed
+from raykft.config.search import Section as _Section
 from raykft.errors import ConfigError
 from raykft.paths import PACKAGE_DATA
 from raykft.storage.store import directory, problem_of
@@ -31,84 +29,6 @@ from raykft.untrusted.yaml_text import parse_yaml, read_yaml
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
-
-
-class RowSource(_Section):
-    """Where question-answer rows come from: a file (JSONL, JSON, CSV, TSV, Parquet) or a Hugging Face dataset id.
-
-    `encoding` is that of a text file, by default UTF-8 or what its byte order mark says.
-    """
-
-    path: str | None = None
-    encoding: str | None = None
-    hub: str | None = None
-    subset: str | None = None
-    split: str = "train"
-    columns: dict[str, str] = Field({})
-    limit: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> RowSource:
-        if (self.path is None) == (self.hub is None):
-            raise ValueError("give either `path` (a file) or `hub` (a dataset id), not both or neither")
-        return self
-
-
-class DataConfig(_Section):
-    """The domain (facts, training rows, probes), the distractors mixed in and the general sets for forgetting.
-
-    `allow_contamination` lets a run start although rows give probes away; its leaderboard is marked CONTAMINATED.
-    """
-
-    facts: str
-    train: RowSource
-    probes: str
-    distractors: RowSource | None = None
-    general: str | None = None
-    passages: str | None = None
-    distractor_ratio: float = Field(0.0, ge=0, le=1000)
-    system_prompt: str | None = None
-    plain_prompt: str = "Question: {question}\nAnswer:"  # for base models that have no chat template
-    facts_prompt: str = "{facts}\n\n{question}"  # what a model reads that is given the facts
-    allow_contamination: bool = False
-
-    @field_validator("facts_prompt")
-    @classmethod
-    def _gives_facts_and_asks(cls, value: str) -> str:
-        if value.count("{question}") != 1 or value.count("{facts}") != 1:
-            raise ValueError("must contain {facts} once and {question} once")
-        return value
-
-    @field_validator("plain_prompt")
-    @classmethod
-    def _asks_the_question(cls, value: str) -> str:
-        if value.count("{question}") != 1 or value.endswith("{question}"):
-            raise ValueError("must contain {question} once, and text after it that leads in the answer")
-        return value
-
-    @field_validator("train", "distractors", mode="before")
-    @classmethod
-    def _path_is_short_for_source(cls, value: Any) -> Any:
-        return {"path": value} if isinstance(value, str) else value
-
-    def files(self) -> Iterator[tuple[str, str]]:
-        """Every local file it names: the setting's path below `data`, and the file."""
-        for field in ("facts", "probes", "general", "passages"):
-            if (path := getattr(self, field)) is not None:
-                yield field, path
-        for field in ("train", "distractors"):
-            source: RowSource | None = getattr(self, field)
-            if source is not None and source.path is not None:
-                yield f"{field}.path", source.path
-
-    def with_files(self, change: Callable[[str, str], str]) -> DataConfig:
-        """The same with other files: `change` gets what `files` yields and returns the new path."""
-        changes: dict[str, Any] = {}
-        for setting, path in self.files():
-            field, _, inner = setting.partition(".")
-            new = change(setting, path)
-            changes[field] = getattr(self, field).model_copy(update={"path": new}) if inner else new
-        return self.model_copy(update=changes)
 
 
 NO_DISTRACTORS = (
@@ -273,7 +193,7 @@ class ExperimentConfig(_Section):
         idle = self.uses("train.kl_weight") and max(self.corner_values("data.distractor_ratio")) == 0
         graded = self.search.objective.name == "graded" and not self.search.objectives
         found = [NO_DISTRACTORS] if idle else []
-        found += [NO_PASSAGES] if graded and self.data.passages is None else []
+        found += [NO_PASSAGES] if graded and not self.data.passages else []
         return [*cautions(self.search, self.train.lr_schedule), *found]
 
     @property
@@ -419,7 +339,7 @@ def _space_problems(config: ExperimentConfig) -> list[str]:
 
 def _objective_problems(config: ExperimentConfig) -> list[str]:
     needs = [name for name in ("objectives", "constrain_forgetting") if getattr(config.search, name)]
-    if needs and config.data.general is None and config.data.passages is None:
+    if needs and not config.data.general and not config.data.passages:
         return [f"search.{name}: forgetting is not measured; give data.general or data.passages" for name in needs]
     return []
 
