@@ -8,10 +8,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from raykft.config.search import Section
+from raykft.untrusted.messages import shown
 
 
 def _as_files(value: Any) -> Any:
     """One file is short for a list of one."""
+    if value is not None and not isinstance(value, str | list | tuple):
+        raise ValueError(f"{shown(value)} is neither a file nor a list of files")
     return () if value is None else (value,) if isinstance(value, str) else value
 
 

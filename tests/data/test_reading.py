@@ -13,7 +13,7 @@ from raykft.config import load_config
 from raykft.data.domain import load_domain, manifest
 from raykft.data.read import read_records
 from raykft.data.sources import convert_row, read_rows
-from raykft.errors import DataError
+from raykft.errors import ConfigError, DataError
 from raykft.records import Fact, Probe, TrainRow
 
 ROW = {"id": "t1", "instruction": "Q?", "output": "A."}
@@ -184,6 +184,8 @@ class TestDomain:
         assert set(config.data.passages) < set(manifest(config, domain)["sha256"])
         assert config.resolved()["data"]["passages"] == list(config.data.passages)
         assert config.resolved()["data"]["general"] == config.data.general[0]
+        with pytest.raises(ConfigError, match=r"data\.passages: 5 is neither a file nor a list of files"):
+            load_config(tmp_path / "c.yaml", ["data.passages=5"])
         tree["data"]["passages"] = [files[0], files[0]]
         with pytest.raises(DataError, match=r"passages\.jsonl: id 'x01' is that of a record of .*passages\.jsonl too"):
             self.load(tmp_path, tree)
