@@ -12,6 +12,14 @@ import typer
 
 from raykft import __version__
 from raykft.commands.data import data_app
+from raykft.commands.exit_codes import (
+    ALL_SCORED,
+    INTERRUPTED,
+    NONE_SCORED,
+    WRONG_USAGE,
+    exit_code,
+)
+from raykft.commands.notify import Notice, Notify
 from raykft.commands.options import ConfigFile, Directory, Overrides, TrialId
 from raykft.untrusted.escapes import json_text, one_line
 from raykft.untrusted.terminal import say
@@ -25,7 +33,6 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
-ALL_SCORED, NONE_SCORED, WRONG_USAGE, SOME_FAILED, INCOMPLETE = 0, 1, 2, 3, 4
 FORMATS = ("table", "json", "csv", "md", "parquet")
 
 ADDRESS = typer.Option(
@@ -49,7 +56,7 @@ def main() -> None:
         sys.exit(WRONG_USAGE if isinstance(error, USAGE_ERRORS) else NONE_SCORED)
     except KeyboardInterrupt:
         say("interrupted", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:
@@ -76,17 +83,23 @@ def _root(
 
 
 @app.command()
-def tune(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006 (typer reads the default)
+def tune(
+    config: ConfigFile,
+    overrides: Overrides = [],  # noqa: B006 (typer reads the default)
+    notify: Notify = None,
+) -> None:
     """Run the search of CONFIG (or what is left of it) and print its leaderboard."""
     from raykft.config import load_config
     from raykft.leaderboard.render import print_board
     from raykft.search.driver import tune as run
 
     console = _console()
-    board = run(load_config(config, overrides), console)
-    console.print()
-    print_board(board, console)
-    raise typer.Exit(_exit_code(board))
+    with Notice(notify) as notice:
+        board = run(load_config(config, overrides), console)
+        notice.tell(board)
+        console.print()
+        print_board(board, console)
+        raise typer.Exit(exit_code(board))
 
 
 @app.command()
@@ -96,16 +109,19 @@ def resume(
     address: Annotated[
         str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it began on")
     ] = None,
+    notify: Notify = None,
 ) -> None:
     """Go on with an experiment, whatever ended its last run: says of every trial what becomes of it."""
     from raykft.leaderboard.render import print_board
     from raykft.search.driver import resume as run
 
     console = _console()
-    board = run(directory, trials=trials, address=address, console=console)
-    console.print()
-    print_board(board, console)
-    raise typer.Exit(_exit_code(board))
+    with Notice(notify) as notice:
+        board = run(directory, trials=trials, address=address, console=console)
+        notice.tell(board)
+        console.print()
+        print_board(board, console)
+        raise typer.Exit(exit_code(board))
 
 
 @app.command()
@@ -152,15 +168,18 @@ def confirm(
     address: Annotated[
         str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it ran on")
     ] = None,
+    notify: Notify = None,
 ) -> None:
     """Train the best trials again with other seeds and show the spread of their scores."""
     from raykft.leaderboard.render import print_board
     from raykft.search.confirm import confirm as run
 
     console = _console()
-    board = run(directory, top=top, seeds=seeds, address=address, console=console)
-    console.print()
-    print_board(board, console)
+    with Notice(notify) as notice:
+        board = run(directory, top=top, seeds=seeds, address=address, console=console)
+        notice.tell(board)
+        console.print()
+        print_board(board, console)
 
 
 @app.command()
@@ -308,7 +327,7 @@ def submit(
         code = follow_job(address, job_id, lambda text: say(text, end=""))
     except KeyboardInterrupt:
         say(f"\nno longer following; the job goes on:\n{hint}", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(code)
 
 
@@ -471,14 +490,6 @@ def _check_format(format: str, known: tuple[str, ...]) -> None:
 
     if format not in known:
         raise ConfigError(f"--format {format!r} is not known; use one of: {', '.join(known)}")
-
-
-def _exit_code(board: Any) -> int:
-    if board.winner is None:
-        return NONE_SCORED
-    if not all(t.status.finished for t in board.trials):
-        return INCOMPLETE
-    return SOME_FAILED if any(t.status.failed for t in board.trials) else ALL_SCORED
 
 
 if __name__ == "__main__":
