@@ -182,6 +182,11 @@ def cache_dir() -> Path:
     return Path(base).expanduser().resolve() / "raykft"
 
 
+def teacher_cache_dir() -> Path:
+    """Where is kept what base models say of rows that adapters learn from or are held to."""
+    return cache_dir() / "teacher"
+
+
 STORAGE_REMEDY = "choose another `storage_path` (--set storage_path=DIR)"
 CACHE_REMEDY = "set RAYKFT_CACHE to a folder that can be written to"
 

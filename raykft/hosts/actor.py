@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from raykft.errors import RaykftError
+from raykft.paths import teacher_cache_dir
 from raykft.records import Pick, Question, Reply, TrainRow
 from raykft.storage.store import fetch, keep, release
 from raykft.train.admission import HostCapacity, HostCounters
@@ -117,6 +118,7 @@ class TrainingHost:
             max_length=config.max_length,
             batch_size=config.batch_size,
             told=config.told,
+            teacher_cache=teacher_cache_dir(),
             replicas=Replicas(config.replica, config.replicas),
             sharing=config.hosts_on_node,
             on_broken=_leave,

@@ -68,6 +68,7 @@ class HostEngine:
         max_length: int,
         batch_size: int,
         told: Mapping[str, str] | None = None,
+        teacher_cache: Path | None = None,
         replicas: Replicas = ALONE,
         sharing: int = 1,
         on_broken: Callable[[], None] = lambda: None,
@@ -76,12 +77,13 @@ class HostEngine:
         Args:
             batch_size: prompts that are read and decoded together.
             told: what a teacher reads in the place of a row's question, by the row's id.
+            teacher_cache: a folder where what the base model says of rows is kept for other hosts and later runs.
             sharing: hosts among which this machine's main memory is divided.
             on_broken: called, last of all, where the worker meets an error that it cannot give to one trial.
         """
         self.packed = PackedModel(base)
         self.replicas = replicas
-        self._teacher = Teacher(self.packed)
+        self._teacher = Teacher(self.packed, teacher_cache)
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
         self.domain_rows = len(train_rows)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from raykft.models.soft_targets import distilled, leash, pull_
 from raykft.models.source import resolve_model
 from raykft.models.targets import PRESETS
 from raykft.testing.contracts import RECIPE
-from raykft.train import average
+from raykft.train import average, teachings
 from raykft.train import slot as slot_module
 from raykft.train.engine import HostEngine
 from raykft.train.loop import packed_step
@@ -277,6 +279,66 @@ def test_a_leash_keeps_an_adapter_near_the_base_model(packed: PackedModel) -> No
     for row in made:
         one.about(row)
     assert torch.equal(one.about(made[-1]).shares_nK, other.about(made[-1]).shares_nK)
+
+
+def test_what_a_teacher_said_is_asked_once(
+    packed: PackedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another host finds it in the cache; of another model, or where a file is damaged, it is asked again."""
+    made = rows(7)
+    said = [Teacher(packed, tmp_path).about(row) for row in made]
+    files = sorted(tmp_path.rglob("*.safetensors"))
+    assert len(files) == len(made)
+    assert sorted(tmp_path.rglob("*")) == sorted([*files, *{file.parent for file in files}])
+    asked: list[EncodedRow] = []
+    usual = Teacher._ask
+
+    def ask(self: Teacher, row: EncodedRow) -> Any:
+        asked.append(row)
+        return usual(self, row)
+
+    monkeypatch.setattr(Teacher, "_ask", ask)
+    other = Teacher(packed, tmp_path)
+    for row, before in zip(made, said, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(other.about(row), before, strict=True))
+    assert not asked
+    files[0].write_bytes(files[0].read_bytes()[:-4])
+    files[1].write_bytes(b"")
+    again = Teacher(packed, tmp_path)
+    assert all(
+        torch.equal(again.about(row).shares_nK, before.shares_nK) for row, before in zip(made, said, strict=True)
+    )
+    assert len(asked) == 2
+    asked.clear()
+    Teacher(replace_of(packed, quantization="int8"), tmp_path).about(made[0])
+    assert len(asked) == 1
+
+
+def replace_of(packed: PackedModel, **changes: Any) -> Any:
+    """The model, as if it were held otherwise."""
+    other = copy.copy(packed)
+    other.base = replace(packed.base, **changes)
+    return other
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(packed: PackedModel, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    row = rows(7)[0]
+    assert torch.equal(Teacher(packed, tmp_path / "file").about(row).ids_nK, Teacher(packed).about(row).ids_nK)
+
+
+def test_the_oldest_of_very_many_rows_are_dropped(
+    packed: PackedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = rows(7)
+    first = Teacher(packed, tmp_path)
+    for n, row in enumerate(made):
+        first.about(row)
+        newest = max(tmp_path.rglob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
+        os.utime(newest, (n, n))
+    monkeypatch.setattr(teachings, "KEPT_ROWS", 3)
+    Teacher(packed, tmp_path)
+    assert sorted(file.stat().st_mtime for file in tmp_path.rglob("*.safetensors")) == [7, 8, 9]
 
 
 @pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
