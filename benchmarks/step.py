@@ -109,7 +109,7 @@ class Raykft:
 
     def take(self, rows: Sequence[EncodedRow]) -> None:
         if not self.slots:
-            self.slots = [Slot(self.packed, n, _recipe(n), rows) for n in range(self.most)]
+            self.slots = [Slot(self.packed, n, plain_recipe(n), rows) for n in range(self.most)]
         for slot in self.slots:
             slot.rows = rows
 
@@ -124,7 +124,7 @@ class Raykft:
         return self.base_bytes + trials * 4 * FP32_BYTES * self.slots[0].parameters.flat.numel()
 
 
-def _recipe(seed: int) -> Recipe:
+def plain_recipe(seed: int) -> Recipe:
     return Recipe(
         rank=RANK,
         alpha=2.0 * RANK,

@@ -68,6 +68,21 @@ def test_step_compares_a_plain_loop_with_packed_trials(
 
 
 @pytest.mark.torch
+def test_steps_with_a_teacher_are_held_against_steps_without(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run_quick(script("teacher"), tmp_path / "teacher.json", monkeypatch, "--packed", "2", "--tokens", "24")
+    check_record(record, "teacher")
+    step, asked = record["rows"]
+    for figure in step["step_s"].values():
+        check_spread(figure)
+    seconds = {kind: figure["median"] for kind, figure in step["step_s"].items()}
+    assert step["ratio"] == pytest.approx({kind: each / seconds["plain"] for kind, each in seconds.items()})
+    assert asked["pass"]["read_s"] > 0 < asked["pass"]["ask_s"]
+    assert 20 * 8 <= asked["pass"]["bytes_per_answer_token"] < 20 * 16  # int32 and fp32, and each file's head
+
+
+@pytest.mark.torch
 def test_step_trains_the_same_in_every_contender(script: Any, tmp_path: Path) -> None:
     """Before the first step no adapter adds anything, so the losses on the same rows must be equal."""
     import torch
