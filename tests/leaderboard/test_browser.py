@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -22,6 +25,7 @@ from raykft.paths import append_jsonl, write_json
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian's package `chromium`)")
 FIRST, SECOND, *_ = TRIALS
+AXE = "4.14.1"
 STOPPED = "t003-r16-lr1.2e-3-e5-att-d0.5"
 PLANTED = "t009<img src=x onerror=alert(1)>"
 # Names of trials in the order of the table, the hidden ones left out.
@@ -75,6 +79,38 @@ def column(page: Browser, title: str) -> list[str]:
 def click(page: Browser, title: str) -> None:
     buttons = "[...document.querySelectorAll('#trials th button')]"
     page.run(f"{buttons}.find(b => b.textContent === {json.dumps(title)}).click()")
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The auditor of accessibility by Deque, from the npm registry."""
+    folder, npm = tmp_path_factory.mktemp("axe"), shutil.which("npm")
+    if npm is None:
+        pytest.skip("there is no npm to fetch axe-core with")
+    try:
+        command = [npm, "pack", f"axe-core@{AXE}", "--silent"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"axe-core cannot be fetched: {error}")
+    with tarfile.open(folder / f"axe-core-{AXE}.tgz") as archive:
+        source = archive.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_an_audit_finds_no_serious_fault(page: Browser, axe: str, width: int, dark: bool) -> None:
+    page.look(width, 1000, dark=dark)
+    page.run(f"{axe}; 0")
+
+    def faults() -> list[list[Any]]:
+        audit = "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes.length, v.nodes[0].html]))"
+        return [each for each in page.run(audit) if each[0] in {"serious", "critical"}]
+
+    assert faults() == []
+    page.run("document.querySelector('main').insertAdjacentHTML('beforeend', '<button></button>')")
+    assert [name for _, name, *_ in faults()] == ["button-name"]
 
 
 def test_what_was_planted_is_shown_and_does_nothing(page: Browser) -> None:
