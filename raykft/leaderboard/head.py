@@ -71,12 +71,16 @@ class _Winner:
         return f"{_percent(self.values[metric])}{told}"
 
 
-def head(board: Leaderboard) -> list[HeadLine]:
-    """At most eight lines, the winner first and the command to type next last."""
+def head(board: Leaderboard, *, rest: str = "under --details") -> list[HeadLine]:
+    """At most eight lines, the winner first and the command to type next last.
+
+    Args:
+        rest: where what is left out is read.
+    """
     reason, command = _next(board)
     last = [HeadLine("next", (reason,)), HeadLine("", (command,), command=True)]
     cautions = list(_cautions(board))
-    more = (f"{len(cautions) - 1} more under --details",) if len(cautions) > 1 else ()
+    more = (f"{len(cautions) - 1} more {rest}",) if len(cautions) > 1 else ()
     caution = [HeadLine("caution", (cautions[0], *more))] if cautions else []
     if board.winner is None:
         return [HeadLine("winner", ("none: no trial has a score yet",)), *caution, *last]

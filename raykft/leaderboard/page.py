@@ -108,7 +108,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "name": board.directory.name,
         "live": LIVE_SECONDS if at_work(paths) else 0,
         "contaminated": len(board.findings),
-        "head": head(board),
+        "head": head(board, rest="below"),
         "winner": winner and {"id": winner.trial_id, "sample": sample_text(winner)},
         "counts": what_became(board)[0],
         "overview": _known([front_figure(board), levels_figure(board, winner) if winner else None]),

@@ -124,8 +124,10 @@ def test_sections_come_in_the_order_in_which_one_asks(html: str, board: Leaderbo
     assert len(page.ids) == len(set(page.ids))
     order = ["front", "curves", "trials", "compare", "held-out", "facts", "answers", "measurement", "findings"]
     assert [id for id in page.ids if id in {*order, "matters"}] == order  # the settings of this search do not differ
-    begin = page.text.index(head(board)[0].text)
-    places = [page.text.index(line.text, begin) for line in head(board)]
+    lines = head(board, rest="below")
+    assert "more under --details" not in html
+    begin = page.text.index(lines[0].text)
+    places = [page.text.index(line.text, begin) for line in lines]
     assert places == sorted(places)
     assert places[-1] < page.text.index("Learning and forgetting")
 
