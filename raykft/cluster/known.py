@@ -1,6 +1,7 @@
-"""Clusters that this user has named. An experiment directory from elsewhere does not choose whom raykft talks to.
+"""Clusters and storages that this user has named. A directory from elsewhere does not choose whom raykft talks to.
 
-Whoever answers as a Ray cluster is sent code and data, and what it sends is run.
+Whoever answers as a Ray cluster is sent code and data, and what it sends is run. A storage is sent the user's
+credentials.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 from raykft.errors import ConfigError, RaykftError
 from raykft.paths import cache_dir, write_atomic
 from raykft.storage.store import address as address_of
+from raykft.storage.store import is_url
 
 HERE = ("", "auto", "local")  # no other machine than those that this one has joined
 
 
 def remember(address: str | None) -> None:
-    """The user has named this cluster: in a config of theirs, or on the command line."""
+    """The user has named this cluster or storage: in a config of theirs, or on the command line."""
     if address and address not in HERE:
         with suppress(OSError, RaykftError):  # then it has to be named again
             write_atomic(_mark(address), "")
@@ -38,6 +40,19 @@ def check_named(address: str | None, directory: Path, command: str) -> None:
         f"the config of {directory} names the Ray cluster {address}, which no run started here has used; if you trust "
         f"it, go on with {again}, or on this machine with --address local"
     )
+
+
+def check_storage_named(url: str | None, directory: Path) -> None:
+    """See that the storage that `search.warm_start` of the config in `directory` names was named before.
+
+    Raises:
+        ConfigError: it was not.
+    """
+    if url and is_url(url) and not _mark(url).is_file():
+        raise ConfigError(
+            f"the config of {directory} begins with the experiment {url} (search.warm_start), which no run started "
+            "here has used; if you trust it, start the search with `raykft tune` and a config file that names it"
+        )
 
 
 def _mark(address: str) -> Path:

@@ -8,12 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from raykft.cluster.connect import connected
-from raykft.cluster.known import check_named, remember
+from raykft.cluster.known import check_named, check_storage_named, remember
 from raykft.config import ExperimentConfig, load_resolved, validate
 from raykft.errors import ConfigError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import TrialRecord, finished, open_experiment, read_trials
 from raykft.models.source import check_model_present
+from raykft.paths import ExperimentPaths
 from raykft.search.experiment import (
     Experiment,
     best_of,
@@ -48,12 +49,13 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     """
     console = console or make_console()
     remember(config.resources.address)
+    remember(config.search.warm_start)
     space = make_space(config)
     check_extras(config)
     for caution in config.cautions:
         console.print(f"warning: {caution}", markup=False)
     experiment = checked(config)
-    earlier = earlier_trials(experiment)
+    earlier = [] if _has_begun(experiment.paths) else earlier_trials(experiment)
     check_model_present(config.base_model)
     paths = prepare_directory(config)
     with locked(paths.root), typed(paths.root):
@@ -106,7 +108,14 @@ def resume(
         check_named(config.resources.address, paths.root, "raykft resume")
     else:
         tree["resources"] |= {"address": address}
+    if not _has_begun(paths):
+        check_storage_named(config.search.warm_start, paths.root)
     return tune(validate(tree, str(paths.config)), console)
+
+
+def _has_begun(paths: ExperimentPaths) -> bool:
+    """Whether a trial has: what the searcher began with is then in the study."""
+    return paths.trials.is_dir() and any(paths.trials.iterdir())
 
 
 def _is_complete(experiment: Experiment, records: Sequence[TrialRecord]) -> bool:

