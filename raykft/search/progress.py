@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,21 +17,39 @@ from rich.text import Text
 from raykft.records import TrialStatus
 
 REFRESH_SECONDS = 1.0
+QUIET_SECONDS = 60.0  # without a terminal a line comes at least as often
+LISTED = 4  # running trials that such a line names
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], low: float, high: float) -> str:
+    """A bar a value, from `low` to `high`; what is no number has a blank."""
+    span = high - low
+    places = [(value - low) / span if span > 0 else 0.5 for value in values]
+    return "".join(BARS[round(min(1, max(0, p)) * (len(BARS) - 1))] if math.isfinite(p) else " " for p in places)
 
 
 class Progress:
     """Counts trials and estimates the time left. Fed by the driver's callback, from one thread."""
 
     def __init__(
-        self, console: Console, total: int, done: int, concurrent: Callable[[], int], tokens: Callable[[], int]
+        self,
+        console: Console,
+        total: int,
+        done: int,
+        concurrent: Callable[[], int],
+        tokens: Callable[[], int],
+        stage: str = "searching",
     ) -> None:
         """
         Args:
             total: trials of the whole search, of which `done` ended in earlier runs.
             concurrent: how many trials can train at once now.
             tokens: how many tokens all hosts have trained since this run began.
+            stage: what is going on, in a word.
         """
         self._console = console
+        self._stage = stage
         self._total = total
         self._done_before = done
         self._concurrent = concurrent
@@ -38,6 +57,8 @@ class Progress:
         self._seconds: list[float] = []  # of every ended trial
         self._rate = 0.0
         self._running: dict[str, dict[str, Any]] = {}
+        self._curves: dict[str, list[float]] = {}  # rung scores of every trial that has some
+        self._said = time.monotonic()
         self._ended: Counter[str] = Counter()
         self._best: tuple[float, str] | None = None
         self._live: Live | None = None
@@ -63,6 +84,7 @@ class Progress:
 
     def reported(self, trial_id: str, row: dict[str, Any]) -> None:
         self._running[trial_id] = row
+        self._curves.setdefault(trial_id, []).append(float(row.get("rung_score", math.nan)))
 
     def ended(self, trial_id: str, result: dict[str, Any]) -> None:
         self._running.pop(trial_id, None)
@@ -72,10 +94,28 @@ class Progress:
         if score is not None and (self._best is None or score > self._best[0]):
             self._best = (score, trial_id)
         outcome = f"score {score:.2f}" if score is not None else result["reason"]
-        # Printed above the live panel, and the only lines where there is no terminal.
-        self._console.print(
-            Text(f"[{self.done}/{self._total}] {trial_id}  {result['status']}  {outcome}  {self._figures()}")
+        # Printed above the live panel; where there is no terminal, with what is running after a quiet minute.
+        self._say(f"[{self.done}/{self._total}] {trial_id}  {result['status']}  {outcome}  {self._figures()}")
+
+    def _say(self, line: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(Text(line))
+
+    def say_running(self) -> None:
+        """One line of what is under way."""
+        named = []
+        for trial_id, row in list(self._running.items())[:LISTED]:
+            at = f"epoch {row['epoch']}/{row['epochs']} {self._curve(trial_id)}".rstrip() if row else "begins"
+            named.append(f"{trial_id} {at}")
+        more = [f"{len(self._running) - LISTED} more"] if len(self._running) > LISTED else []
+        self._say(
+            f"{self._stage} {self.done}/{self._total}: {'; '.join([*named, *more]) or 'none runs'}  {self._figures()}"
         )
+
+    def _curve(self, trial_id: str) -> str:
+        """Its rung scores, on the scale of all trials of this run."""
+        seen = [value for curve in list(self._curves.values()) for value in curve if math.isfinite(value)]
+        return sparkline(self._curves.get(trial_id, ()), min(seen), max(seen)) if seen else ""
 
     @property
     def done(self) -> int:
@@ -97,15 +137,17 @@ class Progress:
 
     def _panel(self) -> RenderableType:
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self._ended.items())) or "none ended"
-        title = Text(f"{self.done}/{self._total} trials ({counts}), {len(self._running)} running {self._figures()}")
+        at = f"{self._stage}: {self.done}/{self._total} trials ({counts})"
+        title = Text(f"{at}, {len(self._running)} running {self._figures()}")
         table = Table(box=None, pad_edge=False)
-        for name in ("running trial", "epoch", "loss", "rung"):
-            table.add_column(name, justify="left" if name == "running trial" else "right")
+        for name in ("running trial", "epoch", "loss", "rung", "rungs so far"):
+            table.add_column(name, justify="left" if name in {"running trial", "rungs so far"} else "right")
         for trial_id, row in list(self._running.items()):
             if row:
-                figures = [str(row.get("epoch", "")), f"{row['loss']:.3f}", f"{row['rung_score']:.2f}"]
+                epoch = f"{row['epoch']}/{row['epochs']}"
+                figures = [epoch, f"{row['loss']:.3f}", f"{row['rung_score']:.2f}", self._curve(trial_id)]
             else:
-                figures = ["", "", ""]
+                figures = ["", "", "", ""]
             table.add_row(Text(trial_id), *figures)
         return Group(title, table)
 
@@ -117,6 +159,8 @@ class Progress:
             window = [sample for sample in window if sample[0] > window[-1][0] - 30]
             elapsed = window[-1][0] - window[0][0]
             self._rate = (window[-1][1] - window[0][1]) / elapsed if elapsed > 0 else 0.0
+            if self._live is None and time.monotonic() - self._said >= QUIET_SECONDS:
+                self.say_running()
 
 
 def _remaining_seconds(row: dict[str, Any]) -> float:

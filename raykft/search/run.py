@@ -95,7 +95,8 @@ def run_trials(crew: Crew, limiter: ConcurrencyLimiter, scheduler: TrialSchedule
     """
     config, paths, stopper = crew.config, crew.paths, Interrupt()
     total = config.search.trials
-    progress = Progress(crew.console, total, total - todo, lambda: limiter.max_concurrent, crew.tokens_trained)
+    stage = "screening" if config.search.race else "searching"
+    progress = Progress(crew.console, total, total - todo, lambda: limiter.max_concurrent, crew.tokens_trained, stage)
     callback = DriverCallback(config, paths, crew.broker, crew.hosts, progress, stopper)
     tuner = _tuner(crew, limiter, scheduler, todo, stopper, callback)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,42 @@ class TestDirectory:
         with pytest.raises(Exception, match="cannot write to") as error:
             kept_directory(config.model_copy(update={"storage_path": str(tmp_path / "file")}))
         assert "storage_path" in str(error.value)
+
+
+def test_scores_so_far_are_bars_on_one_scale() -> None:
+    from raykft.search.progress import sparkline
+
+    assert sparkline([0.0, 0.5, math.nan, 1.0, 9.0], 0.0, 1.0) == "▁▅ ██"
+    assert sparkline([0.3, 0.3], 0.3, 0.3) == "▅▅"
+    assert sparkline([], 0.0, 1.0) == ""
+
+
+def test_a_quiet_minute_ends_with_a_line_of_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from raykft.search import progress as module
+    from raykft.search.progress import Progress
+
+    out = StringIO()
+    progress = Progress(Console(file=out, width=300), 9, 0, lambda: 6, lambda: 0, "screening")
+    for name in "abcdef":
+        progress.started(name)
+    for epoch, rung in enumerate((0.1, 0.2, 0.4), start=1):
+        row = {"epoch": epoch, "epochs": 6, "seconds": 20.0 * epoch, "loss": 1.0, "rung_score": rung}
+        progress.reported("a", row)
+    progress.reported("b", row | {"epoch": 1, "rung_score": math.nan})
+    progress.say_running()
+    line = "screening 0/9: a epoch 3/6 ▁▃█; b epoch 1/6; c begins; d begins; 2 more"
+    assert out.getvalue().startswith(f"{line}  (no score yet, 0 tokens/s")
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.01)
+    with progress:
+        deadline = time.monotonic() + 30
+        while out.getvalue().count(line) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_progress_estimates_from_running_and_queued_trials() -> None:
