@@ -59,6 +59,8 @@ CHANGES: dict[str, dict[str, Any]] = {  # in the order in which they are trained
     "leash-ratio-1": {"train.kl_weight": 1.0, "data.distractor_ratio": 1},
     "distill-half": {"train.distill_weight": 0.5},
     "distill": {"train.distill_weight": 1.0},
+    "distill-quarter": {"train.distill_weight": 0.25},
+    "distill-half-12": {"train.distill_weight": 0.5, "train.epochs": 12},
     "distill-leash": {"train.distill_weight": 0.5, "train.kl_weight": 1.0},
     "epochs-12": {"train.epochs": 12},
     "attention-equal": {"adapter.target_layers": "attention", "adapter.rank": 42},
@@ -73,7 +75,9 @@ CURES = (
     ("leash", "leash-ratio-1", "ratio-1", "leash of 1 less none, as many distractors"),
     ("average", "ema", "center", "average of an epoch less the last step"),
     ("both", "ema-leash", "center", "leash and average less neither"),
+    ("teacher", "distill-quarter", "center", "a quarter from a teacher less none"),
     ("teacher", "distill-half", "center", "half from a teacher less none"),
+    ("teacher", "distill-half-12", "center", "half from a teacher, twelve epochs, less none, six"),
     ("teacher", "distill", "center", "wholly from a teacher less none"),
     ("teacher", "distill-leash", "leash", "half from a teacher less none, a leash on both"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,10 @@ def cut(folder: Path, tree: dict[str, Any], keep: int = 3) -> None:
 @pytest.mark.spread
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_runs_to_its_board(embedded_ray: None, tmp_path: Path, tiny_model_dir: Path, name: str) -> None:
-    """Its first trial, for one epoch, on a tiny model; 8-bit optimizers need a GPU."""
+def test_a_study_runs_to_its_board(
+    embedded_ray: None, cache: Path, tmp_path: Path, tiny_model_dir: Path, name: str
+) -> None:
+    """Its first trial, for one epoch, on a tiny model; 8-bit optimizers need a GPU. One learns from a teacher too."""
     tree = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
     (point,) = tree["search"]["points"]
     tree |= {"base_model": str(tiny_model_dir), "storage_path": str(tmp_path / "runs")}
@@ -72,9 +75,18 @@ def test_a_study_runs_to_its_board(embedded_ray: None, tmp_path: Path, tiny_mode
     tree["train"] |= {"optimizer": "adamw", "max_length": 512}  # its tokenizer makes a token of every byte
     tree["search"] |= {"trials": 1, "race": False, "points": [point | {"train.epochs": 1}], "grace_epochs": 1}
     tree["search"]["space"]["train.epochs"] = {"int": [1, 2]}
+    teacher = name == "study-b-youko-8b"
+    tree["train"]["distill_weight"] = 0.5 if teacher else 0.0
     cut(tmp_path, tree)
     config = load_config(write_config(tmp_path / "c.yaml", tree))
-    (trial,) = tune(config, Console(quiet=True)).trials
+    console = Console(file=StringIO(), width=300)
+    (trial,) = tune(config, console).trials
+    told = console.file
+    assert isinstance(told, StringIO)
+    assert ("train.distill_weight: with the facts before it" in told.getvalue()) is teacher
+    assert trial.trial_id.endswith("-w0.5") is teacher
+    if teacher:
+        assert list(cache.glob("teacher/*/*.safetensors"))
     assert (trial.status, trial.epoch) == ("ok", 1)
     paths = ExperimentPaths(config.directory)
     adapter = read_json(paths.trial(trial.trial_id).adapter / "adapter_config.json")
