@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from tests_support import experiment_tree, write_config
 
-from raykft import __version__, cli
+from raykft import __version__
+from raykft.commands.exit_codes import exit_code
 from raykft.records import TrialStatus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,8 +146,8 @@ def test_score_needs_no_model(tmp_path: Path) -> None:
 )
 def test_exit_codes_tell_whole_searches_from_others(statuses: list[str], code: int) -> None:
     trials = [SimpleNamespace(status=TrialStatus(status)) for status in statuses]
-    board = SimpleNamespace(trials=trials, winner=next((t for t in trials if t.status is TrialStatus.OK), None))
-    assert cli._exit_code(board) == code
+    board: Any = SimpleNamespace(trials=trials, winner=next((t for t in trials if t.status is TrialStatus.OK), None))
+    assert exit_code(board) == code
 
 
 @pytest.mark.parametrize("module", ["raykft", "raykft.cli"])
