@@ -47,9 +47,13 @@ def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboar
     Raises:
         RaykftError: bad input or resources, before anything is trained; the message says what to do.
     """
-    console = console or make_console()
-    remember(config.resources.address)
     remember(config.search.warm_start)
+    return _tune(config, console or make_console())
+
+
+def _tune(config: ExperimentConfig, console: Console) -> Leaderboard:
+    """`tune`, whoever wrote the config: a directory from elsewhere names no storage in the user's place."""
+    remember(config.resources.address)
     space = make_space(config)
     check_extras(config)
     for caution in config.cautions:
@@ -110,7 +114,7 @@ def resume(
         tree["resources"] |= {"address": address}
     if not _has_begun(paths):
         check_storage_named(config.search.warm_start, paths.root)
-    return tune(validate(tree, str(paths.config)), console)
+    return _tune(validate(tree, str(paths.config)), console or make_console())
 
 
 def _has_begun(paths: ExperimentPaths) -> bool:

@@ -80,7 +80,7 @@ def test_a_storage_that_nobody_named_here_is_not_asked_for_earlier_trials(
         with pytest.raises(KeyboardInterrupt):
             resume(paths.root)
         assert not asked
-        return
+        (paths.trials / "t000").rmdir()  # nor has going on with it named the storage
     with pytest.raises(ConfigError, match="s3://elsewhere/runs/before.*which no run started here has used"):
         resume(paths.root)
     assert not asked
