@@ -12,13 +12,7 @@ import typer
 
 from raykft import __version__
 from raykft.commands.data import data_app
-from raykft.commands.exit_codes import (
-    ALL_SCORED,
-    INTERRUPTED,
-    NONE_SCORED,
-    WRONG_USAGE,
-    exit_code,
-)
+from raykft.commands.exit_codes import ALL_SCORED, INTERRUPTED, NONE_SCORED, exit_code, exit_code_of
 from raykft.commands.notify import Notice, Notify
 from raykft.commands.options import ConfigFile, Directory, Overrides, TrialId
 from raykft.untrusted.escapes import json_text, one_line
@@ -43,7 +37,7 @@ Address = Annotated[str, ADDRESS]
 
 def main() -> None:
     """Entry point. raykft's own errors become one message and an exit code, never a traceback."""
-    from raykft.errors import USAGE_ERRORS, RaykftError
+    from raykft.errors import RaykftError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal or log that is not UTF-8 loses an arrow, not the board
@@ -53,10 +47,10 @@ def main() -> None:
         app()
     except RaykftError as error:
         say(f"error: {error}", err=True)
-        sys.exit(WRONG_USAGE if isinstance(error, USAGE_ERRORS) else NONE_SCORED)
-    except KeyboardInterrupt:
+        sys.exit(exit_code_of(error))
+    except KeyboardInterrupt as error:
         say("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(exit_code_of(error))
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

@@ -187,6 +187,21 @@ def teacher_cache_dir() -> Path:
     return cache_dir() / "teacher"
 
 
+def drop_oldest(files: Iterable[Path], keep: int) -> None:
+    """Delete all but the `keep` newest files of a cache, which other processes may do at the same time."""
+    files = list(files)
+    if len(files) > keep:
+        for file in sorted(files, key=_modified)[:-keep]:
+            file.unlink(missing_ok=True)
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:  # somebody else has just dropped it
+        return 0.0
+
+
 STORAGE_REMEDY = "choose another `storage_path` (--set storage_path=DIR)"
 CACHE_REMEDY = "set RAYKFT_CACHE to a folder that can be written to"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from raykft.commands.exit_codes import ALL_SCORED, INCOMPLETE, INTERRUPTED, NONE_SCORED, SOME_FAILED, WRONG_USAGE
-from raykft.errors import USAGE_ERRORS, RaykftError, first_line
+from raykft.commands.exit_codes import ALL_SCORED, INCOMPLETE, INTERRUPTED, SOME_FAILED, exit_code_of
+from raykft.errors import first_line
 from raykft.untrusted.terminal import say
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Notice(AbstractContextManager["Notice"]):
     ) -> None:
         if self._command is None:
             return
-        code = _code(error)
+        code = exit_code_of(error)
         own = {"RAYKFT_OUTCOME": OUTCOMES.get(code, "failed"), "RAYKFT_EXIT_CODE": str(code)}
         if self._board is not None:
             winner = self._board.winner
@@ -66,17 +66,6 @@ class Notice(AbstractContextManager["Notice"]):
         from raykft.leaderboard.head import head
 
         return "".join(f"{line.label:10}{line.text}\n" for line in head(self._board))
-
-
-def _code(error: BaseException | None) -> int:
-    """The exit code that the command will have."""
-    if isinstance(error, typer.Exit):
-        return int(error.exit_code)
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    if isinstance(error, RaykftError):
-        return WRONG_USAGE if isinstance(error, USAGE_ERRORS) else NONE_SCORED
-    return ALL_SCORED if error is None else NONE_SCORED
 
 
 def _run(command: str, told: dict[str, Any], text: str) -> None:

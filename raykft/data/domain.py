@@ -97,12 +97,12 @@ def _reference_problems(domain: Domain, data: DataConfig) -> list[str]:
 
 def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     problems = []
-    named = ", ".join(data.general)
-    for file, probes in ((data.probes, domain.probes), (named, domain.general)):
+    general = ", ".join(data.general)
+    for file, probes, of_domain in ((data.probes, domain.probes, True), (general, domain.general, False)):
         for probe in probes:
             where = f"{file}: probe {probe.id!r}"
             problems += [f"{where}: {error}" for error in probe_errors(probe)]
-            if (probe.level == 0) is not (file == named):
+            if (probe.level == 0) is of_domain:
                 problems.append(
                     f"{where} has level {probe.level}; level 0 belongs into `data.general`, 1-5 into `data.probes`"
                 )

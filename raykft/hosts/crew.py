@@ -9,6 +9,7 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ class Crew:
             self._growth.start()
 
     def _say_untaught(self) -> None:
-        rows, told, taught = len(self.domain.train), len(self._told()), self.infos[0]["taught_rows"]
+        rows, told, taught = len(self.domain.train), len(self._told), self.infos[0]["taught_rows"]
         if self.config.uses("train.distill_weight") and taught < rows:
             self.console.print(
                 f"train.distill_weight: {taught} of {rows} training rows have a teacher. {rows - told} name no fact, "
@@ -262,13 +263,14 @@ class Crew:
             device=self.plan.device,
             system_prompt=config.data.system_prompt,
             plain_prompt=config.data.plain_prompt,
-            told=self._told(),
+            told=self._told,
             max_length=config.train.max_length,
             batch_size=config.evaluate.batch_size,
             threads=self.plan.threads,
             hosts_on_node=self.plan.on_node,
         )
 
+    @cached_property
     def _told(self) -> dict[str, str]:
         """What a teacher reads, where a recipe may have one."""
         if not self.config.uses("train.distill_weight"):

@@ -20,7 +20,7 @@ from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScor
 from raykft.evaluation.objective import Objective
 from raykft.hosts.protocol import Host
 from raykft.hosts.remote import RemoteHost
-from raykft.paths import cache_dir, read_json, write_json
+from raykft.paths import cache_dir, drop_oldest, read_json, write_json
 from raykft.records import Pick, Question, Reply, Split
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class EvaluatorActor:
         finally:
             shutil.rmtree(self._exchange / trial_id, ignore_errors=True)
         write_json(path, BaseScores(rows={ADAPTER: {split: scores}}).as_dict())
-        _drop_oldest(path.parent)
+        drop_oldest(path.parent.glob("*.json"), KEPT_SCORES)
         return scores
 
     def in_context(self, trial_id: str, name: str) -> SplitScores | None:
@@ -269,17 +269,3 @@ def _kept(path: Path) -> BaseScores | None:
 
 def _short_digest(content: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _drop_oldest(directory: Path) -> None:
-    files = list(directory.glob("*.json"))
-    if len(files) > KEPT_SCORES:
-        for file in sorted(files, key=_modified)[:-KEPT_SCORES]:
-            file.unlink(missing_ok=True)
-
-
-def _modified(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except OSError:  # another experiment has just dropped it
-        return 0.0

@@ -126,7 +126,7 @@ def taught(config: ExperimentConfig, domain: Domain, rows: Rows) -> Taught | Non
         told = told_rows(domain.train, domain.facts, config.data.facts_prompt)
         for row, length in zip(domain.train, rows.domain, strict=True):
             if row.id in told:
-                more = rows.plain(told[row.id]) - rows.plain(row.question)
+                more = rows.count(told[row.id]) - rows.count(row.question)
                 found.append((length + more, round(length * rows.answer_share)))
     if config.uses("train.kl_weight"):
         found += [(length, round(length * rows.answer_share)) for length in rows.distractors]

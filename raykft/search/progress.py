@@ -24,9 +24,12 @@ BARS = "▁▂▃▄▅▆▇█"
 
 def sparkline(values: Sequence[float], low: float, high: float) -> str:
     """A bar a value, from `low` to `high`; what is no number has a blank."""
-    span = high - low
-    places = [(value - low) / span if span > 0 else 0.5 for value in values]
-    return "".join(BARS[round(min(1, max(0, p)) * (len(BARS) - 1))] if math.isfinite(p) else " " for p in places)
+
+    def bar(value: float) -> str:
+        place = (value - low) / (high - low) if high > low else 0.5
+        return BARS[round(min(1, max(0, place)) * (len(BARS) - 1))]
+
+    return "".join(bar(value) if math.isfinite(value) else " " for value in values)
 
 
 class Progress:
@@ -57,7 +60,8 @@ class Progress:
         self._seconds: list[float] = []  # of every ended trial
         self._rate = 0.0
         self._running: dict[str, dict[str, Any]] = {}
-        self._curves: dict[str, list[float]] = {}  # rung scores of every trial that has some
+        self._curves: dict[str, list[float]] = {}  # rung scores of running trials
+        self._scale = math.inf, -math.inf  # the lowest and highest of all trials of this run
         self._said = time.monotonic()
         self._ended: Counter[str] = Counter()
         self._best: tuple[float, str] | None = None
@@ -84,10 +88,14 @@ class Progress:
 
     def reported(self, trial_id: str, row: dict[str, Any]) -> None:
         self._running[trial_id] = row
-        self._curves.setdefault(trial_id, []).append(float(row.get("rung_score", math.nan)))
+        rung = float(row.get("rung_score", math.nan))
+        self._curves.setdefault(trial_id, []).append(rung)
+        if math.isfinite(rung):
+            self._scale = min(self._scale[0], rung), max(self._scale[1], rung)
 
     def ended(self, trial_id: str, result: dict[str, Any]) -> None:
         self._running.pop(trial_id, None)
+        self._curves.pop(trial_id, None)
         self._ended[result["status"]] += 1
         self._seconds.append(result.get("seconds", 0.0))
         score = result["metrics"].get("score") if TrialStatus(result["status"]).ranked else None
@@ -114,8 +122,7 @@ class Progress:
 
     def _curve(self, trial_id: str) -> str:
         """Its rung scores, on the scale of all trials of this run."""
-        seen = [value for curve in list(self._curves.values()) for value in curve if math.isfinite(value)]
-        return sparkline(self._curves.get(trial_id, ()), min(seen), max(seen)) if seen else ""
+        return sparkline(self._curves.get(trial_id, ()), *self._scale)
 
     @property
     def done(self) -> int:

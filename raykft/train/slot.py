@@ -21,11 +21,8 @@ from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 
-NOT_YET = {
-    "kl_weight": 0.0,
-    "ema_epochs": 0.0,
-    "distill_weight": 0.0,
-}  # settings that a checkpoint of an earlier version lacks
+# Settings that a checkpoint of an earlier version lacks.
+NOT_YET = {"kl_weight": 0.0, "ema_epochs": 0.0, "distill_weight": 0.0}
 
 
 class Batch(NamedTuple):
@@ -128,7 +125,7 @@ class Slot:
         start = -len(block.prefix)
         for row in chosen if own else ():
             places += range(start + row.prompt_tokens - 1, start + len(row.ids) - 1)
-            targets += row.ids[row.prompt_tokens :]
+            targets += row.answer
             start += len(row.ids) - 1 - len(block.prefix)
         self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
         taught = [(self.rows[i].answer_tokens, self.taught.get(i)) for i in numbers] if own else []

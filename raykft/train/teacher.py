@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ class Teacher:
             cache: a folder where what it says is kept for other hosts and later runs.
         """
         self._packed = packed
-        self._kept = Teachings(cache, _of(packed)) if cache else None
+        self._cache = cache
         self._known: dict[EncodedRow, Teaching] = {}
+
+    @cached_property
+    def _kept(self) -> Teachings | None:
+        # Not made before it is needed: a cache may hold very many files, and most experiments have no teacher.
+        return Teachings(self._cache, _of(self._packed)) if self._cache else None
 
     def about(self, row: EncodedRow) -> Teaching:
         """For the positions of the row's answer."""

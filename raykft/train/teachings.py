@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from raykft.data.encode import EncodedRow
 from raykft.models.soft_targets import Teaching
-from raykft.paths import is_whole_safetensors
+from raykft.paths import drop_oldest, is_whole_safetensors
 from raykft.train.recipe import TEACHER_TOP
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ class Teachings:
         self._folder = folder
         self._teacher = json.dumps([FORMAT, TEACHER_TOP, dict(teacher)], sort_keys=True)
         self._writable = True
-        _drop_oldest(folder)
+        with suppress(OSError):
+            drop_oldest(folder.glob("*/*.safetensors"), KEPT_ROWS)
 
     def read(self, row: EncodedRow) -> Teaching | None:
         """What was said of the row's answer, if it is there and whole."""
@@ -70,12 +71,3 @@ class Teachings:
         content = f"{self._teacher}|{row.prompt_tokens}|{','.join(map(str, row.ids))}"
         name = hashlib.sha256(content.encode()).hexdigest()[:32]
         return self._folder / name[:2] / f"{name}.safetensors"
-
-
-def _drop_oldest(folder: Path) -> None:
-    try:
-        files = [(file.stat().st_mtime, file) for file in folder.glob("*/*.safetensors")]
-        for _, file in sorted(files)[:-KEPT_ROWS]:
-            file.unlink(missing_ok=True)
-    except OSError:  # another process drops them too, or the cache is not there
-        pass

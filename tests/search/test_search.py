@@ -157,6 +157,7 @@ def test_scores_so_far_are_bars_on_one_scale() -> None:
 
     assert sparkline([0.0, 0.5, math.nan, 1.0, 9.0], 0.0, 1.0) == "▁▅ ██"
     assert sparkline([0.3, 0.3], 0.3, 0.3) == "▅▅"
+    assert sparkline([math.nan, 0.3], 0.3, 0.3) == " ▅"
     assert sparkline([], 0.0, 1.0) == ""
 
 

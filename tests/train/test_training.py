@@ -337,7 +337,7 @@ def test_the_oldest_of_very_many_rows_are_dropped(
         newest = max(tmp_path.rglob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
         os.utime(newest, (n, n))
     monkeypatch.setattr(teachings, "KEPT_ROWS", 3)
-    Teacher(packed, tmp_path)
+    Teacher(packed, tmp_path).about(made[-1])
     assert sorted(file.stat().st_mtime for file in tmp_path.rglob("*.safetensors")) == [7, 8, 9]
 
 
