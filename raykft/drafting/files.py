@@ -32,7 +32,7 @@ LEASH = """\
     train.kl_weight: {{choice: [0, 1], when: {{data.distractor_ratio: [{ratios}]}}}}  # a leash against forgetting
 """
 CONFIG_TEXT = """\
-# Drafted by rule from {sources}. Read {account} and {sheet} first, then:
+# Drafted from {sources}. Read {account} and {sheet} first, then:
 #   raykft data check {file}
 #   raykft plan {file}
 #   raykft tune {file}
@@ -150,12 +150,12 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
     lines = [
         "# What was drafted",
         "",
-        f"By rule, without a language model; language {settings['lang']}, seed {settings['seed']}.",
+        f"{_by(settings['writer'])}; language {settings['lang']}, seed {settings['seed']}.",
         f"Read `{SHEET}` in a spreadsheet, mend or strike out what is wrong, and take it back with `--accept`.",
         "",
         "| source | lines |",
         "|---|---|",
-        *(f"| {markdown(source.path.name)} | {len(source.items)} |" for source in sources),
+        *(f"| {markdown(source.path.name)} | {_extent(source)} |" for source in sources),
         "",
         f"{len(made.facts)} facts, {len(made.train)} training rows, {len(made.drafts)} probes.",
         "",
@@ -168,6 +168,14 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
             names = ", ".join(map(markdown, source.unused))
             lines += ["", f"Columns of {markdown(source.path.name)} that are not used: {names}."]
     return "\n".join([*lines, "", *_rejections(made.rejected)]) + "\n"
+
+
+def _by(writer: str) -> str:
+    return f"By rule and by {markdown(writer)}" if writer else "By rule, without a language model"
+
+
+def _extent(source: Source) -> str:
+    return f"text, {len(source.pieces)} pieces" if source.pieces else str(len(source.items))
 
 
 def _levels(made: Drafted) -> list[str]:
