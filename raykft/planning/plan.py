@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raykft.config import ExperimentConfig
-from raykft.data.domain import Domain
+from raykft.data.domain import Domain, trainable
 from raykft.errors import ConfigError
 from raykft.models.shape import ModelShape, assumed_shape, shape_of
 from raykft.planning.budget import (
@@ -147,6 +147,7 @@ def make_plan(
         ModelError: the model's size cannot be found out and `parameters` is not given.
     """
     _check_options(config, gpu, hosts, price, tokens_per_second)
+    domain = trainable(config, domain)
     shape = assumed_shape(parameters) if parameters is not None else shape_of(config.base_model)
     rows = count_tokens(config, domain)
     device = GPUS[gpu] if gpu else None
@@ -181,7 +182,7 @@ def make_plan(
         parameters=shape.parameters,
         trials=config.search.trials,
         race_runs=math.ceil(race_runs(config, config.search.trials)),
-        mixtures=mixtures(config, len(domain.train)),
+        mixtures=mixtures(config, rows.pool),
         rows=len(domain.train),
         distractors=len(domain.distractors),
         tokens_how=rows.how,
