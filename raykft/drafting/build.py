@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from raykft.data.demo.spec import FactSpec
+from raykft.data.demo.spec import FactSpec, Formatted
 from raykft.data.split import split_of
 from raykft.drafting.found import Found, NothingFoundError
 from raykft.drafting.items import Given, Item, Named, script_of
@@ -57,6 +57,16 @@ class Drafted:
     drafts: list[Draft] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     evidence: dict[str, str] = field(default_factory=dict)  # by fact: the sentence of the source that holds its value
+
+    @property
+    def first(self) -> list[TrainRow]:
+        """The training rows without those that teach a fact again."""
+        return [row for row in self.train if not teaches_again(row)]
+
+
+def teaches_again(row: TrainRow) -> bool:
+    """Whether a row teaches what another one does, in other words or in another format."""
+    return row.phrasing > 1 or bool(row.form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,8 @@ def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, rew
     maker = _Maker(rules, chosen, fact_of, seed)
     for group in groups:
         made.drafts += maker.probes_of(group)
+    for one in chosen:
+        made.train += maker.further_rows(one)
     return made
 
 
@@ -344,14 +356,34 @@ class _Maker:
                 if any(short in text.casefold() != short for short in accepted) and other is not one:
                     yield text
 
-    def _format(self, one: Known) -> Iterator[Draft]:
-        styles = self._rules.styles(one.found)
-        if not styles or one.found.type == "list":
-            return
-        style = styles[self._number[id(one)] % len(styles)]
+    def further_rows(self, one: Known) -> Iterator[TrainRow]:
+        """Rows that teach the same again: what a writer has put otherwise, and the answer in one other format.
+
+        The format is never the one that the fact is asked in.
+        """
+        row = replace(one.row, input="", fact_ids=(self._id(one),))
+        for n, reworded in enumerate(one.written[ASKED:], start=2):
+            yield replace(row, id=f"{row.id}-w{n}", instruction=reworded.question, output=reworded.answer, phrasing=n)
+        styles = self._styles(one)
+        if len(styles) > 1 and (made := self._formatted(one, styles[1])).gold:
+            yield replace(row, id=f"{row.id}-f", instruction=made.question, output=made.gold, form=styles[1])
+
+    def _styles(self, one: Known) -> Sequence[str]:
+        """The formats that suit a fact, another one first for every fact."""
+        styles = () if one.found.type == "list" else tuple(self._rules.styles(one.found))
+        first = self._number[id(one)] % max(1, len(styles))
+        return styles[first:] + styles[:first]
+
+    def _formatted(self, one: Known, style: str) -> Formatted:
         ask, tell = one.row.question, one.tell
         spec = FactSpec("", "", "", label=ask, style=style, group="", ask=ask, tell=tell, paraphrases=())
-        made = self._rules.language.formatted(spec, one.found.value)
+        return self._rules.language.formatted(spec, one.found.value)
+
+    def _format(self, one: Known) -> Iterator[Draft]:
+        styles = self._styles(one)
+        if not styles:
+            return
+        style, made = styles[0], self._formatted(one, styles[0])
         if not made.gold:
             return
         base = self._recall(one, "p3", made.question, ())

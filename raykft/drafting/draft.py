@@ -15,7 +15,7 @@ from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems, read_records
 from raykft.drafting.build import NOT_ASKED, Drafted, draft
 from raykft.drafting.english import English
-from raykft.drafting.files import CONFIG, STATE, claim, config_text, write
+from raykft.drafting.files import CONFIG, STATE, claim, config_text, rows_told, write
 from raykft.drafting.items import Item, LanguageCode, Source, language_of, numbered, read_sources
 from raykft.drafting.japanese import Japanese
 from raykft.drafting.rules import Rules
@@ -67,10 +67,10 @@ class Summary:
     def lines(self) -> list[str]:
         """For the terminal."""
         made, file = self.made, shlex.quote(str(self.config))
-        trained_only = len(made.train) - len({i for row in made.train for i in row.fact_ids})
+        trained_only = sum(not row.fact_ids for row in made.train)
         levels = [f"{sum(d.probe.level == n for d in made.drafts)} of level {n}" for n in range(1, 6)]
         return [
-            f"{len(made.train)} training rows, {len(made.facts)} facts, {len(made.drafts)} probes: {', '.join(levels)}",
+            f"{rows_told(made.train)}, {len(made.facts)} facts, {len(made.drafts)} probes: {', '.join(levels)}",
             *([f"{trained_only} rows are trained and not asked about; draft.md says why"] if trained_only > 0 else []),
             *([f"writer: {self.bill}"] if self.bill else []),
             *(f"warning: {warning}" for warning in self.warnings),
@@ -120,7 +120,7 @@ def run(
     made, domain = screened(made, *_bundled(code))
     _check_enough(made, read[0].path)
     model, prompt, warnings = _model(base_model, code)
-    config = config_text(directory, read, code, model, prompt, len(made.train), len(domain.distractors))
+    config = config_text(directory, read, code, model, prompt, made.train, len(domain.distractors))
     by = f"{drafter.desk.writer.name} ({drafter.desk.bill.line()})" if drafter else ""
     write(directory, made, domain, read, config, {"lang": code, "seed": seed, "facts": max_facts, "writer": by})
     return Summary(directory / CONFIG, made, warnings, drafter.desk.bill.line() if drafter else "")

@@ -27,7 +27,11 @@ PIECE_BYTES = 2400  # some 500 tokens of English or of Japanese: what a small mo
 # With what follows its end; of text without ends, six hundred characters.
 _SENTENCE = re.compile(r".{1,600}?(?:[.!?]\s+|[。！？]|$)|.{1,600}", re.DOTALL)
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
-_AROUND = "script, style, noscript, template, nav, footer, aside, form, iframe, svg, [hidden], [aria-hidden=true]"
+# What a reader does not see, as far as it can be told without the rules of a style sheet, is left out too.
+_AROUND = (
+    "script, style, noscript, template, nav, footer, aside, form, iframe, svg, [hidden], [aria-hidden=true], "
+    "[style*='display:none'], [style*='display: none'], [style*='visibility:hidden'], [style*='visibility: hidden']"
+)
 _INLINE = frozenset(
     words(
         """a abbr b bdi bdo cite code data dfn em i kbd mark q rp rt ruby s samp small span strong sub sup time u var

@@ -29,8 +29,8 @@ from raykft.writer.desk import Desk
 from raykft.writer.prompts import Prompts
 
 REWORDINGS = 5  # asked for; two become probes, one leads to hints and joint questions, the rest is trained
-FACTS_A_PIECE, QUESTIONS_A_REQUEST = 8, 5
-FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 1200, 1500, 400  # that a reply may take
+FACTS_A_PIECE, QUESTIONS_A_REQUEST = 10, 5
+FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 1800, 1500, 400  # that a reply may take
 MAX_QUESTION, MAX_ANSWER, MAX_VALUE = 300, 400, 60
 _SPACES = re.compile(r"[\W_]+")
 _WORD = re.compile(r"[a-zà-ÿ]{4,}|[\u30a0-\u30ff]{3,}|[\u3400-\u9fff々]{2,}")

@@ -111,6 +111,30 @@ def test_a_page_becomes_an_experiment_that_passes_every_check(page: Path, tmp_pa
     assert sum("does not name" in why for why in reasons) == 12
 
 
+def test_rewordings_that_are_not_asked_are_taught_and_how_many_is_searched(page: Path, tmp_path: Path) -> None:
+    class Eager(Good):
+        """Five rewordings that all hold, each with an answer of its own."""
+
+        def reply(self, text: str) -> dict[str, Any]:
+            reply = super().reply(text)
+            for item in reply.get("items", ()):
+                held = item["rewordings"][:3]
+                thing = re.sub(r".*: ", "", held[0]["question"])
+                more = [f"Somebody asks you this about the harbour, {n}: {thing} What do you say?" for n in ("a", "b")]
+                item["rewordings"] = held + [held[0] | {"question": question} for question in more]
+            return reply
+
+    summary = run([page], tmp_path / "draft", writing=Writing(Eager()))
+    config = load_config(summary.config)
+    again = [row for row in summary.made.train if row.phrasing > 1]
+    assert {row.phrasing for row in again} == {2, 3}
+    assert all(row.fact_ids and row.output.startswith("The answer is") for row in again)
+    assert config.search.space["data.phrasings"].corners == [1, 3]
+    asked = {draft.probe.question for draft in summary.made.drafts}
+    assert not asked & {row.question for row in again}
+    assert check_domain(load_domain(config), score_answer).lines("error") == []
+
+
 def test_running_text_without_a_writer_says_what_to_do(page: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"cannot be drafted from running text by rule; name a language model .*--writer"
