@@ -160,9 +160,8 @@ def make_plan(
     stopping = expected_epochs(config, epochs)
     step_tokens = slots * mean_batch(config, len(rows.domain)) * rows.mean
     threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
-    rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
-    if tokens_per_second:
-        rate, why = tokens_per_second, "as measured"
+    estimate = _rate(shape, rows, device, machine, step_tokens, threads, slots)
+    rate, why = (tokens_per_second, "as measured") if tokens_per_second else estimate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
 
