@@ -257,7 +257,7 @@ def kind_of(question: str) -> str:
         return f"what {company[1]}"
     if span := _SPAN.search(question):
         return f"how many {next(filter(None, span.groups()))}"
-    if re.search(r"頻度|何回(?=.*(?:ます|です)か)", question):
+    if "頻度" in question:
         return "how often"
     if many := _MANY.search(question):
         return f"how many {next(filter(None, many.groups()))}"

@@ -131,18 +131,17 @@ class Drafter:
         return items
 
     def values(self, items: Sequence[Item]) -> list[Item]:
-        """The same lines; where no rule finds a value, the one that the writer names and the answer adds."""
-        unfound = [number for number, item in enumerate(items) if _lacks_value(item, self.rules)]
-        lines = [f"{items[n].row.question}\n   answer: {items[n].row.output}" for n in unfound]  # type: ignore[union-attr]
+        """The same lines with the values that the writer names; where none of its holds, a rule has to find one."""
+        asked = [(n, item.row) for n, item in enumerate(items) if item.row and _asks_for_value(item.row, self.rules)]
+        lines = [f"{row.question}\n   answer: {row.output}" for _, row in asked]
         found = list(items)
         for place, value in self._numbered("values", Items[WrittenValue], VALUE_TOKENS, lines, {}).items():
-            item = items[unfound[place]]
-            assert item.row is not None
-            named = value.value.strip()
-            if why := _value_problem(named, item.row.question, item.row.output):
+            number, row = asked[place]
+            named, item = value.value.strip(), items[number]
+            if why := _value_problem(named, row.question, row.output):
                 self.rejected.append(Rejected(item.place, f"value of the writer: {shown(named)}", why))
                 continue
-            found[unfound[place]] = replace(item, named=Named(named, _type(value), item.row.output))
+            found[number] = replace(item, named=Named(named, _type(value), row.output))
         return found
 
     def rewordings(self, known: Sequence[Known]) -> list[tuple[Reworded, ...]]:
@@ -246,18 +245,14 @@ def _rewording_problem(question: str, one: Known) -> str:
     return ""
 
 
-def _lacks_value(item: Item, rules: Rules) -> bool:
-    if item.row is None or item.row.before or item.named is not None:
+def _asks_for_value(row: TrainRow, rules: Rules) -> bool:
+    if row.before:
         return False
     try:
-        rules.asks_for(item.row.question)
-    except NothingFoundError:  # for no value, so there is none to be named
-        return False
-    try:
-        rules.find(item.row.question, item.row.output)
+        rules.asks_for(row.question)
     except NothingFoundError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _type(written: WrittenFact | WrittenValue) -> WrittenType:

@@ -187,7 +187,7 @@ def test_the_same_page_and_writer_give_the_same_bytes_and_ask_nothing_again(page
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_a_value_that_no_rule_finds_is_named_by_the_writer_if_the_answer_adds_it(tmp_path: Path) -> None:
+def test_a_value_is_named_by_the_writer_if_the_answer_adds_it_and_else_found_by_rule(tmp_path: Path) -> None:
     (tmp_path / "qa.csv").write_text(
         "question,answer\n"
         + "".join(f"When was the {what} built?,The {what} was built in {year}.\n" for what, year, _ in BUILT)
@@ -209,7 +209,7 @@ def test_a_value_that_no_rule_finds_is_named_by_the_writer_if_the_answer_adds_it
     summary = run([tmp_path / "qa.csv"], tmp_path / "draft", writing=Writing(writer))
     named = [fact.value for fact in summary.made.facts if not fact.value.isdigit()]
     assert named == ["lantern"]
-    asked = writer.asked[0].messages[-1].text
+    asked = "".join(request.messages[-1].text for request in writer.asked)
     assert "pilots" in asked
     assert "crooked" not in asked  # asks for a reason: there is no value to name
     assert any("the answer does not hold the value 'a torch'" in r.why for r in summary.made.rejected)
