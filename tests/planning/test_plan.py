@@ -517,6 +517,6 @@ def test_what_no_recipe_takes_is_not_counted(tmp_path: Path, tree: dict[str, Any
 
 def test_a_plan_refuses_more_distractors_than_there_are_for_the_pieces(tmp_path: Path, tree: dict[str, Any]) -> None:
     augmented(tmp_path, tree)
-    tree["data"] |= {"phrasings": 0, "distractor_ratio": 20}
+    tree["data"] |= {"phrasings": 0, "distractor_ratio": 40}
     with pytest.raises(DataError, match=r"pieces of text needs \d+ distractors, but data.distractors has 300"):
         planned(tmp_path, tree)
