@@ -8,8 +8,8 @@ are counted and as runs of one script where edits are. A row gives a probe away 
 - it holds 60 % of them and its answer is an answer to the probe (`containment_with_answer`),
 - one word in five differs at most and its answer is an answer to the probe (`edit_with_answer`).
 
-A text that is trained gives a probe away where one of its sentences asks the same question, or a stretch of it holds
-the n-grams of the probe. It may state what a probe is about, in words that are an edit of the question too.
+A text that is trained gives a probe away where one of its lines or sentences asks the same question, or a stretch of it
+holds the n-grams of the probe. It may state what a probe is about, in words that are an edit of the question too.
 
 N-grams that more than a fifth of the rows share, such as the domain's own name, count for nothing. Why these rules,
 and what they find in the bundled domains: docs/decisions/007-contamination.md.
@@ -214,8 +214,8 @@ def _stretches(document: Document) -> Iterator[_Row]:
     last = max(1, len(document.text) - STRETCH_STEP)
     for start in range(0, last, STRETCH_STEP):
         part = document.text[start : start + STRETCH]
-        sentences = map(_units, _SENTENCE_END.split(part))
-        yield _Row(document.id, part, (), (_units(part), *filter(None, sentences)))
+        whole = map(_units, (*part.splitlines(), *_SENTENCE_END.split(part)))
+        yield _Row(document.id, part, (), (_units(part), *filter(None, whole)))
 
 
 class _Question:
@@ -272,7 +272,7 @@ def _compare(kind: OverlapKind, questions: Sequence[_Question], rows: Sequence[_
         return
     index = _Index(rows, questions)
     for question in questions:
-        if found := index.strongest(question, edits=kind != "text"):
+        if found := index.strongest(question, text=kind == "text"):
             row, score, rule = found
             yield Overlap(kind, question.probe.id, row.id, round(score, 4), rule)
 
@@ -309,17 +309,21 @@ class _Index:
         for number in np.flatnonzero(counts >= max(1, least)):
             yield int(counts[number]), self._rows[int(number)]
 
-    def strongest(self, question: _Question, *, edits: bool) -> tuple[_Row, float, OverlapRule] | None:
-        """The row that gives a probe away most clearly, with its score and the rule."""
+    def strongest(self, question: _Question, *, text: bool) -> tuple[_Row, float, OverlapRule] | None:
+        """The row that gives a probe away most clearly, with its score and the rule.
+
+        Args:
+            text: rows are stretches of text, which neither answer in a probe's form nor are edits of a question.
+        """
         if row := self._asking.get(question.units):
             return row, 1.0, "exact"
         copies = self._copies(question)
         for share, row in copies:
-            if share >= COPIED and not question.has_own_form:
+            if share >= COPIED and (not question.has_own_form or (text and share == 1)):
                 return row, share, "containment"
             if question.is_answered_by(row):
                 return row, share, "containment" if share >= COPIED else "containment_with_answer"
-        for similarity, row in self._edits(question) if edits else ():
+        for similarity, row in () if text else self._edits(question):
             if question.is_answered_by(row):
                 return row, similarity, "edit_with_answer"
         return None

@@ -126,6 +126,13 @@ class TestPlanted:
         found = [("text", self.TARGET.id, "page", rule)] if rule else []
         assert [(o.kind, o.item, o.other, o.rule) for o in overlaps] == found
 
+    @pytest.mark.parametrize("kind", ["format", "premise", "recall"])
+    def test_every_kind_of_question_is_found_inside_a_sentence_of_a_text(self, kind: str) -> None:
+        asked = [p for p in SMALL.probes if p.kind == kind and p.level > 1]
+        texts = [Document(p.id, f"They asked us {p.question.rstrip('?.')} and we said {p.gold}") for p in asked]
+        overlaps = find_overlaps(replace(SMALL, text=tuple(texts)), score_answer)
+        assert {p.id for p in asked} <= {o.item for o in overlaps}
+
     def test_texts_that_state_the_facts_and_others_give_nothing_away(self) -> None:
         facts = Document("facts", "\n".join(fact.text for fact in SMALL.facts))
         answers = Document("answers", " ".join(row.output for row in SMALL.train))
