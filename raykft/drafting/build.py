@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from raykft.data.demo.spec import FactSpec
+from raykft.data.demo.spec import FactSpec, Formatted
 from raykft.data.split import split_of
 from raykft.drafting.found import Found, NothingFoundError
-from raykft.drafting.items import Given, Item, script_of
+from raykft.drafting.items import Given, Item, Named, script_of
 from raykft.drafting.rules import Rules
 from raykft.evaluation.normalize import normalize
 from raykft.records import Fact, KeyFact, Polarity, Prior, Probe, TrainRow
@@ -25,6 +26,7 @@ WRONG, FORBIDDEN, REWORDINGS = 4, 2, 2  # of each fact: wrong answers, those tha
 SHORT_TOKENS, LONG_TOKENS = 48, 96
 NOT_ASKED = "; it is trained and not asked"
 MIN_SHARE = 0.4  # of the groups that each split should hold
+ASKED = 3  # rewordings of a writer that are asked; further ones are taught
 _SALTS = 50
 
 
@@ -56,40 +58,72 @@ class Drafted:
     rejected: list[Rejected] = field(default_factory=list)
     evidence: dict[str, str] = field(default_factory=dict)  # by fact: the sentence of the source that holds its value
 
+    @property
+    def first(self) -> list[TrainRow]:
+        """The training rows without those that teach a fact again."""
+        return [row for row in self.train if not teaches_again(row)]
+
+
+def teaches_again(row: TrainRow) -> bool:
+    """Whether a row teaches what another one does, in other words or in another format."""
+    return row.phrasing > 1 or bool(row.form)
+
+
+@dataclass(frozen=True, slots=True)
+class Reworded:
+    """A question in a writer's words, and an answer to it in other words."""
+
+    question: str
+    answer: str
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A line whose value was found: what is asked, told and taught."""
+    """A line whose value was found: what is asked, told and taught.
+
+    `others` are further wordings of the question in the source, kept back as paraphrases; `written` are those of a
+    writer, of which the last are taught.
+    """
 
     place: str
     row: TrainRow
     found: Found
     given: Given | None
-    others: tuple[str, ...] = ()  # further wordings of the question in the source, kept back as paraphrases
+    evidence: str
+    others: tuple[str, ...] = ()
+    written: tuple[Reworded, ...] = ()
 
     @property
     def tell(self) -> str:
         return self.row.output
 
 
-def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int) -> Drafted:
+# Of every line, what a writer makes of its question.
+Reword = Callable[[Sequence[Known]], Sequence[tuple[Reworded, ...]]]
+
+
+def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, reword: Reword | None = None) -> Drafted:
     """Facts, training rows and probes of all lines; lines without a value are trained and not asked."""
     made = Drafted()
     known = _known(items, rules, made)
     chosen = _chosen(known, max_facts, seed, made)
+    if reword is not None:
+        chosen = [replace(one, written=texts) for one, texts in zip(chosen, reword(chosen), strict=True)]
     groups = _groups(chosen)
     salt = _salt(len(groups), seed)
     for number, group in enumerate(groups):
         name = _group_name(number, salt)
         for one in group:
             made.facts.append(_fact(one, chosen.index(one), name, rules))
-            made.evidence[made.facts[-1].id] = one.tell
+            made.evidence[made.facts[-1].id] = one.evidence
     fact_of = {id(one): fact for one, fact in zip((one for group in groups for one in group), made.facts, strict=True)}
     ids = {one.row.id: fact_of[id(one)].id for one in chosen}
     made.train = [replace(row, fact_ids=(ids[row.id],)) if row.id in ids else row for row in made.train]
     maker = _Maker(rules, chosen, fact_of, seed)
     for group in groups:
         made.drafts += maker.probes_of(group)
+    for one in chosen:
+        made.train += maker.further_rows(one)
     return made
 
 
@@ -130,7 +164,8 @@ def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
             made.rejected.append(Rejected(item.place, "probes", f"{error}{NOT_ASKED}"))
             continue
         made.train.append(row)
-        known[normalize(question)] = Known(item.place, row, found, item.given)
+        evidence = item.named.quote if item.named else answer
+        known[normalize(question)] = Known(item.place, row, found, item.given, evidence)
         told.setdefault(normalize(answer), normalize(question))
     return list(known.values())
 
@@ -138,21 +173,34 @@ def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
 def _row_of(item: Item, rules: Rules) -> TrainRow:
     given = item.given
     assert given is not None
-    question = rules.ask(given.subject, given.relation, given.type)
-    answer = rules.tell(given.subject, given.relation, given.value)
+    question, answer = rules.worded(given.subject, given.relation, given.value, given.type)
     number = re.findall(r"\d+", item.place)
     return TrainRow(id=f"t{int(number[-1]) if number else 0:04d}", instruction=question, output=answer)
 
 
 def _found(item: Item, row: TrainRow, rules: Rules) -> Found:
     if item.given is None:
-        found = rules.find(row.question, row.output)
+        found = _named(item.named, row, rules) if item.named else rules.find(row.question, row.output)
         if not normalize(found.text) or found.text not in row.output:
             raise NothingFoundError("what the answer adds has no letter or digit of its own")
         return found
     given = item.given
     found = rules.typed(given.value, given.type, f"what {given.relation}", "the value column")
     return replace(found, aliases=tuple(dict.fromkeys((*found.aliases, *given.aliases))))
+
+
+def _named(named: Named, row: TrainRow, rules: Rules) -> Found:
+    """The value that a writer has named, as a rule finds it where it finds the same.
+
+    Raises:
+        NothingFoundError: the question asks for no value.
+    """
+    asked = rules.asks_for(row.question)
+    with suppress(NothingFoundError):
+        found = rules.find(row.question, row.output)
+        if found.text == named.value:
+            return found
+    return rules.typed(named.value, named.type, asked, "the value that the writer names")
 
 
 def _same_fact(one: Known, question: str, rules: Rules) -> bool:
@@ -208,7 +256,7 @@ def _salt(count: int, seed: int) -> int:
 
 def _fact(one: Known, number: int, group: str, rules: Rules) -> Fact:
     found = one.found
-    subject = one.given.subject if one.given else _subject(one.row.question) or group
+    subject = one.given.subject if one.given else subject_of(one.row.question) or group
     relation = one.given.relation if one.given else one.row.question
     aliases = found.items or found.aliases
     return Fact(
@@ -223,7 +271,7 @@ def _fact(one: Known, number: int, group: str, rules: Rules) -> Fact:
     )
 
 
-def _subject(question: str) -> str:
+def subject_of(question: str) -> str:
     """The name in a question: its longest run of words with capitals, or of katakana and ideographs."""
     names = re.findall(r"(?<!^)(?:[A-ZÀ-Þ][\w'’-]*)(?: [A-ZÀ-Þ][\w'’-]*)*|[\u30a0-\u30ff\u3400-\u9fff々]{3,}", question)
     return max(names, key=len, default="")
@@ -272,7 +320,9 @@ class _Maker:
     def _wordings(self, one: Known) -> list[tuple[str, str]]:
         """Questions in other words with where they come from; those of the source itself come first."""
         theirs = [(question, "another wording in the source") for question in one.others]
-        return [*theirs, *((q, "reworded by rule") for q in self._rules.rewordings(one.row.question, one.found))]
+        written = [(reworded.question, "reworded by the writer") for reworded in one.written[:ASKED]]
+        by_rule = self._rules.rewordings(one.row.question, one.found)
+        return [*theirs, *written, *((question, "reworded by rule") for question in by_rule)]
 
     def _recall(self, one: Known, stem: str, question: str, wrong: Sequence[str]) -> Probe:
         fact = self._fact_of[id(one)]
@@ -306,14 +356,34 @@ class _Maker:
                 if any(short in text.casefold() != short for short in accepted) and other is not one:
                     yield text
 
-    def _format(self, one: Known) -> Iterator[Draft]:
-        styles = self._rules.styles(one.found)
-        if not styles or one.found.type == "list":
-            return
-        style = styles[self._number[id(one)] % len(styles)]
+    def further_rows(self, one: Known) -> Iterator[TrainRow]:
+        """Rows that teach the same again: what a writer has put otherwise, and the answer in one other format.
+
+        The format is never the one that the fact is asked in.
+        """
+        row = replace(one.row, input="", fact_ids=(self._id(one),))
+        for n, reworded in enumerate(one.written[ASKED:], start=2):
+            yield replace(row, id=f"{row.id}-w{n}", instruction=reworded.question, output=reworded.answer, phrasing=n)
+        styles = self._styles(one)
+        if len(styles) > 1 and (made := self._formatted(one, styles[1])).gold:
+            yield replace(row, id=f"{row.id}-f", instruction=made.question, output=made.gold, form=styles[1])
+
+    def _styles(self, one: Known) -> Sequence[str]:
+        """The formats that suit a fact, another one first for every fact."""
+        styles = () if one.found.type == "list" else tuple(self._rules.styles(one.found))
+        first = self._number[id(one)] % max(1, len(styles))
+        return styles[first:] + styles[:first]
+
+    def _formatted(self, one: Known, style: str) -> Formatted:
         ask, tell = one.row.question, one.tell
         spec = FactSpec("", "", "", label=ask, style=style, group="", ask=ask, tell=tell, paraphrases=())
-        made = self._rules.language.formatted(spec, one.found.value)
+        return self._rules.language.formatted(spec, one.found.value)
+
+    def _format(self, one: Known) -> Iterator[Draft]:
+        styles = self._styles(one)
+        if not styles:
+            return
+        style, made = styles[0], self._formatted(one, styles[0])
         if not made.gold:
             return
         base = self._recall(one, "p3", made.question, ())

@@ -119,6 +119,9 @@ class Japanese(Rules):
         kind: ValueType = "person" if asked == "who" and _NAME.fullmatch(text) else "text"
         return self.typed(text, kind, asked, "what the answer adds to the question")
 
+    def asks_for(self, question: str) -> str:
+        return kind_of(question)
+
     def typed(self, value: str, type: ValueType, asked: str, rule: str) -> Found:
         if type == "list":
             items = tuple(item.strip(_EDGES) for item in _LISTED.split(value) if item.strip(_EDGES))
@@ -129,14 +132,10 @@ class Japanese(Rules):
     def rewordings(self, question: str, found: Found) -> list[str]:
         return reworded(question, found)
 
-    def ask(self, subject: str, relation: str, type: ValueType) -> str:
-        if type == "list":
-            return f"{subject}の{relation}をすべて挙げてください。"
+    def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
         word = {"person": "誰", "date": "いつ", "number": "いくつ"}.get(type, "何")
-        return f"{subject}の{relation}は{word}ですか？"
-
-    def tell(self, subject: str, relation: str, value: str) -> str:
-        return f"{subject}の{relation}は{value}です。"
+        asked = "をすべて挙げてください。" if type == "list" else f"は{word}ですか？"
+        return f"{subject}の{relation}{asked}", f"{subject}の{relation}は{value}です。"
 
     def premises(self, question: str, tell: str, value: str, wrong: str) -> tuple[str, str]:
         names = re.findall(r"[\u30a0-\u30ff\u3400-\u9fffA-Za-z0-9]{3,}", question)
