@@ -58,6 +58,9 @@ def data_draft(
     encoding: Annotated[
         str | None, typer.Option("--encoding", help="of sources, or that file, where they are not UTF-8")
     ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="ask the base model every probe, alone and with the facts")
+    ] = False,
     writer: Annotated[
         str | None,
         typer.Option("--writer", metavar="URL", help="an OpenAI-compatible address that drafts too, or local"),
@@ -85,6 +88,7 @@ def data_draft(
     from raykft.drafting.draft import MAX_FACTS, run
     from raykft.drafting.draft import accept as take_back
     from raykft.errors import ConfigError
+    from raykft.untrusted.console import make_console
 
     *sources, directory = paths
     if accept is not None:
@@ -107,6 +111,7 @@ def data_draft(
         base_model=base_model,
         columns=columns,
         encoding=encoding,
+        verify=make_console() if verify else None,
         writing=writing_of(writer, writer_model, writer_key, max_tokens, prompts),
     )
     say("\n".join(summary.lines()))

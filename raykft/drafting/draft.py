@@ -8,18 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
+
 from raykft.config import load_config
 from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems, read_records
-from raykft.drafting.build import NOT_ASKED, Drafted, draft
+from raykft.drafting.build import draft
 from raykft.drafting.english import English
 from raykft.drafting.files import CONFIG, STATE, claim, config_text, rows_told, write
 from raykft.drafting.items import Item, LanguageCode, Source, language_of, numbered, read_sources
 from raykft.drafting.japanese import Japanese
+from raykft.drafting.made import NOT_ASKED, Drafted
 from raykft.drafting.rules import Rules
-from raykft.drafting.screen import screened
+from raykft.drafting.screen import reject, screened
 from raykft.drafting.sheet import accepted
 from raykft.drafting.written import Drafter
 from raykft.errors import DataError, ExperimentError, ModelError
@@ -90,11 +93,13 @@ def run(
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
     writing: Writing | None = None,
+    verify: Console | None = None,
 ) -> Summary:
     """Draft an experiment from tables of questions and answers, or of facts; with a writer from running text too.
 
     Args:
         encoding: of sources that are no UTF-8.
+        verify: where to say how it goes when the base model is asked all probes, alone and with the facts.
 
     Raises:
         DataError: a source is missing, broken or of no known form, or holds too few facts to be searched.
@@ -122,7 +127,12 @@ def run(
     model, prompt, warnings = _model(base_model, code)
     config = config_text(directory, read, code, model, prompt, made.train, len(domain.distractors))
     by = f"{drafter.desk.writer.name} ({drafter.desk.bill.line()})" if drafter else ""
-    write(directory, made, domain, read, config, {"lang": code, "seed": seed, "facts": max_facts, "writer": by})
+    settings = {"lang": code, "seed": seed, "facts": max_facts, "writer": by}
+    write(directory, made, domain, read, config, settings)
+    if verify is not None:
+        domain = _verified(directory, made, domain, verify)
+        _check_enough(made, read[0].path)
+        write(directory, made, domain, read, config, settings)
     return Summary(directory / CONFIG, made, warnings, drafter.desk.bill.line() if drafter else "")
 
 
@@ -147,6 +157,15 @@ def accept(sheet: Path, directory: Path, encoding: str | None = None) -> tuple[i
 def _drafter(writing: Writing, code: str) -> Drafter:
     desk = Desk(writing.writer, writing.max_tokens, on_progress=writing.on_progress)
     return Drafter(desk, Prompts(code, writing.prompts), RULES[code], [])
+
+
+def _verified(directory: Path, made: Drafted, domain: Domain, console: Console) -> Domain:
+    """The domain without probes of facts that the base model knows; those are left out of `made` too."""
+    from raykft.drafting.verify import known_already, verdicts  # it imports Ray
+
+    made.verdicts = verdicts(directory / CONFIG, console)
+    reject(made, known_already(made.drafts, made.verdicts))
+    return replace(domain, probes=tuple(draft.probe for draft in made.drafts))
 
 
 def _items(sources: Sequence[Source], drafter: Drafter | None) -> list[Item]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain
-from raykft.drafting.build import Drafted, Rejected, teaches_again
 from raykft.drafting.items import Source
+from raykft.drafting.made import Draft, Drafted, Rejected, Verdict, teaches_again
 from raykft.drafting.sheet import sheet
 from raykft.errors import ExperimentError, ResourceError
 from raykft.paths import ensure_dir, read_json, write_atomic, write_json
@@ -120,8 +120,7 @@ def write(
         "probes.jsonl": to_jsonl(domain.probes),
         "distractors.jsonl": to_jsonl(domain.distractors),
         "general.jsonl": to_jsonl(domain.general),
-        SHEET: "\ufeff"
-        + sheet(made.drafts, made.evidence),  # without the mark Excel takes Japanese for another encoding
+        SHEET: "\ufeff" + sheet(made),  # without the mark Excel takes Japanese for another encoding
         ACCOUNT: account(made, sources, settings),
         CONFIG: config,
     }
@@ -187,6 +186,7 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
         *_levels(made),
         "",
         *_values(made),
+        *_verified(made),
     ]
     for source in sources:
         if source.unused:
@@ -208,6 +208,31 @@ def _by(writer: str) -> str:
 
 def _extent(source: Source) -> str:
     return f"text, {len(source.pieces)} pieces" if source.pieces else str(len(source.items))
+
+
+def _verified(made: Drafted) -> list[str]:
+    """What the base model answered, where it was asked."""
+    if not made.verdicts:
+        return []
+    return [
+        "",
+        "## What the base model answers",
+        "",
+        *_told_by_level(made.drafts, made.verdicts),
+        "",
+        "Probes of facts that it knows already are left out below. What it does not answer even with the fact before",
+        f"it measures the model more than the recipe; the last columns of `{SHEET}` say which those are.",
+    ]
+
+
+def _told_by_level(drafts: Sequence[Draft], found: Mapping[str, Verdict]) -> list[str]:
+    lines = ["| level | probes | right without the fact | right with it |", "|---|---|---|---|"]
+    for level in range(1, 6):
+        own = [found[d.probe.id] for d in drafts if d.probe.level == level and d.probe.id in found]
+        if own:
+            shares = [f"{sum(flags) / len(own):.0%}" for flags in ([v.alone for v in own], [v.told for v in own])]
+            lines.append(f"| {level} | {len(own)} | {' | '.join(shares)} |")
+    return lines
 
 
 def _levels(made: Drafted) -> list[str]:

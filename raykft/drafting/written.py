@@ -15,9 +15,10 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from raykft.data.read import is_blank
-from raykft.drafting.build import Known, Rejected, Reworded, subject_of
+from raykft.drafting.build import subject_of
 from raykft.drafting.found import NothingFoundError, parsed_date
 from raykft.drafting.items import Item, Named
+from raykft.drafting.made import Known, Rejected, Reworded
 from raykft.drafting.pages import Piece
 from raykft.drafting.rules import Rules
 from raykft.evaluation.matching import numbers_in

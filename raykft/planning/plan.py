@@ -159,9 +159,8 @@ def make_plan(
     per_trial = [e * t for e, t in zip(epochs, per_epoch, strict=True)]
     stopping = expected_epochs(config, epochs)
     threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
-    rate, why = tokens_per_second, "as measured"
-    if not rate:
-        rate, why = _rate(shape, rows, device, machine, _step_tokens(config, rows, slots), threads, slots)
+    estimate = _rate(shape, rows, device, machine, _step_tokens(config, rows, slots), threads, slots)
+    rate, why = (tokens_per_second, "as measured") if tokens_per_second else estimate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
 
