@@ -241,8 +241,8 @@ def _extremes(config: ExperimentConfig, path: str, sample: Mapping[str, Any]) ->
     known = {name: values for name, values in space[path].conditions.items() if name in MIXED}
     if any(sample.get(name) not in values for name, values in known.items()):
         return [{}]
-    # Others may be searched for a value between the extremes alone.
-    between = any(path in dimension.conditions for dimension in space.values())
+    # Others may be searched for a value between the extremes alone, and a wording between them may be missing.
+    between = path == "data.phrasings" or any(path in dimension.conditions for dimension in space.values())
     values = space[path].values if between else None
     searched = [{path: value} for value in values or space[path].corners]
     return searched if known.keys() == space[path].conditions.keys() else [*searched, {}]

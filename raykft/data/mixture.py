@@ -89,11 +89,11 @@ def counts(pool: Pool, share: Share) -> Counts:
     Raises:
         DataError: it asks for more of a kind than there is.
     """
-    most = max(pool.wordings, default=0)
-    if share.phrasings is not None and share.phrasings > most:
+    if share.phrasings and share.phrasings not in pool.wordings:
+        there = ", ".join(str(wording) for wording in sorted(pool.wordings) if wording) or "none"
         raise DataError(
             f"data.phrasings {share.phrasings} needs rows of data.train with `phrasing: {share.phrasings}`, but the "
-            f"largest there is {most}; add rows in further wordings or lower it"
+            f"wordings there are {there}; add rows in further wordings or lower it"
         )
     plain = sum(rows for wording, rows in pool.wordings.items() if _is_plain(wording, share.phrasings))
     formats = pool.wordings[0] if share.phrasings != 0 else 0

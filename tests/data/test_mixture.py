@@ -91,7 +91,7 @@ def test_text_alone() -> None:
 @pytest.mark.parametrize(
     ("share", "fragment"),
     [
-        (Share(phrasings=4), r"`phrasing: 4`, but the largest there is 3; add rows"),
+        (Share(phrasings=4), "`phrasing: 4`, but the wordings there are 1, 2, 3; add rows"),
         (Share(formats=1.0), r"data.formats 1.0 of 19 plain rows needs 19 rows .* but it has 12; add"),
         (Share(distractor_ratio=4.0), "of 31 training rows and 8 pieces of text needs 156 distractors, but .* has 100"),
     ],

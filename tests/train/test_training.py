@@ -509,7 +509,7 @@ class TestEngine:
             assert all(row.prompt_tokens == 1 for row in attached(phrasings=0).rows)
             assert len(attached(phrasings=0).rows) == pieces
             assert len(attached().rows) == len(made) + pieces
-            with pytest.raises(DataError, match="`phrasing: 3`, but the largest there is 2"):
+            with pytest.raises(DataError, match="`phrasing: 3`, but the wordings there are 1, 2;"):
                 attached(phrasings=3)
 
     def test_text_in_an_engine_is_trained_packed_as_alone(self, packed: PackedModel) -> None:
