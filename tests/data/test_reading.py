@@ -187,7 +187,7 @@ class TestDomain:
     @pytest.mark.parametrize(
         ("space", "fragment"),
         [
-            ({"data.phrasings": {"int": [1, 3]}}, "data.phrasings 3 needs .* `phrasing: 3`, but the wordings there are 1, 2;"),
+            ({"data.phrasings": {"int": [1, 3]}}, "data.phrasings 3 .* `phrasing: 3`, but the wordings there are 1, 2"),
             ({"data.formats": {"choice": [0, 1]}}, "data.formats 1 of 2 plain rows needs 2 rows .* but it has 1"),
             # Of one plain row one in another format, but not of two.
             ({"data.formats": {"choice": [0, 1], "when": {"data.phrasings": 1}}, "data.phrasings": {"int": [1, 2]}},
