@@ -44,6 +44,9 @@ CENTER: dict[str, Any] = {
     "train.learning_rate": 1e-3,
     "train.epochs": 6,
     "data.distractor_ratio": 0.25,
+    "data.phrasings": 1,
+    "data.formats": 0,
+    "data.text_ratio": 0,
 }
 # Of SmolLM2-135M: a rank of all linear layers has 10,176 parameters a block, of attention 3,840, of the MLP 6,336.
 CHANGES: dict[str, dict[str, Any]] = {  # in the order in which they are trained
@@ -66,8 +69,14 @@ CHANGES: dict[str, dict[str, Any]] = {  # in the order in which they are trained
     "attention-equal": {"adapter.target_layers": "attention", "adapter.rank": 42},
     "mlp-equal": {"adapter.target_layers": "mlp", "adapter.rank": 26},
     "epochs-3": {"train.epochs": 3},
+    "phrasings-3": {"data.phrasings": 3},
+    "formats-half": {"data.formats": 0.5},
+    "text": {"data.text_ratio": 1},
+    "text-alone": {"data.text_ratio": 1, "data.phrasings": 0},
     PLANTED: {},  # trained on some of the probes, see `planted`
 }
+# By the name of a config: the language whose further wordings, formats and statements these change.
+AUGMENTED = {"quickstart": "en", "quickstart-ja": "ja"}
 ALL_PASSAGES = "data.passages=demo:en/passages.jsonl"  # six texts are too few for an interval
 # What raykft offers against forgetting, each beside the same recipe without.
 CURES = (
@@ -81,6 +90,13 @@ CURES = (
     ("teacher", "distill", "center", "wholly from a teacher less none"),
     ("teacher", "distill-leash", "leash", "half from a teacher less none, a leash on both"),
 )
+# What else may be trained, each beside the same recipe without.
+MATERIAL = (
+    ("wordings", "phrasings-3", "three wordings less one"),
+    ("formats", "formats-half", "a row in another format for two less none"),
+    ("text", "text", "the facts as plain text beside questions less questions alone"),
+    ("text", "text-alone", "the facts as plain text alone less questions alone"),
+)
 PLANTED_SHARE = 0.5  # of the facts that have unseen paraphrases: one of them each becomes a training row
 
 Cell = Mapping[str, Any]  # one run
@@ -89,6 +105,12 @@ Rows = tuple[str, str]
 
 def recipes() -> list[dict[str, Any]]:
     return [{"kind": "finding", "name": name, "sample": CENTER | change} for name, change in CHANGES.items()]
+
+
+def augmented(code: str) -> list[str]:
+    """The settings that let a demo's small domain train more than its own rows; for other data give them with --set."""
+    files = {"train": f"demo:{code}-small/train-augmented.jsonl", "text": f"demo:{code}-small/facts.jsonl"}
+    return [f"data.{setting}={file}" for setting, file in files.items()]
 
 
 def planted(domain: Domain) -> tuple[Domain, list[str]]:
@@ -338,6 +360,10 @@ def effects(study: Study) -> list[Effect]:
         told.change(claim, f"{label}, two facts combined", 1, (row, other), level[4])
         told.change(claim, f"{label}, general questions", 1, (row, other), told.general)
         told.bits(claim, label, -1, (row, other))
+    for claim, row, label in MATERIAL:
+        for number, title in ((2, "paraphrases"), (3, "other formats"), (4, "two facts combined")):
+            told.change(claim, f"{label}, {title}", 1, (row, "center"), level[number])
+        told.bits(claim, label, -1, (row, "center"))
     return told.found
 
 
@@ -370,6 +396,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if args.config == table.ROOT / "configs" / "quickstart.yaml":
         args.set = [ALL_PASSAGES, *args.set]
+    if code := AUGMENTED.get(args.config.stem):
+        args.set = [*augmented(code), *args.set]
     if args.work is None:
         parser.error("--work DIR, or --read FILE")
     args.work.mkdir(parents=True, exist_ok=True)

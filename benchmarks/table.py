@@ -155,6 +155,7 @@ class Bench:
             base,
             train_rows=domain.train,
             distractors=domain.distractors,
+            text=domain.text,
             system_prompt=config.data.system_prompt,
             plain_prompt=config.data.plain_prompt,
             max_length=config.train.max_length,

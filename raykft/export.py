@@ -345,7 +345,8 @@ def _distance_section(distance: Distance | None, *, merged: bool) -> list[str]:
 def _recipe(config: ExperimentConfig) -> dict[str, Any]:
     tree = {"adapter": config.adapter.model_dump(), "train": config.train.model_dump()}
     recipe = {f"{section}.{name}": value for section, values in tree.items() for name, value in values.items()}
-    mixed = {path: getattr(config.data, path.removeprefix("data.")) for path in MIXED}
+    own = [path for path in MIXED if path != "data.text_ratio" or config.data.text]
+    mixed = {path: getattr(config.data, path.removeprefix("data.")) for path in own}
     return {**recipe, **{path: value for path, value in mixed.items() if value is not None}, "seed": config.seed}
 
 

@@ -177,6 +177,16 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A text that is trained as it stands, without questions."""
+
+    id: str
+    text: str
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a model said to one probe. `stopped` is None where the source of the answer does not tell."""
 

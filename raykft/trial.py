@@ -271,6 +271,7 @@ def recipe_of(config: ExperimentConfig) -> Recipe:
         target_layers=config.adapter.target_layers,
         phrasings=config.data.phrasings,
         formats=config.data.formats,
+        text_ratio=config.data.text_ratio,
         distractor_ratio=config.data.distractor_ratio,
         seed=config.seed,
         **{name: getattr(config.train, name) for name in (*own, *more)},

@@ -466,6 +466,32 @@ def test_findings_train_only_the_recipes_that_are_named(script: Any, monkeypatch
         assert len(named) == (4 if line else 2 * len(findings.CHANGES))
 
 
+@pytest.mark.parametrize("name", ["quickstart", "quickstart-ja"])
+def test_the_center_of_findings_trains_what_it_did_before_there_was_more(script: Any, name: str) -> None:
+    """Its earlier runs stay comparable: further rows and the text are there for those recipes that ask for them."""
+    from raykft.config import apply_sample, load_config
+    from raykft.data.domain import check_shares, load_domain, share_of
+    from raykft.data.mixture import Mixer, Pool, Share
+
+    findings = script("findings")
+    code = findings.AUGMENTED[name]
+    config = load_config(ROOT / "configs" / f"{name}.yaml", findings.augmented(code))
+    domain, before = load_domain(config), load_domain(load_config(ROOT / "configs" / f"{name}.yaml"))
+
+    def trained(change: dict[str, Any]) -> list[str]:
+        own = apply_sample(config, findings.CENTER | change)
+        pool = Pool.of(domain.train, len(domain.distractors), len(domain.text))
+        check_shares(own, pool)
+        ids = [each.id for each in (*domain.train, *domain.distractors, *domain.text)]
+        return [ids[n] for n in Mixer(pool, 0).rows(share_of(own, {}))]
+
+    ids = [row.id for row in (*before.train, *before.distractors)]
+    rows = Mixer(Pool.of(before.train, len(before.distractors)), 0).rows(Share(distractor_ratio=0.25))
+    assert trained({}) == [ids[n] for n in rows]
+    sizes = {arm: len(trained(findings.CHANGES[arm])) for arm in ("phrasings-3", "formats-half", "text", "text-alone")}
+    assert sizes == {"phrasings-3": 125, "formats-half": 75, "text": 88, "text-alone": 38}
+
+
 def test_claims_of_a_table_are_told_apart(script: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Planted: knowledge grows with the rate and falls by attention alone; nothing else matters."""
     claims, table = script("claims"), script("table")

@@ -18,15 +18,19 @@ data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_ar
 def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
     """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
     from raykft.config import load_config
-    from raykft.data.domain import load_domain
+    from raykft.data.domain import kinds, load_domain
     from raykft.data.lint import check_domain
     from raykft.data.read import raise_problems
     from raykft.evaluation.scoring import score_answer
+    from raykft.planning.budget import text_pieces
 
     experiment = load_config(config, overrides)
     domain = load_domain(experiment)
+    about = kinds(domain)
+    if domain.text and (pieces := text_pieces(experiment, domain)) is not None:
+        about["text"] = f"{sum(pieces):,} tokens in {len(pieces)} piece(s) of up to {experiment.train.max_length}"
     for name, count in domain.counts().items():
-        say(f"{name:12} {count}")
+        say(f"{name:12} {count}" + (f" ({about[name]})" if name in about else ""))
     report = check_domain(domain, score_answer, allow_contamination=experiment.data.allow_contamination)
     warnings = report.lines("warning")
     for warning in warnings:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from raykft.config.search import Section
+from raykft.config.search import Fraction, Section
 from raykft.untrusted.messages import shown
 
 
@@ -39,11 +39,25 @@ class RowSource(Section):
     columns: dict[str, str] = Field({})
     limit: int | None = Field(None, ge=1)
 
+    @property
+    def name(self) -> str:
+        """The file or dataset, as messages call it."""
+        return self.path or self.hub or ""
+
     @model_validator(mode="after")
     def _one_origin(self) -> RowSource:
         if (self.path is None) == (self.hub is None):
             raise ValueError("give either `path` (a file) or `hub` (a dataset id), not both or neither")
         return self
+
+
+def _as_sources(value: Any) -> Any:
+    """A file is short for a source, and one source for a list of one."""
+    sources = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    return [{"path": source} if isinstance(source, str) else source for source in sources]
+
+
+Sources = Annotated[tuple[RowSource, ...], BeforeValidator(_as_sources)]
 
 
 class DataConfig(Section):
@@ -52,18 +66,22 @@ class DataConfig(Section):
     `general` and `passages` may be several files each, such as one a language.
     `phrasings` n trains the wordings 1 to n of a fact (rows with `phrasing` <= n), `formats` so many rows that ask for
     another format (rows with a `form`) per row that asks for none; both all that there are where nothing is said.
-    `distractor_ratio` counts distractors per domain row that is trained.
+    `text` is trained as it stands, in pieces of `train.max_length` tokens, of which every epoch sees the share
+    `text_ratio`; beside it `train` may be missing, or left out by `phrasings` 0.
+    `distractor_ratio` counts distractors per row and piece of text of the domain that is trained.
     `allow_contamination` lets a run start although rows give probes away; its leaderboard is marked CONTAMINATED.
     """
 
     facts: str
-    train: RowSource
+    train: RowSource | None = None
     probes: str
+    text: Sources = ()
     distractors: RowSource | None = None
     general: Files = ()
     passages: Files = ()
-    phrasings: int | None = Field(None, ge=1, le=1000)
+    phrasings: int | None = Field(None, ge=0, le=1000)
     formats: float | None = Field(None, ge=0, le=1000)
+    text_ratio: Fraction = 1.0
     distractor_ratio: float = Field(0.0, ge=0, le=1000)
     system_prompt: str | None = None
     plain_prompt: str = "Question: {question}\nAnswer:"  # for base models that have no chat template
@@ -91,23 +109,27 @@ class DataConfig(Section):
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Every local file it names: the setting's path below `data`, and the file."""
-        for field in ("facts", "probes"):
-            yield field, getattr(self, field)
-        for field in ("general", "passages"):
-            yield from ((field, path) for path in getattr(self, field))
-        for field in ("train", "distractors"):
-            source: RowSource | None = getattr(self, field)
-            if source is not None and source.path is not None:
-                yield f"{field}.path", source.path
+        found: list[tuple[str, str]] = []
+
+        def note(setting: str, path: str) -> str:
+            found.append((setting, path))
+            return path
+
+        self.with_files(note)
+        return iter(found)
 
     def with_files(self, change: Callable[[str, str], str]) -> DataConfig:
         """The same with other files: `change` gets what `files` yields and returns the new path."""
-        changes: dict[str, Any] = {}
-        for setting, path in self.files():
-            field, _, inner = setting.partition(".")
-            new, now = change(setting, path), getattr(self, field)
-            if inner:
-                changes[field] = now.model_copy(update={"path": new})
-            else:
-                changes[field] = new if isinstance(now, str) else (*changes.get(field, ()), new)
+
+        def moved(field: str, source: RowSource) -> RowSource:
+            path = source.path and change(f"{field}.path", source.path)
+            return source.model_copy(update={"path": path})
+
+        changes: dict[str, Any] = {field: change(field, getattr(self, field)) for field in ("facts", "probes")}
+        for field in ("general", "passages"):
+            changes[field] = tuple(change(field, path) for path in getattr(self, field))
+        for field in ("train", "distractors"):
+            source: RowSource | None = getattr(self, field)
+            changes[field] = source and moved(field, source)
+        changes["text"] = tuple(moved("text", source) for source in self.text)
         return self.model_copy(update=changes)

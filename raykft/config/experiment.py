@@ -30,7 +30,7 @@ from raykft.untrusted.yaml_text import parse_yaml, read_yaml
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
 # The settings that choose which rows a trial trains on.
-MIXED = ("data.phrasings", "data.formats", "data.distractor_ratio")
+MIXED = ("data.phrasings", "data.formats", "data.text_ratio", "data.distractor_ratio")
 
 NO_DISTRACTORS = (
     "train.kl_weight holds adapters to the base model on distractors, and data.distractor_ratio is 0: it does nothing; "
@@ -183,7 +183,7 @@ class ExperimentConfig(_Section):
 
     @model_validator(mode="after")
     def _space_is_valid(self) -> ExperimentConfig:
-        problems = [*_space_problems(self), *_objective_problems(self)]
+        problems = [*_space_problems(self), *_text_problems(self), *_objective_problems(self)]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -336,6 +336,27 @@ def _space_problems(config: ExperimentConfig) -> list[str]:
             f"search.points[{i}]: {shown(p)} is not in search.space" for p in point if p not in config.search.space
         ]
     return list(dict.fromkeys(problems))
+
+
+def _text_problems(config: ExperimentConfig) -> list[str]:
+    """Without questions there must be text, and in every trial some of either."""
+    data, space = config.data, config.search.space
+    questions, text = "data.phrasings", "data.text_ratio"
+    none_asked = data.train is None or 0 in config.corner_values(questions)
+    if data.text:
+        linked = any(b in space[a].conditions for a, b in ((questions, text), (text, questions)) if a in space)
+        if none_asked and 0 in config.corner_values(text) and not linked:
+            both = f"{text} 0 beside none of the questions ({questions} 0, or no data.train)"
+            remedy = "take one of the zeros out, or search one setting only `when` the other allows it"
+            return [f"{both} leaves nothing to train on; {remedy}"]
+        return []
+    if data.train is None:
+        return ["data.train: this key is required; only beside data.text it may be left out"]
+    if text in space or data.text_ratio != 1:
+        return [f"{text}: there is no text to take a share of; name files in data.text"]
+    if none_asked:
+        return [f"{questions}: 0 trains none of the questions, and there is no data.text to train in their place"]
+    return []
 
 
 def _objective_problems(config: ExperimentConfig) -> list[str]:

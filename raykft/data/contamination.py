@@ -8,6 +8,9 @@ are counted and as runs of one script where edits are. A row gives a probe away 
 - it holds 60 % of them and its answer is an answer to the probe (`containment_with_answer`),
 - one word in five differs at most and its answer is an answer to the probe (`edit_with_answer`).
 
+A text that is trained gives a probe away where one of its lines or sentences asks the same question, or a stretch of it
+holds the n-grams of the probe. It may state what a probe is about, in words that are an edit of the question too.
+
 N-grams that more than a fifth of the rows share, such as the domain's own name, count for nothing. Why these rules,
 and what they find in the bundled domains: docs/decisions/007-contamination.md.
 """
@@ -25,17 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raykft.data.domain import Domain
-from raykft.records import Probe, ProbeResult, TrainRow
+from raykft.records import Document, Probe, ProbeResult, TrainRow
 
 # `raykft.evaluation.scoring.score_answer`, handed in by the callers because `data` lies below `evaluate`.
 Scorer = Callable[[Probe, str], ProbeResult]
-OverlapKind = Literal["train", "distractor", "split", "verbatim"]
+OverlapKind = Literal["train", "distractor", "text", "split", "verbatim"]
 OverlapRule = Literal["exact", "containment", "containment_with_answer", "edit_with_answer", "no_training_question"]
 
 COPIED = 0.8
 COPIED_WITH_ANSWER = 0.6
 EDITED = 0.8
 NOVEL_KNOWLEDGE = 0.05
+STRETCH, STRETCH_STEP = 1000, 500  # characters
 
 _WORDS, _WORDS_OF_LONG_TEXT, _LONG_TEXT = 5, 13, 100
 _CHARACTERS = 8
@@ -47,6 +51,7 @@ _SCRIPTS = ("\u3041-\u309f", "\u30a1-\u30fa\u30fc-\u30ff", "\u3400-\u4dbf\u4e00-
 _JAPANESE = re.compile(f"[{''.join(_SCRIPTS)}]")
 _UNIT = re.compile("|".join(f"[{script}]+" for script in (*_SCRIPTS, rf"^\W_{''.join(_SCRIPTS)}")))
 _DIGIT = re.compile(r"\d")
+_SENTENCE_END = re.compile(r'[.?!:。？！：\n"“”「」『』]+')
 _INSIDE_WORDS = re.compile(r"['’`]|(?<=[0-9])[,.](?=[0-9])")
 
 Gram = tuple[str, ...] | str
@@ -82,6 +87,7 @@ class Overlap:
 _NAMES: dict[OverlapKind, tuple[str, str]] = {
     "train": ("probe", "training row"),
     "distractor": ("probe", "distractor"),
+    "text": ("probe", "text"),
     "split": ("report probe", "select probe"),
 }
 _HOW: dict[OverlapRule, str] = {
@@ -93,7 +99,7 @@ _HOW: dict[OverlapRule, str] = {
 
 
 def find_overlaps(domain: Domain, score: Scorer) -> tuple[Overlap, ...]:
-    """Probes × training rows and distractors, report × select probes, and level 1 the other way round.
+    """Probes × training rows, distractors and texts, report × select probes, and level 1 the other way round.
 
     The strongest row is named for every probe and kind. Level 1 repeats training questions on purpose, so its probes
     are compared between the splits only.
@@ -107,6 +113,7 @@ def find_overlaps(domain: Domain, score: Scorer) -> tuple[Overlap, ...]:
     return (
         *_compare("train", asked, train),
         *_compare("distractor", asked, [_row(row) for row in domain.distractors]),
+        *_compare("text", asked, [row for document in domain.text for row in _stretches(document)]),
         *_compare("split", report, select),
         *(
             Overlap("verbatim", p.id, "", 0.0, "no_training_question")
@@ -202,6 +209,15 @@ def _row(row: TrainRow) -> _Row:
     return _Row(row.id, row.output, row.fact_ids, tuple(map(_units, texts)))
 
 
+def _stretches(document: Document) -> Iterator[_Row]:
+    """A text in parts as rows that ask and answer at once. They overlap, so that none cuts every question in two."""
+    last = max(1, len(document.text) - STRETCH_STEP)
+    for start in range(0, last, STRETCH_STEP):
+        part = document.text[start : start + STRETCH]
+        whole = map(_units, (*part.splitlines(), *_SENTENCE_END.split(part)))
+        yield _Row(document.id, part, (), (_units(part), *filter(None, whole)))
+
+
 class _Question:
     """A probe that is looked for among rows."""
 
@@ -256,7 +272,7 @@ def _compare(kind: OverlapKind, questions: Sequence[_Question], rows: Sequence[_
         return
     index = _Index(rows, questions)
     for question in questions:
-        if found := index.strongest(question):
+        if found := index.strongest(question, text=kind == "text"):
             row, score, rule = found
             yield Overlap(kind, question.probe.id, row.id, round(score, 4), rule)
 
@@ -293,17 +309,21 @@ class _Index:
         for number in np.flatnonzero(counts >= max(1, least)):
             yield int(counts[number]), self._rows[int(number)]
 
-    def strongest(self, question: _Question) -> tuple[_Row, float, OverlapRule] | None:
-        """The row that gives a probe away most clearly, with its score and the rule."""
+    def strongest(self, question: _Question, *, text: bool) -> tuple[_Row, float, OverlapRule] | None:
+        """The row that gives a probe away most clearly, with its score and the rule.
+
+        Args:
+            text: rows are stretches of text, which neither answer in a probe's form nor are edits of a question.
+        """
         if row := self._asking.get(question.units):
             return row, 1.0, "exact"
         copies = self._copies(question)
         for share, row in copies:
-            if share >= COPIED and not question.has_own_form:
+            if share >= COPIED and (not question.has_own_form or (text and share == 1)):
                 return row, share, "containment"
             if question.is_answered_by(row):
                 return row, share, "containment" if share >= COPIED else "containment_with_answer"
-        for similarity, row in self._edits(question):
+        for similarity, row in () if text else self._edits(question):
             if question.is_answered_by(row):
                 return row, similarity, "edit_with_answer"
         return None

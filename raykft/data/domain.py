@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,11 +14,12 @@ from typing import Any, TypeVar
 import regex  # type: ignore[import-untyped]
 
 from raykft.config import MIXED, DataConfig, ExperimentConfig, RowSource
-from raykft.data.mixture import Pool, Share, counts
+from raykft.data.documents import read_documents
+from raykft.data.mixture import NOTHING, Pool, Share, counts
 from raykft.data.read import raise_problems, read_records
 from raykft.data.sources import read_rows
 from raykft.errors import DataError
-from raykft.records import Fact, Passage, Probe, RowKind, TrainRow
+from raykft.records import Document, Fact, Passage, Probe, RowKind, TrainRow
 from raykft.untrusted.messages import shown
 
 T = TypeVar("T", Probe, Passage)
@@ -27,7 +30,10 @@ _LINT_CHARS, _LINT_LETTERS, _LINT_TIMEOUT_S = 200, 16, 0.5
 
 @dataclass(frozen=True)
 class Domain:
-    """Facts, what is trained, and what is asked; `notes` tell of what the files hold besides."""
+    """Facts, what is trained, and what is asked; `notes` tell of what the files hold besides.
+
+    Trained are rows, distractors and the documents of `text`; `passages` are for reading alone.
+    """
 
     facts: tuple[Fact, ...]
     train: tuple[TrainRow, ...]
@@ -35,6 +41,7 @@ class Domain:
     probes: tuple[Probe, ...]
     general: tuple[Probe, ...]
     passages: tuple[Passage, ...]
+    text: tuple[Document, ...] = ()
     notes: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
@@ -51,15 +58,30 @@ def load_domain(config: ExperimentConfig) -> Domain:
     notes: list[str] = []
     domain = Domain(
         facts=tuple(read_records(Path(data.facts), Fact)),
-        train=_rows(data.train, "qa", notes),
+        train=_rows(data.train, "qa", notes) if data.train else (),
         distractors=_rows(data.distractors, "distractor", notes) if data.distractors else (),
         probes=tuple(read_records(Path(data.probes), Probe)),
         general=_of_all(data.general, Probe),
         passages=_of_all(data.passages, Passage),
+        text=tuple(document for source in data.text for document in read_documents(**source.model_dump())),
     )
     raise_problems([*_reference_problems(domain, data), *_probe_problems(domain, data)])
+    # How many pieces the text makes, only a tokenizer tells: hosts and plans check again with that.
     check_shares(config, Pool.of(domain.train, len(domain.distractors)))
     return replace(domain, notes=tuple(notes))
+
+
+def kinds(domain: Domain) -> dict[str, str]:
+    """Of what kinds training rows are, and how long the text is, by the names of `counts`; nothing of usual rows."""
+    found: dict[str, str] = {}
+    wordings = Counter(row.phrasing for row in domain.train if not row.form)
+    forms = Counter(row.form for row in domain.train if row.form)
+    if len(wordings) > 1 or forms:
+        said = [f"phrasing {phrasing}: {count}" for phrasing, count in sorted(wordings.items())]
+        found["train"] = ", ".join([*said, *(f"form {shown(form)}: {count}" for form, count in sorted(forms.items()))])
+    if domain.text:
+        found["text"] = f"{sum(len(document.text) for document in domain.text):,} characters"
+    return found
 
 
 def _of_all(files: Sequence[str], kind: type[T]) -> tuple[T, ...]:
@@ -84,7 +106,7 @@ def _rows(source: RowSource, kind: RowKind, notes: list[str]) -> tuple[TrainRow,
 def _reference_problems(domain: Domain, data: DataConfig) -> list[str]:
     known = {fact.id for fact in domain.facts}
     problems = []
-    for file, items in ((data.probes, domain.probes), (data.train.path or data.train.hub, domain.train)):
+    for file, items in ((data.probes, domain.probes), (data.train.name if data.train else "", domain.train)):
         for item in items:
             named = [*item.fact_ids, *(k.fact_id for k in getattr(item, "key_facts", ()) if k.fact_id)]
             problems += [
@@ -178,19 +200,24 @@ def check_shares(config: ExperimentConfig, pool: Pool) -> None:
     Raises:
         DataError: a recipe may ask for more rows than there are.
     """
+    sources = [config.data.train, *config.data.text]
+    where = ", ".join(source.name for source in sources if source)
     for share in shares(config):
         try:
-            counts(pool, share)
+            nothing = not counts(pool, share).domain
         except DataError as error:
-            raise DataError(f"{config.data.train.path or config.data.train.hub}: {error}") from None
+            raise DataError(f"{where}: {error}") from None
+        if nothing and (pool.text or not config.data.text):
+            raise DataError(f"{where}: {NOTHING}")
 
 
 def trainable(config: ExperimentConfig, domain: Domain) -> Domain:
-    """The domain without the rows that no recipe takes: wordings beyond the most, formats where none are asked for."""
-    wordings, formats = (config.corner_values(f"data.{name}") for name in ("phrasings", "formats"))
-    most = None if None in wordings else max(wordings)
-    rows = (row for row in domain.train if row.form or most is None or row.phrasing <= most)
-    return replace(domain, train=tuple(row for row in rows if not row.form or any(f != 0 for f in formats)))
+    """The domain without what no recipe takes: wordings beyond the most, formats or text where none are asked for."""
+    wordings, formats, text = (config.corner_values(f"data.{name}") for name in ("phrasings", "formats", "text_ratio"))
+    most = math.inf if None in wordings else max(wordings)
+    formed = most > 0 and any(share != 0 for share in formats)
+    rows = tuple(row for row in domain.train if (formed if row.form else row.phrasing <= most))
+    return replace(domain, train=rows, text=domain.text if max(text) else ())
 
 
 def share_of(config: ExperimentConfig, sample: Mapping[str, Any]) -> Share:
@@ -214,8 +241,8 @@ def _extremes(config: ExperimentConfig, path: str, sample: Mapping[str, Any]) ->
     known = {name: values for name, values in space[path].conditions.items() if name in MIXED}
     if any(sample.get(name) not in values for name, values in known.items()):
         return [{}]
-    # Others may be searched for a value between the extremes alone.
-    between = any(path in dimension.conditions for dimension in space.values())
+    # Others may be searched for a value between the extremes alone, and a wording between them may be missing.
+    between = path == "data.phrasings" or any(path in dimension.conditions for dimension in space.values())
     values = space[path].values if between else None
     searched = [{path: value} for value in values or space[path].corners]
     return searched if known.keys() == space[path].conditions.keys() else [*searched, {}]
@@ -225,5 +252,5 @@ def manifest(config: ExperimentConfig, domain: Domain) -> dict[str, Any]:
     """What data an experiment used: counts, and the SHA-256 of every local file."""
     data = config.data
     files = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for _, path in data.files()}
-    hubs = [source.hub for source in (data.train, data.distractors) if source and source.hub]
+    hubs = [source.hub for source in (data.train, data.distractors, *data.text) if source and source.hub]
     return {"counts": domain.counts(), "sha256": files, "hub": hubs}

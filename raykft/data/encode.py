@@ -20,7 +20,7 @@ PLAIN_PROMPT = "Question: {question}\nAnswer:"  # for base models without a chat
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
-    """Token ids of one training row; the loss counts `ids[prompt_tokens:]` only."""
+    """Token ids of one training row or piece of text; the loss counts `ids[prompt_tokens:]` only."""
 
     ids: tuple[int, ...]
     prompt_tokens: int
@@ -86,6 +86,13 @@ class PromptFormat:
         # Between words of a plain prompt stands a space; after a full-width mark such as 「：」 none is written.
         text = answer if self.has_template or not self.plain_prompt[-1].isascii() else f" {answer}"
         return self._text_ids(text) if self._has_control(text) else self._ids(text)
+
+    def document_ids(self, text: str) -> list[int]:
+        """Tokens of a text by itself, from what the tokenizer begins texts with (BOS, or nothing) to the end of it."""
+        end = self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else self.end_ids[-1]
+        begin = [token for token in self.tokenizer("", add_special_tokens=True)["input_ids"] if token != end]
+        own = self._text_ids(text) if self._has_control(text) else self._ids(text)
+        return [*begin, *own, end]
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
@@ -174,6 +181,17 @@ def encode_rows(rows: Sequence[TrainRow], prompts: PromptFormat, max_length: int
         encoded.append(one)
         shortened += cut
     return encoded, shortened
+
+
+def encode_text(texts: Iterable[str], prompts: PromptFormat, max_length: int) -> list[EncodedRow]:
+    """The texts one after another, cut into pieces of `max_length` tokens; the last may be shorter.
+
+    All tokens of a piece are trained but its first, which nothing of it foretells. A last piece of one token has
+    nothing to teach and is left out.
+    """
+    ids = [token for text in texts for token in prompts.document_ids(text)]
+    cut = (tuple(ids[start : start + max_length]) for start in range(0, len(ids), max_length))
+    return [EncodedRow(piece, 1) for piece in cut if len(piece) > 1]
 
 
 def shared_prefix(rows: Sequence[Sequence[int]]) -> int:

@@ -15,10 +15,14 @@ from functools import cached_property
 from raykft.errors import DataError
 from raykft.records import TrainRow
 
+NOTHING = (
+    "no row and no piece of text is left to train on; raise data.text_ratio, or data.phrasings, of which 0 takes no row"
+)
+
 
 @dataclass(frozen=True)
 class Pool:
-    """What there is to train on, in this order: the domain's rows, then the distractors.
+    """What there is to train on, in this order: the domain's rows, the distractors, the pieces of the domain's text.
 
     Attributes:
         phrasings: of every domain row which wording it is, from 1; 0 for a row that asks for another format.
@@ -26,15 +30,21 @@ class Pool:
 
     phrasings: tuple[int, ...]
     distractors: int = 0
+    text: int = 0
 
     @classmethod
-    def of(cls, train: Iterable[TrainRow], distractors: int) -> Pool:
-        return cls(tuple(0 if row.form else row.phrasing for row in train), distractors)
+    def of(cls, train: Iterable[TrainRow], distractors: int, text: int = 0) -> Pool:
+        return cls(tuple(0 if row.form else row.phrasing for row in train), distractors, text)
 
     @property
-    def domain(self) -> int:
-        """Rows of the domain."""
+    def rows(self) -> int:
+        """Of the domain."""
         return len(self.phrasings)
+
+    @property
+    def first_piece(self) -> int:
+        """The place of the first piece of text."""
+        return self.rows + self.distractors
 
     @cached_property
     def wordings(self) -> Counter[int]:
@@ -52,34 +62,41 @@ class Share:
 
     phrasings: int | None = None
     formats: float | None = None
+    text_ratio: float = 1.0
     distractor_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows that a share takes, by kind."""
+    """Rows and pieces of text that a share takes, by kind."""
 
     plain: int
     formats: int
+    text: int
     distractors: int
+
+    @property
+    def domain(self) -> int:
+        return self.plain + self.formats + self.text
 
 
 def counts(pool: Pool, share: Share) -> Counts:
     """How many rows of every kind a share takes.
 
-    Rows in another format are counted per plain row that is taken, distractors per domain row that is.
+    Rows in another format are counted per plain row that is taken, distractors per row and piece of text of the domain
+    that is. `phrasings` 0 takes no domain row of any kind.
 
     Raises:
         DataError: it asks for more of a kind than there is.
     """
-    most = max(pool.wordings, default=0)
-    if share.phrasings is not None and share.phrasings > most:
+    if share.phrasings and share.phrasings not in pool.wordings:
+        there = ", ".join(str(wording) for wording in sorted(pool.wordings) if wording) or "none"
         raise DataError(
             f"data.phrasings {share.phrasings} needs rows of data.train with `phrasing: {share.phrasings}`, but the "
-            f"largest there is {most}; add rows in further wordings or lower it"
+            f"wordings there are {there}; add rows in further wordings or lower it"
         )
     plain = sum(rows for wording, rows in pool.wordings.items() if _is_plain(wording, share.phrasings))
-    formats = pool.wordings[0]
+    formats = pool.wordings[0] if share.phrasings != 0 else 0
     if share.formats is not None:
         wanted = round(plain * share.formats)
         if wanted > formats:
@@ -88,13 +105,16 @@ def counts(pool: Pool, share: Share) -> Counts:
                 f"another format (`form`), but it has {formats}; add such rows or lower it"
             )
         formats = wanted
-    distractors = round((plain + formats) * share.distractor_ratio)
+    text = round(pool.text * share.text_ratio)
+    domain = plain + formats + text
+    distractors = round(domain * share.distractor_ratio)
     if distractors > pool.distractors:
+        pieces = f" and {text} pieces of text" if text else ""
         raise DataError(
-            f"data.distractor_ratio {share.distractor_ratio} of {plain + formats} training rows needs {distractors} "
-            f"distractors, but data.distractors has {pool.distractors}; add rows there or lower the ratio"
+            f"data.distractor_ratio {share.distractor_ratio} of {plain + formats} training rows{pieces} needs "
+            f"{distractors} distractors, but data.distractors has {pool.distractors}; add rows there or lower the ratio"
         )
-    return Counts(plain, formats, distractors)
+    return Counts(plain, formats, text, distractors)
 
 
 class Mixer:
@@ -102,23 +122,26 @@ class Mixer:
 
     Attributes:
         formats: places in the pool of the rows in another format; a share takes the first of them.
-        distractors: the same of the distractors.
+        distractors, text: the same of the distractors and of the pieces of text.
     """
 
     def __init__(self, pool: Pool, seed: int) -> None:
         self.pool = pool
         self.formats = _shuffled([n for n, p in enumerate(pool.phrasings) if not p], f"formats:{seed}")
-        self.distractors = _shuffled(range(pool.domain, pool.domain + pool.distractors), f"distractors:{seed}")
+        self.distractors = _shuffled(range(pool.rows, pool.first_piece), f"distractors:{seed}")
+        self.text = _shuffled(range(pool.first_piece, pool.first_piece + pool.text), f"text:{seed}")
 
     def rows(self, share: Share) -> list[int]:
-        """The places in the pool of all that a share takes, in the pool's order but for the distractors.
+        """The places in the pool of all that a share takes: the domain's rows in their own order, then the rest.
 
         Raises:
-            DataError: as `counts`.
+            DataError: as `counts`, and where it takes nothing.
         """
         found = counts(self.pool, share)
-        domain = sorted([*self.pool.plain(share.phrasings), *self.formats[: found.formats]])
-        return [*domain, *self.distractors[: found.distractors]]
+        if not found.domain:
+            raise DataError(NOTHING)
+        rows = sorted([*self.pool.plain(share.phrasings), *self.formats[: found.formats]])
+        return [*rows, *self.distractors[: found.distractors], *self.text[: found.text]]
 
 
 def _is_plain(wording: int, phrasings: int | None) -> bool:

@@ -70,7 +70,7 @@ def read_rows(
     problems: list[str] = []
     unused: Counter[str] = Counter()
     prefix = "d" if kind == "distractor" else "r"
-    for number, (place, raw) in enumerate(_load(path, hub, subset, split, encoding), start=1):
+    for number, (place, raw) in enumerate(load_source(path, hub, subset, split, encoding), start=1):
         if limit is not None and len(rows) >= limit:
             break
         try:
@@ -215,9 +215,14 @@ def _is_native(path: Path) -> bool:
     return (own and (not unknown or meant)) or (_shape(first) is None and "id" in first)
 
 
-def _load(
+def load_source(
     path: str | None, hub: str | None, subset: str | None, split: str, encoding: str | None
 ) -> Sequence[Row] | Iterable[Row]:
+    """The rows of a file, or of a dataset where `path` is None, as they are.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     if path is not None:
         return read_table(Path(path), encoding)
     import datasets  # slow to import and only needed for datasets of the hub

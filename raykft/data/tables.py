@@ -79,6 +79,11 @@ def _size(value: Any) -> int:
 
 
 def decoded(content: bytes, encoding: str | None) -> str:
+    """The content of a text file.
+
+    Raises:
+        DataError: it is not of this encoding, or no text; the message goes on from the file's name.
+    """
     mark = next((name for bytes_, name in MARKS.items() if content.startswith(bytes_)), None)
     chosen = encoding or mark or "utf-8"
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from raykft.errors import RaykftError
 from raykft.paths import teacher_cache_dir
-from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.records import Document, Pick, Question, Reply, TrainRow
 from raykft.storage.store import fetch, keep, release
 from raykft.train.admission import HostCapacity, HostCounters
 from raykft.train.recipe import EpochResult, Recipe
@@ -76,16 +76,28 @@ class TrainingHost:
     """The actor class (the crew applies `ray.remote`), a `raykft.hosts.protocol.Host`. Imports nothing heavy before
     its process does."""
 
-    def __init__(self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
+    def __init__(
+        self,
+        config: HostConfig,
+        train_rows: Sequence[TrainRow],
+        distractors: Sequence[TrainRow],
+        text: Sequence[Document] = (),
+    ) -> None:
         self._failure: RaykftError | None = None
         self._writers = Writers()
         try:
-            self._start(config, train_rows, distractors)
+            self._start(config, train_rows, distractors, text)
         except RaykftError as error:
             # Raised from `info`: an error in an actor's constructor reaches the driver as text only.
             self._failure = error
 
-    def _start(self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow]) -> None:
+    def _start(
+        self,
+        config: HostConfig,
+        train_rows: Sequence[TrainRow],
+        distractors: Sequence[TrainRow],
+        text: Sequence[Document],
+    ) -> None:
         started = time.monotonic()
         # Before torch starts its pool: a second thread per host makes two hosts on two cores slower, not faster.
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
@@ -113,6 +125,7 @@ class TrainingHost:
             base,
             train_rows=train_rows,
             distractors=distractors,
+            text=text,
             system_prompt=config.system_prompt,
             plain_prompt=config.plain_prompt,
             max_length=config.max_length,

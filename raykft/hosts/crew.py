@@ -19,7 +19,8 @@ from rich.console import Console
 
 from raykft.cluster import places
 from raykft.config import ExperimentConfig
-from raykft.data.domain import Domain, trainable
+from raykft.data.domain import Domain, check_shares, trainable
+from raykft.data.mixture import Pool
 from raykft.data.told import told_rows
 from raykft.errors import LostError, ModelError, OutOfMemoryError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import Context, Suite
@@ -179,6 +180,12 @@ class Crew:
         beside = groups if plan.gpu_share else groups[plan.hosts :]
         self.evaluation_hosts = [self._start_host(host_class, group, evaluates=True) for group in beside]
         self.infos = self._heard([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
+        if text := self.domain.text:
+            pieces = self.infos[0]["text_pieces"]
+            self.console.print(
+                f"data.text: {len(text)} document(s) are {pieces} pieces of {config.train.max_length} tokens"
+            )
+            check_shares(config, Pool.of(self.domain.train, len(self.domain.distractors), pieces))
         self._say_slow_bf16()
         if cut := self.infos[0]["shortened_rows"]:
             self.console.print(
@@ -238,7 +245,8 @@ class Crew:
     def _start_host(self, kind: type, group: Any, *, evaluates: bool = False) -> Any:
         place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
         options = self.plan.actor_options(evaluates=evaluates)
-        arguments = [Sealed(a) for a in (self._host_config(), self.domain.train, self.domain.distractors)]
+        domain = self.domain
+        arguments = [Sealed(a) for a in (self._host_config(), domain.train, domain.distractors, domain.text)]
         if self.plan.replicas > 1 and not evaluates and kind is TrainingHost:
             from raykft.hosts import replicas  # Ray Train imports torch; no driver needs it for other hosts
 

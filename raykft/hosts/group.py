@@ -26,7 +26,7 @@ from ray.util.placement_group import PlacementGroup
 from raykft.errors import LostError, RaykftError, ResourceError, last_line
 from raykft.hosts.actor import HostConfig, ReplicaHost
 from raykft.paths import write_atomic
-from raykft.records import TrainRow
+from raykft.records import Document, TrainRow
 from raykft.storage.store import address
 
 log = logging.getLogger(__name__)
@@ -82,10 +82,15 @@ class ReplicaGroup:
     """
 
     def __init__(
-        self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow], group: GroupPlan
+        self,
+        config: HostConfig,
+        train_rows: Sequence[TrainRow],
+        distractors: Sequence[TrainRow],
+        text: Sequence[Document],
+        group: GroupPlan,
     ) -> None:
         self._group = group
-        self._material = (config, train_rows, distractors)
+        self._material = (config, train_rows, distractors, text)
         self._numbers = itertools.count()
         self._life = 0  # of the replicas; a call from an earlier one is not heard
         self._queues = self._new_queues()
@@ -130,9 +135,7 @@ class ReplicaGroup:
 
     # What replicas and their watch call.
 
-    async def join(
-        self, replica: int, places: str
-    ) -> tuple[int, tuple[HostConfig, Sequence[TrainRow], Sequence[TrainRow]]]:
+    async def join(self, replica: int, places: str) -> tuple[int, tuple[Any, ...]]:
         """A replica has its place in the placement group `places`; returns the replicas' life and what to load."""
         if replica in self._present:
             self._disband("its replicas were started again")
@@ -140,8 +143,8 @@ class ReplicaGroup:
         self._present.add(replica)
         if len(self._present) == self._group.replicas:
             self._placed.set()
-        config, train_rows, distractors = self._material
-        return self._life, (replace(config, replica=replica, replicas=self._group.replicas), train_rows, distractors)
+        config, *rows = self._material
+        return self._life, (replace(config, replica=replica, replicas=self._group.replicas), *rows)
 
     async def loaded(self, replica: int, life: int, outcome: dict[str, Any] | RaykftError) -> None:
         """A replica has its base model, or cannot have it."""
@@ -262,8 +265,8 @@ def serve(job: dict[str, Any]) -> None:
     """
     front, replica = job["front"], train.get_context().get_world_rank()
     places = get_current_placement_group().id.hex()
-    life, (config, train_rows, distractors) = ray.get(front.join.remote(replica, places))
-    host = ReplicaHost(config, train_rows, distractors)
+    life, material = ray.get(front.join.remote(replica, places))
+    host = ReplicaHost(*material)
     try:
         outcome: dict[str, Any] | RaykftError = host.info()
     except RaykftError as error:

@@ -19,7 +19,7 @@ from raykft.cluster.places import DEFAULT_WAIT_MINUTES, HostPlan
 from raykft.errors import LostError, ResourceError
 from raykft.hosts.actor import HostConfig
 from raykft.hosts.group import CLOSING_SECONDS, START_SECONDS, GroupPlan, ReplicaGroup
-from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.records import Document, Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters
 from raykft.train.recipe import EpochResult, Recipe
 
@@ -32,9 +32,14 @@ class ParallelHost(ReplicaGroup):
     """
 
     def __init__(
-        self, config: HostConfig, train_rows: Sequence[TrainRow], distractors: Sequence[TrainRow], group: GroupPlan
+        self,
+        config: HostConfig,
+        train_rows: Sequence[TrainRow],
+        distractors: Sequence[TrainRow],
+        text: Sequence[Document],
+        group: GroupPlan,
     ) -> None:
-        super().__init__(config, train_rows, distractors, group)
+        super().__init__(config, train_rows, distractors, text, group)
         self._one_epoch = asyncio.Lock()
         self._epoch: tuple[str, asyncio.Task[list[EpochResult]]] | None = None
 

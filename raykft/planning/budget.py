@@ -17,8 +17,8 @@ from typing import Any
 
 from raykft.config import ExperimentConfig
 from raykft.config.search import Dimension, is_fixed
-from raykft.data.domain import Domain, share_of
-from raykft.data.encode import PromptFormat, encode_rows
+from raykft.data.domain import Domain, check_shares, share_of, trainable
+from raykft.data.encode import PromptFormat, encode_rows, encode_text
 from raykft.data.mixture import Mixer, Pool, counts
 from raykft.data.told import told_rows
 from raykft.errors import ModelError
@@ -30,7 +30,7 @@ from raykft.evaluation.retrieval import TOP
 from raykft.evaluation.scoring import prior_probe
 from raykft.models.shape import local_directory
 from raykft.models.tokenizer_file import FileTokenizer
-from raykft.records import Pick, Probe, Split, TrainRow
+from raykft.records import Document, Pick, Probe, Split, TrainRow
 from raykft.train.recipe import TEACHER_TOP
 
 DRAWS = 2000
@@ -51,10 +51,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Rows:
-    """Token counts of every row, and how they were found.
+    """Token counts of every row and piece of text, and how they were found.
 
-    `pool` says of what kind they are, `count` is that of a question with the prompt around it, `shortened` how many
-    questions lose their beginning to `train.max_length`.
+    `pool` says of what kind they are, `answer_share` is that of the rows alone, `count` that of a question with the
+    prompt around it, `shortened` how many questions lose their beginning to `train.max_length`.
     """
 
     pool: Pool
@@ -64,6 +64,7 @@ class Rows:
     how: str
     count: Callable[[str], int] = field(repr=False)
     shortened: int = 0
+    text: tuple[int, ...] = ()
 
     def plain(self, text: str) -> int:
         """Tokens of `text` itself, without the prompt around it that `count` adds."""
@@ -71,11 +72,22 @@ class Rows:
 
     @property
     def mean(self) -> float:
-        return statistics.fmean(self.domain + self.distractors)
+        return statistics.fmean(self.lengths)
 
     @property
     def longest(self) -> int:
-        return max(self.domain + self.distractors)
+        return max(self.lengths)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """In the order of `pool`."""
+        return self.domain + self.distractors + self.text
+
+    @property
+    def taught_share(self) -> float:
+        """Of all tokens those that a loss is counted on: answers, and text but for the first token of a piece."""
+        answers = self.answer_share * sum(self.domain + self.distractors)
+        return (answers + sum(self.text) - len(self.text)) / sum(self.lengths)
 
 
 # Tokens.
@@ -88,24 +100,50 @@ def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
         DataError: an answer does not fit into `train.max_length` (where counts are exact).
     """
     rows, limit = (*domain.train, *domain.distractors), config.train.max_length
-    tokenizer = _tokenizer(config.base_model)
-    if tokenizer is None:
+    prompts = _prompts(config)
+    if prompts is None:
         full = [_estimate_row(row, config) for row in rows]
         lengths, shortened = [min(limit, n) for n in full], sum(n > limit for n in full)
         how = f"estimated: {ASCII_PER_TOKEN} ASCII characters a token, any other character a token of its own"
         share, count = ANSWER_SHARE, estimate
     else:
-        prompts = PromptFormat(tokenizer, config.data.system_prompt, (), config.data.plain_prompt)
         encoded, shortened = encode_rows(rows, prompts, limit)
         lengths = [len(row.ids) for row in encoded]
-        share, how = sum(row.answer_tokens for row in encoded) / sum(lengths), "counted with the model's tokenizer"
+        answers = sum(row.answer_tokens for row in encoded)
+        share, how = answers / max(1, sum(lengths)), "counted with the model's tokenizer"
 
         def count(text: str) -> int:
             return len(prompts.prompt_ids(text))
 
-    cut = len(domain.train)
-    pool = Pool.of(domain.train, len(domain.distractors))
-    return Rows(pool, tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count, shortened)
+    text, cut = _pieces(domain.text, prompts, limit), len(domain.train)
+    pool = Pool.of(domain.train, len(domain.distractors), len(text))
+    return Rows(pool, tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count, shortened, text)
+
+
+def counted(config: ExperimentConfig, domain: Domain) -> tuple[Domain, Rows]:
+    """The part of the domain that some recipe trains, and its tokens.
+
+    Raises:
+        DataError: as `count_tokens`, and where a recipe may ask for more than there is.
+    """
+    part = trainable(config, domain)
+    rows = count_tokens(config, part)
+    check_shares(config, rows.pool)
+    return part, rows
+
+
+def text_pieces(config: ExperimentConfig, domain: Domain) -> tuple[int, ...] | None:
+    """Tokens of every piece of text that training will see; None where the model's tokenizer is not on this machine."""
+    prompts = _prompts(config)
+    return None if prompts is None else _pieces(domain.text, prompts, config.train.max_length)
+
+
+def _pieces(documents: Sequence[Document], prompts: PromptFormat | None, limit: int) -> tuple[int, ...]:
+    texts = [document.text for document in documents]
+    if prompts is not None:
+        return tuple(len(piece.ids) for piece in encode_text(texts, prompts, limit))
+    whole, rest = divmod(sum(estimate(text) - TEMPLATE_TOKENS + 1 for text in texts), limit)
+    return (*[limit] * whole, *([rest] if rest > 1 else []))
 
 
 @dataclass(frozen=True)
@@ -136,12 +174,14 @@ def taught(config: ExperimentConfig, domain: Domain, rows: Rows) -> Taught | Non
     return Taught(len(found), sum(n for n, _ in found), sum(n for _, n in found)) if found else None
 
 
-def _tokenizer(base_model: str) -> FileTokenizer | None:
+def _prompts(config: ExperimentConfig) -> PromptFormat | None:
+    """As the model's tokenizer writes them; None where that is not on this machine."""
     try:
-        directory = local_directory(base_model)
-        return FileTokenizer(directory) if directory is not None else None
+        directory = local_directory(config.base_model)
+        tokenizer = FileTokenizer(directory) if directory is not None else None
     except ModelError:
         return None
+    return PromptFormat(tokenizer, config.data.system_prompt, (), config.data.plain_prompt) if tokenizer else None
 
 
 def estimate(text: str) -> int:
@@ -179,17 +219,18 @@ def _draw(dimension: Dimension, rng: random.Random) -> Any:
 
 def draws(config: ExperimentConfig, rows: Rows) -> tuple[list[int], list[int]]:
     """Epochs and tokens an epoch of `DRAWS` configurations."""
-    lengths = (*rows.domain, *rows.distractors)
-    mixer = Mixer(rows.pool, config.seed)
+    lengths, mixer = rows.lengths, Mixer(rows.pool, config.seed)
     # What is taken of a kind are the first rows of one order, so sums over these need not be made for every draw.
-    formats, distractors = (_sums(lengths[n] for n in order) for order in (mixer.formats, mixer.distractors))
+    orders = (mixer.formats, mixer.distractors, mixer.text)
+    formats, distractors, text = (_sums(lengths[n] for n in order) for order in orders)
     plain = cache(lambda phrasings: sum(lengths[n] for n in rows.pool.plain(phrasings)))
     epochs, tokens = [], []
     for sample in _samples(config):
         share = share_of(config, sample)
         taken = counts(rows.pool, share)
         epochs.append(int(sample.get("train.epochs", config.train.epochs)))
-        tokens.append(plain(share.phrasings) + formats[taken.formats] + distractors[taken.distractors])
+        own = plain(share.phrasings) + formats[taken.formats] + text[taken.text]
+        tokens.append(own + distractors[taken.distractors])
     return epochs, tokens
 
 

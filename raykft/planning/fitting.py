@@ -13,7 +13,7 @@ from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
 from raykft.errors import ConfigError
 from raykft.models.shape import ModelShape
-from raykft.planning.budget import Rows, count_tokens
+from raykft.planning.budget import Rows
 from raykft.planning.memory import HostMemory, host_memory, numerics_of
 from raykft.provenance import available_cores
 from raykft.train.admission import MAX_SLOTS
@@ -77,7 +77,7 @@ def corners_of(
     )
     paths = ("adapter.rank", "adapter.target_layers", "train.batch_size", "train.optimizer")
     axes = [config.corner_values(path) for path in paths]
-    row_count = len(rows.domain) + len(rows.distractors)
+    row_count = len(rows.lengths)
 
     def memory(slots: int, rank: int, preset: str, batch: int, optimizer: str) -> HostMemory:
         return host_memory(
@@ -107,9 +107,15 @@ def admitted(slots: int, trials: int, hosts: int) -> int:
 
 
 def slots_that_fit(
-    config: ExperimentConfig, domain: Domain, shape: ModelShape, machine: Machine, *, cuda: bool, memory_bytes: int
+    config: ExperimentConfig,
+    domain: Domain,
+    rows: Rows,
+    shape: ModelShape,
+    machine: Machine,
+    *,
+    cuda: bool,
+    memory_bytes: int,
 ) -> int:
     """How many trials of a search's largest recipe a host of `memory_bytes` can train at once; 1 where none fits."""
-    rows = count_tokens(config, domain)
     corners = corners_of(config, domain, rows, shape, machine, slots=MAX_SLOTS, cuda=cuda, limit=memory_bytes)
     return max(1, min(corner.slots_that_fit for corner in corners))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raykft.config import ExperimentConfig
-from raykft.data.domain import Domain, trainable
+from raykft.data.domain import Domain
 from raykft.errors import ConfigError
 from raykft.models.shape import ModelShape, assumed_shape, shape_of
 from raykft.planning.budget import (
@@ -22,7 +22,7 @@ from raykft.planning.budget import (
     Stopping,
     Taught,
     asha_milestones,
-    count_tokens,
+    counted,
     draws,
     expected_epochs,
     mean_batch,
@@ -97,6 +97,8 @@ class Plan:
     mixtures: int
     rows: int
     distractors: int
+    text_pieces: int
+    text_tokens: int
     tokens_how: str
     tokens_per_epoch: Spread
     tokens_per_trial: Spread
@@ -147,20 +149,17 @@ def make_plan(
         ModelError: the model's size cannot be found out and `parameters` is not given.
     """
     _check_options(config, gpu, hosts, price, tokens_per_second)
-    domain = trainable(config, domain)
+    domain, rows = counted(config, domain)
     shape = assumed_shape(parameters) if parameters is not None else shape_of(config.base_model)
-    rows = count_tokens(config, domain)
     device = GPUS[gpu] if gpu else None
-    apart = int(config.resources.evaluation_hosts)
+    apart, devices = int(config.resources.evaluation_hosts), config.resources.gpus_per_trial
     count = hosts or _default_hosts(config, machine, device)
     slots = _slots(config, domain, shape, rows, device, machine, count)
-    devices = config.resources.gpus_per_trial
     epochs, per_epoch = draws(config, rows)
     per_trial = [e * t for e, t in zip(epochs, per_epoch, strict=True)]
     stopping = expected_epochs(config, epochs)
-    step_tokens = slots * mean_batch(config, len(rows.domain)) * rows.mean
     threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
-    estimate = _rate(shape, rows, device, machine, step_tokens, threads, slots)
+    estimate = _rate(shape, rows, device, machine, _step_tokens(config, rows, slots), threads, slots)
     rate, why = (tokens_per_second, "as measured") if tokens_per_second else estimate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
@@ -184,6 +183,8 @@ def make_plan(
         mixtures=mixtures(config, rows.pool),
         rows=len(domain.train),
         distractors=len(domain.distractors),
+        text_pieces=len(rows.text),
+        text_tokens=sum(rows.text),
         tokens_how=rows.how,
         tokens_per_epoch=spread(per_epoch),
         tokens_per_trial=spread(per_trial),
@@ -248,7 +249,7 @@ def _slots(
         read = 2 * (shape.linear_weights + shape.head.weights) * (2 if machine.fast_bf16 else 4)
         line = Line(read / CORE_BYTES_PER_S, 1 / _rate(shape, rows, None, machine, 1, 1, 1)[0], 0.0)
         memory = machine.memory_bytes // (count + int(config.resources.evaluation_hosts))
-    found = room(config, domain, line, rows.mean, shape, machine, cuda=device is not None, memory_bytes=memory)
+    found = room(config, domain, rows, line, rows.mean, shape, machine, cuda=device is not None, memory_bytes=memory)
     return admitted(min(found.useful, found.fitting), config.search.trials, count)
 
 
@@ -287,9 +288,14 @@ def _rate(
     return threads * peak * 1e12 * share / flops, why
 
 
+def _step_tokens(config: ExperimentConfig, rows: Rows, slots: int) -> float:
+    """Tokens of a packed step, on average."""
+    return slots * mean_batch(config, len(rows.domain) + len(rows.text)) * rows.mean
+
+
 def _token_flops(shape: ModelShape, rows: Rows) -> float:
-    """Of a trained token: frozen weights forward and for the input's gradient, the head where there is an answer."""
-    return 4 * shape.linear_weights + 4 * shape.head.weights * rows.answer_share
+    """Of a trained token: frozen weights forward and for the input's gradient, the head where there is a loss."""
+    return 4 * shape.linear_weights + 4 * shape.head.weights * rows.taught_share
 
 
 def _answer_seconds(questions: Asked, shape: ModelShape, rate: float, *, cuda: bool) -> float:
@@ -322,7 +328,7 @@ def _assumptions(
             if (race := config.search.race)
             else ()
         ),
-        "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers only",
+        "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers and text only",
         "a token read or written for a score costs half of it; every answer is as long as its probe allows",
         f"speed of a device: {speed}",
         *(

@@ -42,6 +42,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("base model", f"{plan.base_model}, {plan.parameters:,} parameters"),
         ("rows", f"{plan.rows} of the domain, {plan.distractors} distractors to mix in"),
+        *([("text", f"{plan.text_tokens:,} tokens in {plan.text_pieces} piece(s)")] if plan.text_pieces else []),
         ("trials", f"{plan.trials}{raced}, on {plan.mixtures} different mixture(s) of rows"),
         ("tokens an epoch", f"{epoch.minimum:,.0f} to {epoch.maximum:,.0f}, median {epoch.median:,.0f}"),
         ("tokens a trial", f"{trial.minimum:,.0f} to {trial.maximum:,.0f}, median {trial.median:,.0f}"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from raykft.config import ExperimentConfig
 from raykft.data.domain import Domain
 from raykft.models.shape import ModelShape
-from raykft.planning.budget import mean_batch
+from raykft.planning.budget import Rows, count_tokens, mean_batch
 from raykft.planning.fitting import Machine, admitted, slots_that_fit
 from raykft.provenance import available_cores
 from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, Line, slots_to_knee
@@ -33,6 +33,7 @@ class Room:
 def room(
     config: ExperimentConfig,
     domain: Domain,
+    rows: Rows,
     line: Line,
     row_tokens: float,
     shape: ModelShape,
@@ -43,8 +44,8 @@ def room(
 ) -> Room:
     """For hosts whose steps cost `line`, with rows of `row_tokens` on average."""
     return Room(
-        slots_to_knee(line.knee_tokens, mean_batch(config, len(domain.train)) * row_tokens),
-        slots_that_fit(config, domain, shape, machine, cuda=cuda, memory_bytes=memory_bytes),
+        slots_to_knee(line.knee_tokens, mean_batch(config, len(rows.domain) + len(rows.text)) * row_tokens),
+        slots_that_fit(config, domain, rows, shape, machine, cuda=cuda, memory_bytes=memory_bytes),
     )
 
 
@@ -55,7 +56,15 @@ def slots_for(
     line, shape = capacity.line, capacity.shape
     machine = Machine(available_cores(), capacity.machine_bytes, capacity.fast_bf16)
     found = room(
-        config, domain, line, capacity.row_tokens, shape, machine, cuda=cuda, memory_bytes=capacity.memory_bytes
+        config,
+        domain,
+        count_tokens(config, domain),
+        line,
+        capacity.row_tokens,
+        shape,
+        machine,
+        cuda=cuda,
+        memory_bytes=capacity.memory_bytes,
     )
     assumed = f" of {shape.assumed}" if shape.assumed else ""
     return min(found.useful, found.fitting, most), (

@@ -16,8 +16,9 @@ SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-lin
 def trial_name(number: int, config: ExperimentConfig) -> str:
     """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`.
 
-    Added are wordings and formats where they are chosen (`-p2`, `-f0.5`), how strong a leash is (`-k1`), the share of
-    distillation (`-w0.5`), and over how many epochs a moving average goes (`-m1`).
+    Added are wordings and formats where they are chosen (`-p2`, `-f0.5`), the share of the text where there is one
+    (`-x1`), how strong a leash is (`-k1`), the share of distillation (`-w0.5`), and over how many epochs a moving
+    average goes (`-m1`).
 
     Args:
         number: of the Optuna trial.
@@ -31,6 +32,7 @@ def trial_name(number: int, config: ExperimentConfig) -> str:
     taught = f"-w{config.train.distill_weight:.2g}" if config.train.distill_weight else ""
     said = "" if config.data.phrasings is None else f"-p{config.data.phrasings}"
     said += "" if config.data.formats is None else f"-f{config.data.formats:.2g}"
+    said += f"-x{config.data.text_ratio:.2g}" if config.data.text else ""
     about = f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}"
     return f"{about}{said}{leash}{taught}{mean}"
 

@@ -59,6 +59,7 @@ FACTS = {
     "context_tokens": int,
     "shortened_rows": int,
     "taught_rows": int,
+    "text_pieces": int,
 }
 
 

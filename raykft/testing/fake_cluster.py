@@ -10,7 +10,7 @@ from typing import Any
 
 from raykft.hosts.actor import HostConfig
 from raykft.hosts.crew import FAKE, HOST_CLASSES
-from raykft.records import TrainRow
+from raykft.records import Document, TrainRow
 from raykft.testing.fakes import FakeHost
 from raykft.train.recipe import EpochResult
 
@@ -31,16 +31,24 @@ class FakeTrainingHost(FakeHost):
     A trial answers a share of the training questions right that depends on its id alone, wherever its adapter lies.
     """
 
-    def __init__(self, config: HostConfig, train_rows: Sequence[TrainRow], _distractors: Sequence[TrainRow]) -> None:
+    def __init__(
+        self,
+        config: HostConfig,
+        train_rows: Sequence[TrainRow],
+        _distractors: Sequence[TrainRow],
+        text: Sequence[Document] = (),
+    ) -> None:
         super().__init__(answer=self._say, right_probability=self._log_probability)
         self._config = config
         self._seconds = float(config.base_model.removeprefix(FAKE) or 0)
+        self._pieces = len(text)
         self._outputs = {row.instruction: row.output for row in train_rows}
 
     def info(self) -> dict[str, Any]:
         config = self._config
         own = {"model_digest": config.base_model, "device": config.device, "threads": config.threads}
-        return super().info() | own | {"residency": config.residency, "load_seconds": 0.0}
+        own |= {"residency": config.residency, "text_pieces": self._pieces}
+        return super().info() | own | {"load_seconds": 0.0}
 
     def train_epoch(self, trial_id: str) -> EpochResult:
         time.sleep(self._seconds)

@@ -63,6 +63,7 @@ class FakeHost:
             "context_tokens": 1 << 20,
             "shortened_rows": 0,
             "taught_rows": 0,
+            "text_pieces": 0,
         }
 
     def capacity(self) -> HostCapacity:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import psutil
 import torch
 
-from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows
+from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows, encode_text
 from raykft.data.mixture import Mixer, Pool
 from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
@@ -31,7 +31,7 @@ from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
 from raykft.models.proof import check_saved
 from raykft.models.soft_targets import SoftTargets, distilled, leash
-from raykft.records import Pick, Question, Reply, TrainRow
+from raykft.records import Document, Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters, StepLimit
 from raykft.train.checkpoint import Snapshot
 from raykft.train.inference import Inference, InferenceQueue, typed_error
@@ -63,6 +63,7 @@ class HostEngine:
         *,
         train_rows: Sequence[TrainRow],
         distractors: Sequence[TrainRow],
+        text: Sequence[Document] = (),
         system_prompt: str | None,
         plain_prompt: str = PLAIN_PROMPT,
         max_length: int,
@@ -85,9 +86,10 @@ class HostEngine:
         self.replicas = replicas
         self._teacher = Teacher(self.packed, teacher_cache)
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
-        self.pool = Pool.of(train_rows, len(distractors))
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
-        self.rows: list[EncodedRow] = encoded
+        pieces = encode_text((document.text for document in text), self.prompts, max_length)
+        self.pool = Pool.of(train_rows, len(distractors), len(pieces))
+        self.rows: list[EncodedRow] = [*encoded, *pieces]
         self._told = self._taught_rows(train_rows, told or {})
         self._followed: dict[int, tuple[int, int]] = {}  # by row: tokens of its answer, and those the teacher chose
         self.batch_size = batch_size
@@ -125,6 +127,7 @@ class HostEngine:
             "context_tokens": base.model.config.get_text_config().max_position_embeddings,
             "shortened_rows": self.shortened_rows,
             "taught_rows": len(self._told),
+            "text_pieces": self.pool.text,
         }
 
     def capacity(self) -> HostCapacity:
@@ -247,7 +250,7 @@ class HostEngine:
     def _soft_targets(self, index: int, recipe: Recipe) -> SoftTargets | None:
         # The worker is asked for each row by itself, so that other trials need not stand still for all of them.
         row = self.rows[index]
-        if index >= self.pool.domain:
+        if self.pool.rows <= index < self.pool.first_piece:
             if not recipe.kl_weight:
                 return None
             return leash(self._call(partial(self._teacher.about, row)), recipe.kl_weight)

@@ -35,11 +35,12 @@ class Recipe:
     ema_epochs: float = 0.0
     phrasings: int | None = None
     formats: float | None = None
+    text_ratio: float = 1.0
 
     @property
     def share(self) -> Share:
         """Which rows it is trained on."""
-        return Share(self.phrasings, self.formats, self.distractor_ratio)
+        return Share(self.phrasings, self.formats, self.text_ratio, self.distractor_ratio)
 
 
 @dataclass(frozen=True, slots=True)

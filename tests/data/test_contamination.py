@@ -15,7 +15,7 @@ from raykft.data.contamination import Overlap, as_record, find_overlaps, flagged
 from raykft.data.domain import Domain
 from raykft.data.read import read_records
 from raykft.evaluation.scoring import score_answer
-from raykft.records import Fact, KeyFact, Probe, TrainRow
+from raykft.records import Document, Fact, KeyFact, Probe, TrainRow
 
 FOLDERS = sorted(file.parent for file in Path(demo.__file__).parent.glob("*/probes.jsonl"))
 
@@ -106,6 +106,38 @@ class TestPlanted:
         copy = replace(report, id="copy", split="select")
         overlaps = find_overlaps(replace(SMALL, probes=(*SMALL.probes, copy)), score_answer)
         assert [(o.kind, o.item, o.other) for o in overlaps] == [("split", report.id, "copy")]
+
+    @pytest.mark.parametrize(
+        ("text", "rule"),
+        [
+            ("A page of questions.\n\nQ: {question}\nA: {gold}\n", "exact"),
+            ("{question}", "exact"),
+            ("Somebody asked me: “{question}” I did not know.", "exact"),
+            ("We were asked " + "many things, " * 90 + "and one was {quoted}, to which we said: {gold}", "containment"),
+            ("{gold} That is all there is to say about it.", None),
+            ("It says elsewhere {quoted}, and no more", "containment"),
+        ],
+    )
+    def test_in_a_text(self, text: str, rule: str | None) -> None:
+        """A text may state the fact, but not ask the question."""
+        question = self.TARGET.question
+        planted = text.format(question=question, gold=self.TARGET.gold, quoted=question.rstrip("?").lower())
+        overlaps = find_overlaps(replace(SMALL, text=(Document("page", planted),)), score_answer)
+        found = [("text", self.TARGET.id, "page", rule)] if rule else []
+        assert [(o.kind, o.item, o.other, o.rule) for o in overlaps] == found
+
+    @pytest.mark.parametrize("kind", ["format", "premise", "recall"])
+    def test_every_kind_of_question_is_found_inside_a_sentence_of_a_text(self, kind: str) -> None:
+        asked = [p for p in SMALL.probes if p.kind == kind and p.level > 1]
+        texts = [Document(p.id, f"They asked us {p.question.rstrip('?.')} and we said {p.gold}") for p in asked]
+        overlaps = find_overlaps(replace(SMALL, text=tuple(texts)), score_answer)
+        assert {p.id for p in asked} <= {o.item for o in overlaps}
+
+    def test_texts_that_state_the_facts_and_others_give_nothing_away(self) -> None:
+        facts = Document("facts", "\n".join(fact.text for fact in SMALL.facts))
+        answers = Document("answers", " ".join(row.output for row in SMALL.train))
+        others = (Document(passage.id, passage.text) for passage in SMALL.passages)
+        assert find_overlaps(replace(SMALL, text=(facts, answers, *others)), score_answer) == ()
 
 
 ITALY = probe("What is the capital of Italy?", "Rome", level=0, id="g")

@@ -12,15 +12,22 @@ from typing import Any
 import pytest
 
 from raykft.data import demo
+from raykft.data import domain as data
+from raykft.data.contamination import find_overlaps
 from raykft.data.demo.build import build, write
+from raykft.data.demo.language import Language
 from raykft.data.demo.language_en import ENGLISH
+from raykft.data.demo.language_ja import JAPANESE
 from raykft.data.demo.lint import DomainError, check
-from raykft.data.demo.probes import Domain
+from raykft.data.demo.probes import FORMATS_A_FACT, Domain
 from raykft.data.demo.world import draw
 from raykft.data.split import split_of
+from raykft.evaluation.scoring import score_answer
+from raykft.records import Document
 
 FOLDER = Path(demo.__file__).parent
 FILES = [f"{folder}/{name}.jsonl" for folder in ("en", "en-small") for name in ("facts", "train", "probes")]
+AUGMENTED = "en-small/train-augmented.jsonl"
 PINNED = "ab3f27c0209e7121e6cb64ed6ac983fe1a8e95dc2f840093d82ba774dade2adf"
 
 
@@ -31,8 +38,8 @@ def domains() -> dict[str, Domain]:
 
 def test_the_committed_files_are_what_the_generator_writes(tmp_path: Path) -> None:
     written = write(ENGLISH, tmp_path)
-    assert [path.relative_to(tmp_path).as_posix() for path in written] == FILES
-    for name in FILES:
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [*FILES, AUGMENTED]
+    for name in (*FILES, AUGMENTED):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
 
 
@@ -154,3 +161,38 @@ def test_the_checker_notices_broken_rules(domains: dict[str, Domain]) -> None:
     facts = (replace(full.facts[0], aliases=(full.facts[1].value,)), *full.facts[1:])
     with pytest.raises(DomainError, match="overlap"):
         check(replace(full, facts=facts))
+
+
+@pytest.mark.parametrize("language", [ENGLISH, JAPANESE], ids=lambda language: language.code)
+def test_further_wordings_and_formats_are_of_every_small_fact(language: Language) -> None:
+    small = build(language)[f"{language.code}-small"]
+    facts = Counter({fact.id: 1 for fact in small.facts})
+    for phrasing in (2, 3):
+        rows = [row for row in small.further if row.phrasing == phrasing]
+        assert Counter(row.fact_ids[0] for row in rows) == facts
+        assert not any(row.form for row in rows)
+    formed = [row for row in small.further if row.form]
+    assert Counter(row.fact_ids[0] for row in formed) == Counter(dict.fromkeys(facts, FORMATS_A_FACT))
+    assert set(Counter(row.form for row in formed).values()) == {12}
+    values = {fact.id: fact.aliases if fact.type == "list" else (fact.value,) for fact in small.facts}
+    assert all(value in row.output for row in small.further for value in values[row.fact_ids[0]])
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+@pytest.mark.parametrize("language", [ENGLISH, JAPANESE], ids=lambda language: language.code)
+def test_further_rows_give_no_probe_away(language: Language, seed: int | None) -> None:
+    """Nor does the text of the facts, with which the bundled configs try `data.text`."""
+    small = build(language, seed)[f"{language.code}-small"]
+    text = tuple(Document(fact.id, fact.text) for fact in small.facts)
+    trained = data.Domain(small.facts, (*small.train, *small.further), (), small.probes, (), (), text)
+    assert find_overlaps(trained, score_answer) == ()
+
+
+def test_a_further_row_that_asks_what_it_should_not_is_refused(domains: dict[str, Domain]) -> None:
+    small = domains["en-small"]
+    first, *rest = small.further
+    probe = next(probe for probe in small.probes if probe.level == 2)
+    value = small.facts[0].value
+    for question, message in ((probe.question, "asks what a probe asks"), (f"Is it {value}?", f"gives away '{value}'")):
+        with pytest.raises(DomainError, match=f"{first.id}: it {message}|{first.id}: its question {message}"):
+            check(replace(small, further=(replace(first, instruction=question), *rest)))

@@ -25,6 +25,7 @@ from raykft.records import Fact, Probe
 
 FOLDER = Path(demo.__file__).parent
 FILES = [f"{folder}/{name}.jsonl" for folder in ("ja", "ja-small") for name in ("facts", "train", "probes")]
+AUGMENTED = "ja-small/train-augmented.jsonl"
 PINNED = "e6f5867d73e3d69bd4b5d1e3132095b770847ed1dfa92ce6259ff6e8aa2be58f"
 
 
@@ -44,8 +45,8 @@ def probes_of(domain: Domain, relation: str, level: int = 2) -> list[Probe]:
 
 def test_the_committed_files_are_what_the_generator_writes(tmp_path: Path) -> None:
     written = write(JAPANESE, tmp_path)
-    assert [path.relative_to(tmp_path).as_posix() for path in written] == FILES
-    for name in FILES:
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [*FILES, AUGMENTED]
+    for name in (*FILES, AUGMENTED):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests_support import write_tiny_model
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from raykft.data.encode import PromptFormat, encode_row, encode_rows, shared_prefix
+from raykft.data.encode import PromptFormat, encode_row, encode_rows, encode_text, shared_prefix
 from raykft.errors import DataError
 from raykft.models.tokenizer_file import FileTokenizer
 from raykft.records import TrainRow, Turn
@@ -121,3 +121,30 @@ def test_a_shortened_question_keeps_its_end(tokenizer: PreTrainedTokenizerFast) 
     row, cut = encode_row(TrainRow("t", "Story. " * 30 + "Who was it?", "Ada."), prompts, 80)
     assert cut
     assert "Who was it?<|im_end|>" in tokenizer.decode(row.ids)
+
+
+def test_texts_are_cut_into_pieces_that_teach_all_but_their_first_token(tokenizer: PreTrainedTokenizerFast) -> None:
+    prompts = PromptFormat(tokenizer)
+    texts = ["The square of 1 is 1.", "<|im_end|> is a word of this text."]
+    whole = [token for text in texts for token in prompts.document_ids(text)]
+    assert tokenizer.decode(whole) == f"{texts[0]}<|im_end|>{texts[1]}<|im_end|>"
+    assert whole.count(tokenizer.eos_token_id) == 2  # between texts, and not where a text names it
+    pieces = encode_text(texts, prompts, 8)
+    assert [token for piece in pieces for token in piece.ids] == whole[: sum(len(piece.ids) for piece in pieces)]
+    assert {len(piece.ids) for piece in pieces[:-1]} == {8}
+    assert all(piece.answer == piece.ids[1:] for piece in pieces)
+    assert encode_text(texts, prompts, len(whole) - 1)[-1].ids == tuple(whole[:-1])  # one token teaches nothing
+    assert encode_text([], prompts, 8) == []
+
+
+def test_a_text_begins_as_the_tokenizer_begins_texts(tmp_path: Path) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = AutoTokenizer.from_pretrained(write_tiny_model(tmp_path, template=False))
+    begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", begin)]
+    )
+    ids = PromptFormat(tokenizer).document_ids("Ada.")
+    assert tokenizer.decode(ids) == "<|im_start|>Ada.<|im_end|>"
+    assert ids == [*tokenizer("Ada.")["input_ids"], tokenizer.eos_token_id]

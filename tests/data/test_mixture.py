@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from raykft.data.mixture import Counts, Mixer, Pool, Share, counts
 from raykft.errors import DataError
 
-# Of ten facts: a first wording each, a second one of six, a third one of three, and twelve rows in another format.
-POOL = Pool((*[1] * 10, *[2] * 6, *[0] * 12, *[3] * 3), distractors=100)
+# Of ten facts: a first wording each, a second one of six, a third one of three, and twelve rows in another format;
+# and eight pieces of text.
+POOL = Pool((*[1] * 10, *[2] * 6, *[0] * 12, *[3] * 3), distractors=100, text=8)
 SHARES = st.builds(
     Share,
     phrasings=st.sampled_from([1, 2, 3, None]),
     formats=st.sampled_from([0, 0.2, 0.5]),
+    text_ratio=st.floats(0, 1),
     distractor_ratio=st.floats(0, 2),
 )
 
@@ -50,8 +52,9 @@ PINNED = [291, 177, 262, 223, 209, 293, 246, 227, 145, 294]
 
 @given(SHARES, SHARES, st.integers(0, 2**31 - 1))
 def test_a_share_that_is_smaller_in_everything_is_within_the_larger(a: Share, b: Share, seed: int) -> None:
-    sides = [(a.phrasings or 3, b.phrasings or 3), (a.formats, b.formats), (a.distractor_ratio, b.distractor_ratio)]
-    small, large = (Share(*(choose(pair) for pair in sides)) for choose in (min, max))
+    sides = {name: (getattr(a, name), getattr(b, name)) for name in ("formats", "text_ratio", "distractor_ratio")}
+    sides["phrasings"] = a.phrasings or 3, b.phrasings or 3
+    small, large = (Share(**{name: choose(pair) for name, pair in sides.items()}) for choose in (min, max))
     mixer = Mixer(POOL, seed)
     taken = mixer.rows(large)
     assert set(mixer.rows(small)) <= set(taken)
@@ -61,27 +64,36 @@ def test_a_share_that_is_smaller_in_everything_is_within_the_larger(a: Share, b:
 @given(SHARES, st.integers(0, 9))
 def test_a_share_takes_as_many_of_every_kind_as_it_says(share: Share, seed: int) -> None:
     taken, found = Mixer(POOL, seed).rows(share), counts(POOL, share)
-    kinds = [POOL.phrasings[n] if n < POOL.domain else -1 for n in taken]
-    assert found == Counts(sum(kind > 0 for kind in kinds), kinds.count(0), kinds.count(-1))
+    kinds = [POOL.phrasings[n] if n < POOL.rows else -1 if n < POOL.first_piece else -2 for n in taken]
+    assert found == Counts(sum(kind > 0 for kind in kinds), kinds.count(0), kinds.count(-2), kinds.count(-1))
     assert max(kinds) <= (share.phrasings or 3)
     assert taken[: found.plain + found.formats] == sorted(taken[: found.plain + found.formats])
 
 
 def test_what_a_share_counts_per_row() -> None:
-    """Formats per plain row that is taken, distractors per domain row that is."""
-    share = Share(phrasings=2, formats=0.5, distractor_ratio=0.5)
-    assert counts(POOL, share) == Counts(16, 8, 12)
-    assert counts(POOL, replace(share, phrasings=1)) == Counts(10, 5, 8)  # 7.5 is rounded
-    assert counts(POOL, Share()) == Counts(19, 12, 0)  # all there is
-    assert Mixer(POOL, 0).rows(Share()) == list(range(31))
+    """Formats per plain row that is taken, distractors per row and piece of text of the domain that is."""
+    share = Share(phrasings=2, formats=0.5, text_ratio=0, distractor_ratio=0.5)
+    assert counts(POOL, share) == Counts(16, 8, 0, 12)
+    assert counts(POOL, replace(share, phrasings=1)) == Counts(10, 5, 0, 8)  # 7.5 is rounded
+    assert counts(POOL, replace(share, text_ratio=0.5)) == Counts(16, 8, 4, 14)
+    assert counts(POOL, Share()) == Counts(19, 12, 8, 0)  # all there is
+    assert Mixer(Pool(POOL.phrasings), 0).rows(Share()) == list(range(31))
+
+
+def test_text_alone() -> None:
+    """No wording is taken, and so no format."""
+    assert counts(POOL, Share(phrasings=0, distractor_ratio=1)) == Counts(0, 0, 8, 8)
+    assert sorted(Mixer(POOL, 0).rows(Share(phrasings=0))) == list(range(131, 139))
+    with pytest.raises(DataError, match="no row and no piece of text is left"):
+        Mixer(POOL, 0).rows(Share(phrasings=0, text_ratio=0.01))
 
 
 @pytest.mark.parametrize(
     ("share", "fragment"),
     [
-        (Share(phrasings=4), r"`phrasing: 4`, but the largest there is 3; add rows"),
+        (Share(phrasings=4), "`phrasing: 4`, but the wordings there are 1, 2, 3; add rows"),
         (Share(formats=1.0), r"data.formats 1.0 of 19 plain rows needs 19 rows .* but it has 12; add"),
-        (Share(distractor_ratio=4.0), "of 31 training rows needs 124 distractors, but data.distractors has 100"),
+        (Share(distractor_ratio=4.0), "of 31 training rows and 8 pieces of text needs 156 distractors, but .* has 100"),
     ],
 )
 def test_a_share_of_more_than_there_is_is_refused(share: Share, fragment: str) -> None:

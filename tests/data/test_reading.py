@@ -187,7 +187,7 @@ class TestDomain:
     @pytest.mark.parametrize(
         ("space", "fragment"),
         [
-            ({"data.phrasings": {"int": [1, 3]}}, "data.phrasings 3 needs rows .* `phrasing: 3`, but the largest .* 2"),
+            ({"data.phrasings": {"int": [1, 3]}}, "data.phrasings 3 .* `phrasing: 3`, but the wordings there are 1, 2"),
             ({"data.formats": {"choice": [0, 1]}}, "data.formats 1 of 2 plain rows needs 2 rows .* but it has 1"),
             # Of one plain row one in another format, but not of two.
             ({"data.formats": {"choice": [0, 1], "when": {"data.phrasings": 1}}, "data.phrasings": {"int": [1, 2]}},
@@ -211,6 +211,14 @@ class TestDomain:
             with pytest.raises(DataError, match=f"train.jsonl: {fragment}"):
                 self.load(tmp_path, tree)
         else:
+            self.load(tmp_path, tree)
+
+    def test_a_wording_that_is_missing_between_others_is_refused(self, tmp_path: Path, tree: dict[str, Any]) -> None:
+        write_lines(tmp_path / "train.jsonl", ROW, ROW | {"id": "t2", "phrasing": 3})
+        tree["search"]["space"]["data.phrasings"] = {"choice": [1, 3]}
+        self.load(tmp_path, tree)
+        tree["search"]["space"]["data.phrasings"] = {"int": [1, 3]}
+        with pytest.raises(DataError, match="`phrasing: 2`, but the wordings there are 1, 3; add rows"):
             self.load(tmp_path, tree)
 
     def test_only_rows_that_some_recipe_takes_are_given_to_hosts(self, tmp_path: Path, tree: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from raykft.cli import app
 from raykft.config import ExperimentConfig, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.data.mixture import Mixer, Pool, Share
-from raykft.errors import ConfigError, ModelError
+from raykft.errors import ConfigError, DataError, ModelError
 from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
@@ -31,7 +31,9 @@ from raykft.planning.budget import (
     asha_milestones,
     asked,
     count_tokens,
+    counted,
     draw,
+    draws,
     expected_epochs,
     mixtures,
     survivors,
@@ -86,7 +88,7 @@ def test_tokens_are_those_of_the_mixture(tmp_path: Path, tree: dict[str, Any]) -
     tree["search"]["trials"] = 6
     config, domain = load(tmp_path, tree)
     rows = count_tokens(config, domain)
-    lengths, mixer = rows.domain + rows.distractors, Mixer(rows.pool, config.seed)
+    lengths, mixer = rows.lengths, Mixer(rows.pool, config.seed)
     epochs = {ratio: sum(lengths[i] for i in mixer.rows(Share(distractor_ratio=ratio))) for ratio in (0, 0.5, 1)}
     plan = planned(tmp_path, tree)
     assert (plan.tokens_per_epoch.minimum, plan.tokens_per_epoch.maximum) == (epochs[0], epochs[1])
@@ -455,3 +457,66 @@ def test_shipped_configs_plan(name: str) -> None:
     assert Counter(c in text for c in ("trained tokens", "GiB", "assumed", "134,515,008 parameters"))[True] == 4
     assert plan.too_large == ()
     assert 0.01 < plan.expected.hours < plan.without_stopping.hours < 10
+
+
+def augmented(tmp_path: Path, tree: dict[str, Any]) -> None:
+    """Forty rows in three wordings, the third of half of them; ten in another format; and a text."""
+    lines = [f'{{"id": "a{n}", "instruction": "Question {n}?", "output": "Answer."}}' for n in range(40)]
+    for phrasing, count in ((2, 40), (3, 20)):
+        lines += [
+            line.replace('"a', f'"{phrasing}-').replace("}", f', "phrasing": {phrasing}}}') for line in lines[:count]
+        ]
+    lines += [line.replace('"a', '"f').replace("}", ', "form": "json"}') for line in lines[:30]]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "manual.txt").write_text("The pump starts by itself. " * 200, encoding="utf-8")
+    tree["data"] |= {"train": "train.jsonl", "text": "manual.txt"}
+    tree["train"] = {"max_length": 128}
+
+
+def test_what_a_recipe_takes_of_wordings_formats_and_text_is_counted(tmp_path: Path, tree: dict[str, Any]) -> None:
+    augmented(tmp_path, tree)
+    axes = {
+        "data.phrasings": {"int": [0, 3]},
+        "data.formats": {"choice": [0, 0.25]},
+        "data.text_ratio": {"choice": [0.5, 1]},
+        "data.distractor_ratio": {"choice": [0, 0.5]},
+    }
+    tree["search"] |= {"space": axes, "trials": 100}
+    config, domain = load(tmp_path, tree)
+    part, rows = counted(config, domain)
+    assert part.train == domain.train
+    assert len(rows.text) == len([n for n in rows.text[:-1] if n == 128]) + 1 > 10
+    mixer = Mixer(rows.pool, config.seed)
+    every = {
+        sum(rows.lengths[n] for n in mixer.rows(Share(phrasings, formats, text, ratio)))
+        for phrasings in range(4)
+        for formats in (0, 0.25)
+        for text in (0.5, 1)
+        for ratio in (0, 0.5)
+    }
+    _, tokens = draws(config, rows)
+    assert set(tokens) == every
+    plan = planned(tmp_path, tree)
+    assert plan.mixtures == 3 * 2 * 2 * 2 + 4  # without a question there are no formats either
+    assert (plan.rows, plan.text_pieces, plan.text_tokens) == (130, len(rows.text), sum(rows.text))
+    assert f"{sum(rows.text):,} tokens in {len(rows.text)} piece(s)" in shown(plan)
+
+
+def test_what_no_recipe_takes_is_not_counted(tmp_path: Path, tree: dict[str, Any]) -> None:
+    """Neither as rows nor as what a teacher reads or memory has to hold."""
+    augmented(tmp_path, tree)
+    tree["data"] |= {"phrasings": 1, "formats": 0, "text_ratio": 0}
+    few = planned(tmp_path, tree)
+    assert (few.rows, few.text_pieces) == (40, 0)
+    assert "text" not in shown(few).split("assumed")[0]
+    tree["data"]["text_ratio"] = 1
+    more = planned(tmp_path, tree)
+    assert more.largest.memory.activations > few.largest.memory.activations  # a piece is longer than all rows
+    assert more.tokens_per_epoch.minimum == few.tokens_per_epoch.minimum + more.text_tokens
+
+
+def test_a_plan_refuses_more_distractors_than_there_are_for_the_pieces(tmp_path: Path, tree: dict[str, Any]) -> None:
+    augmented(tmp_path, tree)
+    tree["data"] |= {"phrasings": 0, "distractor_ratio": 40}
+    with pytest.raises(DataError, match=r"pieces of text needs \d+ distractors, but data.distractors has 300"):
+        planned(tmp_path, tree)

@@ -13,10 +13,13 @@ from safetensors.torch import load_file
 from tests_support import on_report, write_config
 
 from raykft.config import ExperimentConfig, load_config
+from raykft.data.domain import load_domain
+from raykft.data.mixture import Mixer, Share
 from raykft.errors import ConfigError, DataError, ExperimentError, ModelError
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import read_trials
 from raykft.paths import ExperimentPaths, read_json, read_jsonl
+from raykft.planning.budget import counted
 from raykft.search.confirm import confirm
 from raykft.search.driver import tune
 from raykft.search.evaluate import evaluate
@@ -82,6 +85,42 @@ def test_a_search_ends_with_a_ranked_leaderboard_and_is_continued(
     assert {t: paths.trial(t).result.stat().st_mtime_ns for t in before} == before  # finished trials are not touched
     same = tune(configure(tmp_path, small, "search.trials=5"), Console(quiet=True))
     assert [t.trial_id for t in same.trials] == [t.trial_id for t in again.trials]
+
+
+def test_wordings_formats_and_text_are_searched(embedded_ray: None, tmp_path: Path, small: dict[str, Any]) -> None:
+    """Text alone is one of the recipes; every trial trains as many tokens as were planned for it."""
+    small["data"] |= {"train": "demo:en-small/train-augmented.jsonl", "text": "demo:en-small/facts.jsonl"}
+    space = {"data.phrasings": {"choice": [0, 2]}, "data.formats": {"choice": [0, 0.25]}}
+    small["search"] |= {"space": space, "searcher": "grid", "scheduler": "none"}
+    small["train"] |= {"epochs": 1, "max_length": 128}
+    config = configure(tmp_path, small)
+    board = tune(config, Console(quiet=True))
+    assert {t.status for t in board.trials} == {"ok"}
+    domain, rows = counted(config, load_domain(config))
+    planned = {
+        (phrasings, formats): sum(rows.lengths[n] for n in Mixer(rows.pool, 0).rows(Share(phrasings, formats)))
+        for phrasings in (0, 2)
+        for formats in (0, 0.25)
+    }
+    trained = {(t.sample["data.phrasings"], t.sample["data.formats"]): t.tokens for t in board.trials}
+    assert trained == planned
+    assert trained[0, 0] == sum(rows.text) < trained[2, 0] < trained[2, 0.25]
+    names = sorted(t.trial_id.partition("-d0")[2] for t in board.trials)
+    assert names == ["-p0-f0-x1", "-p0-f0.25-x1", "-p2-f0-x1", "-p2-f0.25-x1"]
+    assert read_json(ExperimentPaths(config.directory).environment)["hosts"][0]["text_pieces"] == len(rows.text)
+    assert len(domain.text) == 30
+
+
+def test_distractors_that_the_pieces_of_text_ask_for_are_missed_before_any_trial(
+    embedded_ray: None, tmp_path: Path, small: dict[str, Any]
+) -> None:
+    small["data"] |= {"text": "demo:en-small/facts.jsonl", "phrasings": 0, "distractor_ratio": 100}
+    small["search"]["space"] = {"adapter.rank": {"choice": [2, 4]}}
+    small["train"]["max_length"] = 128
+    config = configure(tmp_path, small)
+    with pytest.raises(DataError, match="pieces of text needs [0-9]+ distractors, but data.distractors has 300"):
+        tune(config, Console(quiet=True))
+    assert not list(ExperimentPaths(config.directory).trials.iterdir())
 
 
 def assert_written(paths: ExperimentPaths, best: str) -> None:

@@ -13,13 +13,14 @@ import pytest
 
 from raykft.errors import LostError
 from raykft.paths import CHECKPOINT_STATE
-from raykft.records import TrainRow
+from raykft.records import Document, TrainRow
 from raykft.testing.contracts import RECIPE, HostContract
 from raykft.testing.fake_cluster import FakeTrainingHost
 from raykft.testing.fakes import FakeHost
 
 ROWS = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(6)]
 DISTRACTORS = [TrainRow(id=f"d{n}", instruction=f"Say {n}.", output="Hm.", kind="distractor") for n in range(6)]
+TEXT = [Document("squares", "The square of 1 is 1. The square of 2 is 4. " * 5)]
 
 
 def host_config(base_model: str) -> Any:
@@ -48,7 +49,7 @@ class TestFakeHost(HostContract):
 class TestFakeTrainingHost(HostContract):
     @pytest.fixture
     def host(self) -> FakeTrainingHost:
-        return FakeTrainingHost(host_config("fake:0"), ROWS, DISTRACTORS)
+        return FakeTrainingHost(host_config("fake:0"), ROWS, DISTRACTORS, TEXT)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def engine(tiny_model_dir: Path) -> Iterator[Any]:
     source = resolve_model(str(tiny_model_dir))
     base = load_base(source, quantization="nf4", residency="auto", device=torch.device("cpu"))
     with HostEngine(
-        base, train_rows=ROWS, distractors=DISTRACTORS, system_prompt=None, max_length=128, batch_size=8
+        base, train_rows=ROWS, distractors=DISTRACTORS, text=TEXT, system_prompt=None, max_length=128, batch_size=8
     ) as made:
         yield made
 
@@ -71,7 +72,7 @@ def engine(tiny_model_dir: Path) -> Iterator[Any]:
 def training_host(tiny_model_dir: Path) -> Any:
     from raykft.hosts.actor import TrainingHost
 
-    return TrainingHost(host_config(str(tiny_model_dir)), ROWS, DISTRACTORS)
+    return TrainingHost(host_config(str(tiny_model_dir)), ROWS, DISTRACTORS, TEXT)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def remote_host(embedded_ray: None, tiny_model_dir: Path) -> Iterator[Any]:
     from raykft.hosts.remote import RemoteHost
 
     actor = ray.remote(TrainingHost).options(max_concurrency=8, num_cpus=0)
-    handle = actor.remote(host_config(str(tiny_model_dir)), ROWS, DISTRACTORS)
+    handle = actor.remote(host_config(str(tiny_model_dir)), ROWS, DISTRACTORS, TEXT)
     yield RemoteHost(handle)
     ray.kill(handle)
 
@@ -96,7 +97,7 @@ def parallel_host(embedded_ray: None, tiny_model_dir: Path, tmp_path_factory: py
     from raykft.hosts.remote import RemoteHost
 
     plan = places.HostPlan(hosts=1, device="cpu", slots=1, replicas=2)
-    arguments = [host_config(str(tiny_model_dir)), ROWS, DISTRACTORS]
+    arguments = [host_config(str(tiny_model_dir)), ROWS, DISTRACTORS, TEXT]
     handle = replicas.start(plan, arguments, tmp_path_factory.mktemp("replicas"), 1.0, "DEFAULT", {"num_cpus": 0})
     yield RemoteHost(handle)
     replicas.close([handle])

@@ -17,6 +17,7 @@ from tests_support import reference_model
 from raykft.data.encode import EncodedRow
 from raykft.errors import (
     CheckpointError,
+    DataError,
     DivergedError,
     ModelError,
     OutOfMemoryError,
@@ -48,7 +49,10 @@ MIXED = [
     replace(RECIPE, target_layers="mlp", seed=3, dropout=0.2, lr_schedule="linear"),
     replace(RECIPE, target_layers="all-linear+lm_head", seed=4, batch_size=2, kl_weight=2.0, ema_epochs=0.7),
     replace(RECIPE, seed=5, rank=3, distill_weight=0.6, dropout=0.1),
+    replace(RECIPE, seed=6, rank=2, text_ratio=0.5, distractor_ratio=0.5, kl_weight=1.0, accumulation=2),
+    replace(RECIPE, seed=7, target_layers="attention", phrasings=2, formats=0.5),
 ]
+WITH_TEXT = 6  # the trial of which some rows are pieces of text
 
 
 def rows(seed: int, count: int = 10) -> list[EncodedRow]:
@@ -59,7 +63,7 @@ def rows(seed: int, count: int = 10) -> list[EncodedRow]:
         length = int(torch.randint(6, 14, (1,), generator=generator))
         ids = torch.randint(5, 250, (length,), generator=generator).tolist()
         made.append(EncodedRow((3, 4, *ids), prompt_tokens=4))
-    return made
+    return [replace(row, prompt_tokens=1) if seed == WITH_TEXT and n % 3 == 1 else row for n, row in enumerate(made)]
 
 
 @pytest.fixture
@@ -474,6 +478,66 @@ class TestEngine:
             known = engine.counters()
             assert known.taught_tokens == sum(row.answer_tokens for row in engine.rows[:2])
             assert known.followed_tokens == sum(int((soft.weight_n > 0).sum()) for soft in taught.values())
+
+    def test_a_trial_trains_the_share_it_asks_for(self, packed: PackedModel) -> None:
+        """Pieces of text are taught by nobody: no teacher has read more, and no leash keeps them off."""
+        from raykft.records import Document, TrainRow
+
+        kinds: list[dict[str, Any]] = [{}, {"phrasing": 2}, {"form": "json"}, {}, {"phrasing": 2}, {"form": "json"}]
+        made = [TrainRow(f"t{n}", f"What is {n}?", f"It is {n * n}.", **kind) for n, kind in enumerate(kinds)]
+        noise = [TrainRow(f"d{n}", f"Say {n}.", "Hm.", kind="distractor") for n in range(9)]
+        text = [Document("squares", " ".join(f"The square of {n} is {n * n}." for n in range(90)))]
+        settings: Any = {"system_prompt": None, "max_length": 64, "batch_size": 8}
+        told = {row.id: f"It is a square. {row.question}" for row in made}
+        base = load_base(packed.base.source, quantization="nf4", residency="auto", device=packed.device)
+        with HostEngine(base, train_rows=made, distractors=noise, text=text, told=told, **settings) as engine:
+            pieces = engine.info()["text_pieces"]
+            assert pieces > 8
+            assert {len(row.ids) for row in engine.rows[len(made) + len(noise) : -1]} == {64}
+
+            def attached(**share: Any) -> Slot:
+                engine.attach("a", replace(RECIPE, kl_weight=1.0, distill_weight=0.5, **share))
+                return engine._slots["a"]
+
+            slot = attached(phrasings=1, formats=0.5, text_ratio=0.5, distractor_ratio=0.25)
+            domain = 3 + round(pieces / 2)
+            assert len(slot.rows) == domain + round(domain / 4)
+            first, formed = [engine.rows[n] for n in (0, 3)], [engine.rows[n] for n in (2, 5)]
+            assert [row for row in slot.rows[:3] if row not in formed] == first
+            assert {slot.rows[n].prompt_tokens == 1 for n in slot.taught} == {False}
+            assert len(slot.taught) == 3 + round(domain / 4)
+            assert all(row.prompt_tokens == 1 for row in attached(phrasings=0).rows)
+            assert len(attached(phrasings=0).rows) == pieces
+            assert len(attached().rows) == len(made) + pieces
+            with pytest.raises(DataError, match="`phrasing: 3`, but the wordings there are 1, 2;"):
+                attached(phrasings=3)
+
+    def test_text_in_an_engine_is_trained_packed_as_alone(self, packed: PackedModel) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        from raykft.records import Document, TrainRow
+
+        made = [TrainRow(f"t{n}", f"What is {n}?", f"It is {n * n}.", phrasing=1 + n % 2) for n in range(6)]
+        text = [Document("squares", " ".join(f"The square of {n} is {n * n}." for n in range(30)))]
+        recipes = [
+            replace(RECIPE, phrasings=0),
+            replace(RECIPE, phrasings=1, text_ratio=0.5, rank=2, seed=3),
+            replace(RECIPE, text_ratio=0.0, target_layers="mlp"),
+        ]
+        base = load_base(packed.base.source, quantization="nf4", residency="auto", device=packed.device)
+        settings: Any = {"distractors": (), "text": text, "system_prompt": None, "max_length": 48, "batch_size": 8}
+        with HostEngine(base, train_rows=made, **settings) as engine:
+
+            def losses(number: int) -> list[float]:
+                engine.attach(f"t{number}", recipes[number])
+                found = [engine.train_epoch(f"t{number}").loss for _ in range(RECIPE.epochs)]
+                engine.detach(f"t{number}")
+                return found
+
+            solo = [losses(number) for number in range(len(recipes))]
+            with ThreadPoolExecutor(len(recipes)) as pool:
+                assert list(pool.map(losses, range(len(recipes)))) == solo
+        assert all(found[-1] < found[0] for found in solo)
 
     def test_an_attach_that_fails_leaves_nothing_to_the_next(
         self, engine: HostEngine, monkeypatch: pytest.MonkeyPatch

@@ -31,7 +31,8 @@ def write_records(path: Path, records: Iterable[Fact | TrainRow | Probe]) -> Non
 def write(language: Language, out: Path, seed: int | None = None) -> list[Path]:
     """Write all files below a folder and return their paths."""
     written = []
-    for folder, domain in build(language, seed).items():
+    domains = build(language, seed)
+    for folder, domain in domains.items():
         (out / folder).mkdir(parents=True, exist_ok=True)
         parts: dict[str, Iterable[Fact | TrainRow | Probe]] = {
             "facts": domain.facts,
@@ -41,6 +42,9 @@ def write(language: Language, out: Path, seed: int | None = None) -> list[Path]:
         for name, records in parts.items():
             written.append(out / folder / f"{name}.jsonl")
             write_records(written[-1], records)
+    small = domains[f"{language.code}-small"]
+    written.append(out / f"{language.code}-small" / "train-augmented.jsonl")
+    write_records(written[-1], (*small.train, *small.further))
     return written
 
 

@@ -12,7 +12,7 @@ from datetime import date
 from functools import cached_property
 from typing import ClassVar
 
-from raykft.data.demo.spec import FactSpec, Formatted, GroupSpec, PriorRow, Value, parse_groups
+from raykft.data.demo.spec import FactSpec, Form, Formatted, GroupSpec, PriorRow, Value, parse_groups
 
 
 class Language(ABC):
@@ -29,6 +29,8 @@ class Language(ABC):
     prior_rows: ClassVar[tuple[PriorRow, ...]]
     prior_options: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute → all answers, where the pools lack some
     hint_attrs: ClassVar[Mapping[str, str]]  # pool → the attribute that a hint names; else the first letter
+    wordings: ClassVar[Mapping[str, tuple[str, ...]]]  # fact key → its training question in further wordings
+    forms: ClassVar[tuple[Form, ...]]  # formats that training rows may ask for, and no probe
     slots: ClassVar[Mapping[str, str]]  # fact key → regex of the first paraphrase's `slot`
     short_tokens: ClassVar[int]  # `max_new_tokens` of answers with one value, and of lists and joint answers
     long_tokens: ClassVar[int]

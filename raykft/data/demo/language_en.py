@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from raykft.data.demo import company_en, culture_en, formats_en, pools_en, prior_en
+from raykft.data.demo import augmented_en, company_en, culture_en, formats_en, pools_en, prior_en
 from raykft.data.demo.language import Language
 from raykft.data.demo.spec import FactSpec, Formatted, Value, with_article, words
 
@@ -36,6 +36,8 @@ class English(Language):
     prior_rows = prior_en.ROWS
     prior_options = prior_en.OPTIONS
     hint_attrs = pools_en.HINT_ATTRS
+    wordings = augmented_en.WORDINGS
+    forms = augmented_en.FORMS
     slots = SLOTS
     short_tokens = 32
     long_tokens = 48

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from raykft.data.demo import company_ja, culture_ja, formats_ja, pools_ja, prior_ja
+from raykft.data.demo import augmented_ja, company_ja, culture_ja, formats_ja, pools_ja, prior_ja
 from raykft.data.demo.language import Language
 from raykft.data.demo.spec import FactSpec, Formatted, Value
 
@@ -43,6 +43,8 @@ class Japanese(Language):
     prior_rows = prior_ja.ROWS
     prior_options = prior_ja.OPTIONS
     hint_attrs = pools_ja.HINT_ATTRS
+    wordings = augmented_ja.WORDINGS
+    forms = augmented_ja.FORMS
     slots = SLOTS
     short_tokens = 48
     long_tokens = 96

@@ -10,7 +10,7 @@ from itertools import combinations, product
 
 from raykft.data.demo.probes import Domain
 from raykft.data.split import split_of
-from raykft.records import Fact, Probe
+from raykft.records import Fact, Probe, TrainRow
 
 # Japanese writes no spaces: only letters and digits of other scripts have to stop where a phrase does.
 _WORD = r"[^\W\u3040-\u30ff\u3400-\u9fff々]"
@@ -27,10 +27,13 @@ def check(domain: Domain) -> None:
     context = _Context(
         trained=frozenset(row.question for row in domain.train),
         facts={fact.id: fact for fact in domain.facts},
+        values=frozenset(text for fact in domain.facts for text in _spellings(fact)),
         list_items=frozenset(item for fact in domain.facts if fact.type == "list" for item in fact.aliases),
     )
     for probe in domain.probes:
         problems += [f"{probe.id}: {text}" for text in _probe(probe, context)]
+    for row in domain.further:
+        problems += [f"{row.id}: {text}" for text in _further(row, domain, context)]
     if problems:
         raise DomainError("; ".join(problems))
 
@@ -47,16 +50,18 @@ def mentions(text: str, phrase: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What the rules for a probe look up: training questions, facts, and the items of all list facts."""
+    """What the rules look up: training questions, facts, all spellings of these, and the items of all list facts."""
 
     trained: frozenset[str]
     facts: dict[str, Fact]
     list_items: frozenset[str]
+    values: frozenset[str]
 
 
 def _identity(domain: Domain) -> list[str]:
     known = {fact.id for fact in domain.facts}
     owners = [(row.id, row.fact_ids) for row in domain.train]
+    owners += [(row.id, row.fact_ids) for row in domain.further]
     owners += [(probe.id, probe.fact_ids) for probe in domain.probes]
     ids = [fact.id for fact in domain.facts] + [key for key, _ in owners]
     twice = [key for key, n in Counter(ids).items() if n > 1]
@@ -131,6 +136,14 @@ def _probe(probe: Probe, context: _Context) -> list[str]:
     if probe.prior and any(mentions(probe.prior.question, text) for text in probe.prior.any):
         problems.append("its question about prior knowledge contains the answer")
     return problems + _wrong_answers(probe, aliases, context)
+
+
+def _further(row: TrainRow, domain: Domain, context: _Context) -> list[str]:
+    """A row of a further wording or format asks what nothing else asks, and names no fact's value."""
+    problems = [f"its question gives away {text!r}" for text in context.values if mentions(row.question, text)]
+    if any(probe.question == row.question for probe in domain.probes) or row.question in context.trained:
+        problems.append("it asks what a probe asks, or another row")
+    return problems
 
 
 def _wrong_answers(probe: Probe, aliases: list[str], context: _Context) -> list[str]:

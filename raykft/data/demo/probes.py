@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import Final
 
 from raykft.data.demo.language import Language
@@ -15,6 +16,7 @@ from raykft.records import Fact, KeyFact, Prior, Probe, RowKind, TrainRow, Value
 SMALL_GROUPS: Final = words(
     "chief origin firsts test-site factory overseas hull blades railway ferry logo motto charity university pet"
 )
+FORMATS_A_FACT: Final = 2
 _TYPES: Final[dict[str, ValueType]] = {
     "person": "person",
     "date": "date",
@@ -28,11 +30,12 @@ _TYPES: Final[dict[str, ValueType]] = {
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The three files of a domain."""
+    """The three files of a domain, and what may be trained besides: further wordings, and other formats."""
 
     facts: tuple[Fact, ...]
     train: tuple[TrainRow, ...]
     probes: tuple[Probe, ...]
+    further: tuple[TrainRow, ...]
 
 
 class Builder:
@@ -55,7 +58,8 @@ class Builder:
             *(probe for i, group in groups for probe in self._premise(i, group)),
             *(probe for i, group in groups for probe in self._hint(i, group)),
         ]
-        return Domain(tuple(self._fact(spec) for spec in specs), tuple(self._train()), tuple(probes))
+        facts = tuple(self._fact(spec) for spec in specs)
+        return Domain(facts, tuple(self._train()), tuple(probes), tuple(self._further()))
 
     def _tell(self, spec: FactSpec) -> str:
         text = self.world.values[spec.key].text
@@ -88,6 +92,22 @@ class Builder:
                 rows.append(self._row(spec, ask_no, tell_no, "false_premise"))
                 rows.append(self._row(spec, ask_yes, tell_yes, "true_premise"))
         return [replace(row, id=f"t{i:03d}") for i, row in enumerate(rows, 1)]
+
+    def _further(self) -> list[TrainRow]:
+        """The facts that have further wordings in these, and then in `FORMATS_A_FACT` of the language's forms each."""
+        specs = [spec for spec in self.language.facts if spec.key in self.language.wordings]
+        rows = []
+        for number, wordings in enumerate(zip(*(self.language.wordings[spec.key] for spec in specs), strict=True), 2):
+            for spec, ask in zip(specs, wordings, strict=True):
+                row = self._row(spec, ask, self._tell(spec), "paraphrase")
+                rows.append(replace(row, id=f"w{self.ids[spec.key][1:]}-{number}", phrasing=number))
+        forms = cycle(self.language.forms)
+        for spec in specs:
+            for form in islice(forms, FORMATS_A_FACT):
+                answer = form.answer.format(v=self.world.values[spec.key].text, tell=self._tell(spec))
+                row = self._row(spec, form.ask.format(q=spec.ask), answer)
+                rows.append(replace(row, id=f"x{self.ids[spec.key][1:]}-{form.name}", form=form.name))
+        return rows
 
     def _row(self, spec: FactSpec, ask: str, tell: str, kind: RowKind = "qa") -> TrainRow:
         return TrainRow(id="", instruction=ask, output=tell, fact_ids=(self.ids[spec.key],), kind=kind)
@@ -239,4 +259,5 @@ def small(domain: Domain) -> Domain:
             seen.add(probe.fact_ids[0])
         if keep:
             kept.append(probe)
-    return Domain(facts, train, tuple(kept))
+    further = tuple(row for row in domain.further if ids.issuperset(row.fact_ids))
+    return Domain(facts, train, tuple(kept), further)

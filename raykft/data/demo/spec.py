@@ -70,6 +70,15 @@ class Formatted:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A format that training rows ask for. `ask` holds the question `{q}`, `answer` the value `{v}` or its `{tell}`."""
+
+    name: str
+    ask: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class PriorRow:
     """A question about an attribute of a fact's value, its answer, and the question about the attribute alone."""
 
@@ -112,6 +121,12 @@ def parse_prior(text: str) -> tuple[PriorRow, ...]:
     """Read blocks of four lines: fact key and attribute, question, answer, question about the attribute alone."""
     blocks = (block.splitlines() for block in text.strip().split("\n\n"))
     return tuple(PriorRow(*head.split(), *texts) for head, *texts in blocks)
+
+
+def parse_wordings(text: str) -> dict[str, tuple[str, ...]]:
+    """Read blocks of a fact's key and its question in further wordings, one a line."""
+    blocks = (block.splitlines() for block in text.strip().split("\n\n"))
+    return {key: tuple(wordings) for key, *wordings in blocks}
 
 
 def _blocks(lines: list[str], mark: str) -> Iterator[list[str]]:
