@@ -440,7 +440,7 @@ def test_the_figure_of_findings_shows_what_can_be_told(script: Any, tmp_path: Pa
     assert drawn[1].read_bytes() == drawn[0].read_bytes()
 
 
-def test_the_planted_rows_of_findings_are_probes_of_the_report_split(script: Any) -> None:
+def test_the_planted_rows_of_findings_are_paraphrases_of_half_the_facts_of_either_split(script: Any) -> None:
     from raykft.config import load_config
     from raykft.data.domain import load_domain
 
@@ -449,7 +449,9 @@ def test_the_planted_rows_of_findings_are_probes_of_the_report_split(script: Any
     changed, leaked = findings.planted(domain)
     probes = {p.id: p for p in domain.probes}
     assert leaked
-    assert {(probes[id].split, probes[id].level) for id in leaked} == {("report", 2)}
+    assert {(probes[id].split, probes[id].level) for id in leaked} == {("report", 2), ("select", 2)}
+    asked = {p.fact_ids for p in domain.probes if p.level == 2 and p.kind == "recall"}
+    assert len({probes[id].fact_ids for id in leaked}) == len(leaked) == len(asked) // 2
     assert [row.instruction for row in changed.train[len(domain.train) :]] == [probes[id].question for id in leaked]
     assert [recipe["name"] for recipe in findings.recipes()][-1] == findings.PLANTED
 
