@@ -37,7 +37,9 @@ from raykft.leaderboard.page_data import answers, compared, fact_map, provenance
 from raykft.leaderboard.read import TrialRecord, read_curves
 from raykft.leaderboard.render import (
     MORE,
+    Column,
     Sheet,
+    meanings,
     measured,
     measurement_sheet,
     report_sheet,
@@ -50,6 +52,7 @@ from raykft.paths import ExperimentPaths, write_atomic
 from raykft.records import Split
 from raykft.storage.runs import at_work
 from raykft.wording import page as words
+from raykft.wording.columns import EXPLAINED
 from raykft.wording.head import BELOW
 from raykft.wording.messages import Lang, Message, spoken
 from raykft.wording.names import BADGES, OUTCOMES, SPLITS
@@ -85,7 +88,7 @@ def page_html(board: Leaderboard) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     own = {"style": style, "script": script, "policy": policy, "sections": sections}
-    return template.render(lang=spoken(), words=words, say=_said, **own, **found)
+    return template.render(lang=spoken(), words=words, explained=EXPLAINED, say=_said, **own, **found)
 
 
 def _content(board: Leaderboard) -> dict[str, Any]:
@@ -107,6 +110,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "slices": [slice_figure(effect, by) for effect in effects(board.trials[:MOST_DRAWN], by)] if by else [],
         "outcome": by.title if by else "",
         "trials": _table(select_sheet(board, settings=True)),
+        "meanings": [] if spoken() is Lang.EN else meanings(board),
         "listed": MOST_LISTED,
         "unlisted": max(0, len(board.trials) - MOST_LISTED),
         "compared": len(side_by_side) > 1,
@@ -144,6 +148,7 @@ def _table(sheet: Sheet) -> dict[str, Any]:
                 "left": column.left,
                 "fixed": column.name in {"#", "trial"},
                 "less": column.name in MORE,
+                "meaning": _meaning(column),
             }
             for column in sheet.columns
         ],
@@ -158,6 +163,11 @@ def _table(sheet: Sheet) -> dict[str, Any]:
             for style, name, row in itertools.islice(rows, most)
         ],
     }
+
+
+def _meaning(column: Column) -> str:
+    """Shown where the heading is pointed at. English readers have docs/evaluation.md, which is in English."""
+    return "" if spoken() is Lang.EN else column.meaning
 
 
 def _overlap(paths: ExperimentPaths, winner: TrialRecord | None) -> tuple[Split, list[OverlapRow]] | None:

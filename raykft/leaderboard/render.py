@@ -16,6 +16,7 @@ from rich.text import Text
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import Leaderboard, optimism_of
 from raykft.leaderboard.head import head
+from raykft.leaderboard.lines import JapaneseText, broken
 from raykft.leaderboard.measurement import ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
@@ -25,9 +26,9 @@ from raykft.storage.runs import how_it_ended
 from raykft.storage.store import address
 from raykft.untrusted.escapes import markdown, one_line
 from raykft.wording import tables as words
-from raykft.wording.columns import TITLES
+from raykft.wording.columns import EXPLAINED, MEANINGS, TITLES
 from raykft.wording.head import SEPARATOR
-from raykft.wording.messages import called
+from raykft.wording.messages import Lang, called, spoken
 from raykft.wording.names import BADGES, BASELINES, LIST, STATUSES
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
@@ -86,6 +87,13 @@ class Column:
     def width(self) -> int:
         return max(map(cell_len, [self.title, *self.cells]))
 
+    @property
+    def meaning(self) -> str:
+        """What the column holds; nothing for a searched setting."""
+        if self.name in METRICS:
+            return METRICS[self.name].meaning
+        return MEANINGS[self.name]() if self.name in MEANINGS else ""
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -96,14 +104,18 @@ class Sheet:
     classes: list[str]
 
 
-def print_board(board: Leaderboard, console: Console, *, details: bool = False) -> None:
+def print_board(board: Leaderboard, console: Console, *, details: bool = False, explain: bool = False) -> None:
     # Commands may be longer than a line, and all else fits it.
-    console.print(terminal_board(board, console.width, details=details), crop=False)
+    console.print(terminal_board(board, console.width, details=details, explain=explain), crop=False)
 
 
-def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> RenderableType:
-    """A few plain lines, then the tables, for a terminal of `width` columns; `details` adds how well the board measures
-    and all that may be concluded."""
+def terminal_board(board: Leaderboard, width: int, *, details: bool = False, explain: bool = False) -> RenderableType:
+    """A few plain lines, then the tables, for a terminal of `width` columns.
+
+    Args:
+        details: also how well the board measures and all that may be concluded.
+        explain: also what every column means.
+    """
     selected = select_sheet(board) if details else _first_rows(select_sheet(board))
     parts: list[RenderableType] = [_head(board, width), "", *_drawn(selected, SELECT_WANTED, width)]
     if (more := len(board.trials) - MOST_TRIALS) > 0 and not details:
@@ -113,6 +125,8 @@ def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> 
         fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
         sheet = every if fits else report_sheet(board, WITH_INTERVAL[:1])
         parts += ["", *_drawn(sheet, REPORT_WANTED, width)]
+    if explain:
+        parts += ["", *_explained(board)]
     if details:
         return Group(*parts, *_details(board, width), "", *map(_text, closing_lines(board)))
     rest = _unbroken(words.REST(place=_place(board)))
@@ -157,6 +171,20 @@ def _details(board: Leaderboard, width: int) -> Iterator[RenderableType]:
         for sentence in told:
             findings.add_row("-", _text(sentence))
         yield from ("", findings)
+
+
+def meanings(board: Leaderboard) -> list[tuple[str, str]]:
+    """The columns of a board's tables, each with what it holds."""
+    columns = {column.name: column for sheet in sheets(board) for column in sheet.columns}
+    return [(column.title, column.meaning) for column in columns.values() if column.meaning]
+
+
+def _explained(board: Leaderboard) -> Iterator[RenderableType]:
+    rows = Table.grid(padding=(0, 2))
+    for title, meaning in meanings(board):
+        rows.add_row(_text(title), _text(meaning))
+    yield _text(EXPLAINED())
+    yield rows
 
 
 def markdown_board(board: Leaderboard) -> str:
@@ -362,7 +390,8 @@ def _class(row: Record) -> str:
 def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial") -> Iterator[RenderableType]:
     """The columns that fit, in their own order, chosen in the order of `wanted`, and a line that names the others."""
     columns = _fitting(sheet, wanted, width, lead)
-    table = Table(title=sheet.title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
+    title = "\n".join(broken(sheet.title, _width(columns))) if spoken() is Lang.JA else sheet.title
+    table = Table(title=title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(Text(column.title), justify="left" if column.left else "right", no_wrap=True)
     for name, *cells in zip(sheet.classes, *(column.cells for column in columns), strict=True):
@@ -386,7 +415,7 @@ def _fitting(sheet: Sheet, wanted: Sequence[str], width: int, lead: str) -> list
             kept.append(by_name[name])
     others = [column for column in kept if column.name != lead]
     room = max(MIN_NAME, width - (_width(others) + 1 if others else 0))
-    shorter = Column(lead, lead, [shortened(cell, room) for cell in by_name[lead].cells], left=True)
+    shorter = Column(lead, by_name[lead].title, [shortened(cell, room) for cell in by_name[lead].cells], left=True)
     kept = [shorter if column.name == lead else column for column in kept]
     for name in dict.fromkeys(wanted[ESSENTIAL:]):
         if name in by_name and by_name[name] not in kept and _width([*kept, by_name[name]]) <= width:
@@ -422,8 +451,8 @@ def _md_table(header: list[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *body]]
 
 
-def _text(line: str, style: str = "") -> Text:
-    return Text(one_line(line), style=style)
+def _text(line: str, style: str = "") -> Text | JapaneseText:
+    return (JapaneseText if spoken() is Lang.JA else Text)(one_line(line), style=style)
 
 
 def _unbroken(line: str, style: str = "") -> Text:

@@ -53,7 +53,7 @@ def render_answers(rows: list[dict[str, Any]]) -> RenderableType:
     table = Table(show_lines=True, expand=True)
     table.add_column(words.PROBE(), no_wrap=True)
     for title in (words.QUESTION, words.BASE_MODEL, words.TUNED):
-        table.add_column(title(), ratio=1)
+        table.add_column(title(), ratio=1, overflow="fold")  # an answer in Japanese is one long word
     for row in rows:
         outcome = one_line(called(OUTCOMES, row["outcome"]))
         verdict = Text(f"{one_line(row['id'])}\n{outcome}", style=COLOURS.get(row["outcome"], ""))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from raykft.wording.messages import Message
 
+EXPLAINED = Message("what the columns mean", "各列の意味")
+
 TITLES = {
     "trial": Message("trial", "試行"),
     "seeds": Message("seeds", "シード"),
@@ -23,6 +25,7 @@ TITLES = {
     "decided pairs": Message("decided pairs", "決着した組"),
 }
 
+# Of columns that are no metrics.
 MEANINGS = {
     "#": Message(
         "rank; trials that the probes cannot tell apart share it (1=)",

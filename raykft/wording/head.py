@@ -58,9 +58,9 @@ PROMPTS_FORGET_NOTHING = Message(
 
 ONLY_ONE = Message("only one trial has a score", "スコアの付いた試行は1件だけです。")
 UNCERTAIN = Message("how certain it is cannot be told", "順位がどれだけ確かかは判断できません。")
-DECIDED = Message("{share} of pairs of trials are decided", "試行の組の{share}で優劣が決まっています。")
-TIED = Message("{n} more may be as good as the winner", "ほかに{n}件が最良のレシピと同等かもしれません。")
-NONE_TIED = Message("no other is as good as the winner", "最良のレシピに並ぶ試行はほかにありません。")
+DECIDED = Message("{share} of pairs of trials are decided", "優劣が決まった試行の組は{share}です。")
+TIED = Message("{n} more may be as good as the winner", "ほかに{n}件が最良と同等かもしれません。")
+NONE_TIED = Message("no other is as good as the winner", "最良に並ぶ試行はほかにありません。")
 RANKED_BY = Message("ranked by {objective} scores", "順位は{objective}スコアによります。")
 
 UNDER_DETAILS = Message("under --details", "--details で表示")

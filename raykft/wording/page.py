@@ -62,6 +62,7 @@ MATTERS = Message(
 )
 ONLY_ROWS_WITH = Message("only rows with", "行の絞り込み")
 COLUMNS = Message("columns", "表示する列")
+
 LISTED = Message(
     "The best {listed} trials are listed; {n} more are in leaderboard.csv.",
     "上位{listed}試行を表示しています。残りの{n}試行は leaderboard.csv にあります。",

@@ -7,11 +7,10 @@ from raykft.wording.messages import Message
 SELECT = Message("select split: what the search saw", "選択用の設問（select）: 探索が見た結果")
 REPORT = Message(
     "report split: held-out probes, only for the {n} trials chosen above",
-    "報告用の設問（report）: 上で選ばれた{n}試行だけを、探索に使っていない設問で採点",
+    "報告用の設問（report）: 上で選ばれた{n}試行だけを採点",
 )
-REPORT_INTERVALS = Message("{title}; 95 % intervals", "{title}。角括弧は95%信頼区間")
-MEASUREMENT = Message("measurement: ranked by {score} ({objective})", "測定の精度: 順位付けは{score}（{objective}）")
-EXPLAINED = Message("what the columns mean", "各列の意味")
+REPORT_INTERVALS = Message("{title}; 95 % intervals", "{title}。[ ]は95%信頼区間")
+MEASUREMENT = Message("measurement: ranked by {score} ({objective})", "測定の精度: 順位は{score}（{objective}）")
 
 MORE_TRIALS = Message("and {n} more trials", "ほか{n}試行")
 REST = Message(

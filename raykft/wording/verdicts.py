@@ -69,7 +69,7 @@ FRONT = Message(
     "on the front of gain against forgetting: {names}; largest gain - forgetting: {knee}",
     "獲得と忘却のパレートフロント上の試行: {names}。「獲得 − 忘却」が最大の試行: {knee}。",
 )
-FRONT_MEMBER = Message("{name} ({chance:.0%} of resamples)", "{name}（再標本の{chance:.0%}）")
+FRONT_MEMBER = Message("{name} ({chance:.0%} of resamples)", "{name}（リサンプリングの{chance:.0%}）")
 HYPERVOLUME = Message(
     "hypervolume of that front: {volume} (measured from gain {gain:g}, forgetting {forgetting:g})",
     "このフロントのハイパーボリュームは{volume}です（基準点は獲得{gain:g}、忘却{forgetting:g}）。",
