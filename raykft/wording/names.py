@@ -61,8 +61,8 @@ BADGES = {
 
 OBJECTIVES = {
     "graded": Message("graded", "尤度"),
-    "gain_minus_penalty": Message("gain minus penalty", "「獲得 − 罰則」の"),
-    "gain_minus_forgetting": Message("gain minus forgetting", "「獲得 − 忘却」の"),
+    "gain_minus_penalty": Message("gain minus penalty", "「獲得−罰則」の"),
+    "gain_minus_forgetting": Message("gain minus forgetting", "「獲得−忘却」の"),
     "gain": Message("gain", "「獲得」の"),
     "knowledge": Message("knowledge", "「知識」の"),
 }
@@ -83,5 +83,5 @@ OVERLAP_COLUMNS = {
     "tuned": Message("tuned", "学習後"),
     "change": Message("change", "差"),
     "n": Message("n", "件数"),
-    "tokenizer": Message("tokenizer", "分割単位"),
+    "tokenizer": Message("tokenizer", "トークナイザ"),
 }

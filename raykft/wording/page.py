@@ -118,7 +118,9 @@ FIGURE_SPLITS = {"select": Message("select", "選択用"), "report": Message("he
 BASE_MODEL = Message("base model", "ベースモデル")
 QUANTIZATION = Message("quantization", "量子化")
 SEARCH = Message("search", "探索")
-SEARCHED = Message("{searcher} with {scheduler}, {n} trials", "{searcher} と {scheduler}、{n}試行")
+SEARCHED = Message(
+    "{searcher} with {scheduler}, {n} trials", "探索アルゴリズム {searcher}、スケジューラ {scheduler}、{n}試行"
+)
 OBJECTIVE = Message("objective", "目的関数")
 SPACE = Message("space", "探索空間")
 NO_SPACE = Message("none", "なし")
@@ -142,7 +144,7 @@ SCRIPT = {
     "choose": Message("Choose two or more trials in the table above.", "上の表で試行を2つ以上選んでください。"),
     "status": Message("status", "状態"),
     "differs": Message("what differs", "異なる点"),
-    "unlike": Message("{n} questions that they do not answer alike", "{n}問で採点が分かれています"),
+    "unlike": Message("{n} questions that they do not answer alike", "採点が分かれた設問: {n}問"),
     "question": Message("question", "設問"),
     "wording": Message("wording", "質問文"),
     "expected": EXPECTED,

@@ -81,7 +81,7 @@ BASE_MODEL = Message("base model", "ベースモデル")
 TUNED = Message("tuned", "学習後")
 OVERLAP = Message(
     "{split} split: overlap with the gold answers, 0 to 100; a wrong name in the right sentence scores high",
-    "{split}の設問: 正解文との一致度（0〜100）。固有名詞を間違えても文が似ていれば高くなります",
+    "正解文との一致度（{split}の設問、0〜100。固有名詞が誤りでも文が似ていれば高い）",
 )
 
 # `raykft status`
@@ -91,7 +91,7 @@ PROGRESS_COUNTS = Message(
 )
 WILL_GO_ON = Message(
     "{trial}: interrupted after epoch {epoch} of {epochs}; it will go on",
-    "{trial}: エポック{epoch}/{epochs}の後で中断。次の実行で再開します",
+    "{trial}: エポック{epoch}/{epochs}の後で中断（次の実行で再開）",
 )
 AT_EPOCH = Message("{trial}: epoch {epoch} of {epochs}", "{trial}: エポック{epoch}/{epochs}")
 AT_EPOCH_SINCE = Message(

@@ -67,7 +67,7 @@ OPTIMISM = Message(
 )
 FRONT = Message(
     "on the front of gain against forgetting: {names}; largest gain - forgetting: {knee}",
-    "獲得と忘却のパレートフロント上の試行: {names}。「獲得 − 忘却」が最大の試行: {knee}。",
+    "獲得と忘却のパレートフロント上の試行: {names}。「獲得−忘却」が最大の試行: {knee}。",
 )
 FRONT_MEMBER = Message("{name} ({chance:.0%} of resamples)", "{name}（リサンプリングの{chance:.0%}）")
 HYPERVOLUME = Message(
