@@ -71,8 +71,8 @@ COMPARE = Message(
     "Only what differs. The address of this page then leads to this comparison.",
     "異なる点だけを表示します。このページのURLを開くと同じ比較が再現されます。",
 )
-FACTS = Message(
-    "How many of a fact's questions (select split) are answered right, what is known least first.",
+FACTS = Message(  # another sentence follows, after a space where the language has one
+    "How many of a fact's questions (select split) are answered right, what is known least first. ",
     "事実ごとに、選択用の設問のうち正解した数です。よく覚えられていない事実から順に並べています。",
 )
 FACTS_NEVER = Message(

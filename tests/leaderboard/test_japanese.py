@@ -18,6 +18,7 @@ from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
 from raykft.cli import app
+from raykft.errors import ConfigError
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.head import head
 from raykft.leaderboard.lines import NEVER_FIRST, NEVER_LAST, broken
@@ -31,7 +32,7 @@ from raykft.paths import ExperimentPaths, read_json, write_json
 from raykft.records import TrialStatus
 from raykft.search.experiment import write_board
 from raykft.search.live import live_page
-from raykft.wording.messages import Lang, speaking
+from raykft.wording.messages import Lang, speaking, spoken
 
 FIRST, SECOND, *_ = TRIALS
 STOPPED = "t003-r16-lr1.2e-3-e5-att-d0.5"
@@ -251,6 +252,31 @@ def test_the_command_line_takes_a_language(fake: FakeExperiment, command: str) -
     assert japanese in said(RAYKFT_LANG="ja")
     assert japanese not in said()
     assert japanese not in said("--lang", "en", RAYKFT_LANG="ja")
+
+
+@pytest.mark.parametrize(
+    ("command", "run"),
+    [
+        ("tune configs/quickstart.yaml", "raykft.search.driver.tune"),
+        ("resume x", "raykft.search.driver.resume"),
+        ("confirm x", "raykft.search.confirm.confirm"),
+        ("evaluate x --config configs/quickstart.yaml", "raykft.search.evaluate.evaluate"),
+    ],
+)
+def test_a_run_writes_in_the_language_that_is_asked_for(
+    command: str, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Lang] = []
+
+    def stop(*_: object, **__: object) -> None:
+        heard.append(spoken())
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr(run, stop)
+    for options in (["--lang", "ja"], []):
+        assert isinstance(CliRunner().invoke(app, [*command.split(), *options]).exception, ConfigError)
+    assert heard == [Lang.JA, Lang.EN]
+    assert spoken() is Lang.EN
 
 
 @pytest.mark.parametrize(
