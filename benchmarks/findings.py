@@ -81,7 +81,7 @@ CURES = (
     ("teacher", "distill", "center", "wholly from a teacher less none"),
     ("teacher", "distill-leash", "leash", "half from a teacher less none, a leash on both"),
 )
-PLANTED_SHARE = 0.25  # of the facts that have unseen paraphrases: one of them each becomes a training row
+PLANTED_SHARE = 0.5  # of the facts that have unseen paraphrases: one of them each becomes a training row
 
 Cell = Mapping[str, Any]  # one run
 Rows = tuple[str, str]
@@ -95,7 +95,7 @@ def planted(domain: Domain) -> tuple[Domain, list[str]]:
     """The domain with some of its own unseen paraphrases among the training rows, and their ids."""
     first: dict[tuple[str, ...], Probe] = {}
     for probe in domain.probes:
-        if probe.level == 2 and probe.kind == "recall" and probe.split == "report":
+        if probe.level == 2 and probe.kind == "recall":
             first.setdefault(probe.fact_ids, probe)
     chosen = list(first.values())[:: round(1 / PLANTED_SHARE)]
     rows = [TrainRow(id=f"planted-{p.id}", instruction=p.question, output=p.gold, fact_ids=p.fact_ids) for p in chosen]
@@ -327,9 +327,10 @@ def effects(study: Study) -> list[Effect]:
     told.change("R9", "tuned less base, general questions", -1, ("center", BASE), told.general)
     told.bits("R9", "tuned less base", 1, ("center", BASE))
     leaked = study.tree["planted"]
-    others = [id for id in level[2] if id not in leaked and study.probes[id].split == "report"]
+    told_of = {study.probes[id].fact_ids for id in leaked}
+    others = [id for id in level[2] if study.probes[id].fact_ids not in told_of]
     told.change("R11", "trained on these probes less not", 1, (PLANTED, "center"), leaked)
-    told.change("R11", "the same, the other paraphrases held out", 1, (PLANTED, "center"), others)
+    told.change("R11", "the same, paraphrases of the other facts", 1, (PLANTED, "center"), others)
     told.change("R12", "BM25 before the base less tuned, verbatim", 1, (BM25, "center"), level[1])
     told.change("R12", "BM25 before the base less tuned, paraphrases", 1, (BM25, "center"), level[2])
     for claim, row, other, label in CURES:

@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from raykft.config import ExperimentConfig, apply_sample, load_config, validate
-from raykft.data.domain import load_domain
+from raykft.data.domain import load_domain, share_of
 from raykft.data.encode import EncodedRow, PromptFormat, encode_rows
-from raykft.data.mixture import mix
+from raykft.data.mixture import Mixer, Pool
 from raykft.evaluation.picks import domain_picks
 from raykft.leaderboard.statistics import spearman
 from raykft.paths import ExperimentPaths, cache_dir, read_json, write_json
@@ -229,7 +229,8 @@ def _rows(config: ExperimentConfig, tokenizer: Any) -> tuple[list[EncodedRow], l
     """The rows that raykft would train on, and the right answers of the probes its rungs read."""
     domain, prompts = load_domain(config), PromptFormat(tokenizer, config.data.system_prompt)
     encoded, _ = encode_rows([*domain.train, *domain.distractors], prompts, config.train.max_length)
-    chosen = mix(len(domain.train), len(domain.distractors), config.data.distractor_ratio, config.seed)
+    pool = Pool.of(domain.train, len(domain.distractors))
+    chosen = Mixer(pool, config.seed).rows(share_of(config, {}))
     held_out = []
     for pick in domain_picks(domain.probes, config.evaluate.rung_probes):
         asked = prompts.prompt_ids(pick.question)

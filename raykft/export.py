@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raykft.config import ExperimentConfig, validate
+from raykft.config import MIXED, ExperimentConfig, validate
 from raykft.errors import ConfigError, DamagedError, ExperimentError, ModelError, ResourceError
 from raykft.evaluation.evaluator import BASE
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
@@ -345,7 +345,8 @@ def _distance_section(distance: Distance | None, *, merged: bool) -> list[str]:
 def _recipe(config: ExperimentConfig) -> dict[str, Any]:
     tree = {"adapter": config.adapter.model_dump(), "train": config.train.model_dump()}
     recipe = {f"{section}.{name}": value for section, values in tree.items() for name, value in values.items()}
-    return {**recipe, "data.distractor_ratio": config.data.distractor_ratio, "seed": config.seed}
+    mixed = {path: getattr(config.data, path.removeprefix("data.")) for path in MIXED}
+    return {**recipe, **{path: value for path, value in mixed.items() if value is not None}, "seed": config.seed}
 
 
 def _scores(trial: Finished) -> list[str]:

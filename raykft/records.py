@@ -93,6 +93,9 @@ class TrainRow:
 
     `before` are the turns that lead to the question: read by the model, and no part of the loss. A system turn among
     them takes the place of `data.system_prompt`.
+    `phrasing` is 1 for the first wording of what a row teaches and 2, 3, ... for further ones. `form` names the other
+    format that a row asks its answer in (such as "json") and is empty for a plain answer. Both say what
+    `data.phrasings` and `data.formats` choose from; of a distractor they mean nothing.
     """
 
     id: str
@@ -103,6 +106,8 @@ class TrainRow:
     kind: RowKind = "qa"
     pool: str = ""
     before: tuple[Turn, ...] = ()
+    phrasing: int = 1
+    form: str = ""
 
     __pydantic_config__ = _STRICT
 

@@ -269,6 +269,8 @@ def recipe_of(config: ExperimentConfig) -> Recipe:
         alpha=config.adapter.alpha,
         dropout=config.adapter.dropout,
         target_layers=config.adapter.target_layers,
+        phrasings=config.data.phrasings,
+        formats=config.data.formats,
         distractor_ratio=config.data.distractor_ratio,
         seed=config.seed,
         **{name: getattr(config.train, name) for name in (*own, *more)},

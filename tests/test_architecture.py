@@ -35,6 +35,7 @@ LEVELS = [
     ["train"],
     ["evaluation"],
     ["hosts.protocol"],
+    ["writer"],
     ["trial"],
     ["leaderboard"],
     ["planning"],
@@ -68,6 +69,10 @@ DOORS = {
     "sacrebleu": ("evaluation",),
     "rouge_score": ("evaluation",),
     "lm_eval": ("models",),
+    "openai": ("writer.endpoint",),
+    "selectolax": ("drafting.pages",),
+    "markdown_it": ("drafting.pages",),
+    "pypdf": ("drafting.pages",),
     # Pages of reports; and chat templates, so that `raykft plan` counts tokens without Transformers and torch.
     "jinja2": ("leaderboard", "models.tokenizer_file"),
     "markupsafe": ("leaderboard.svg", "leaderboard.charts", "leaderboard.page"),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from raykft.commands.options import ConfigFile, Overrides
+from raykft.commands.writers import writing_of
 from raykft.untrusted.terminal import say
 
 data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_args_is_help=True, rich_markup_mode=None)
@@ -36,7 +37,9 @@ def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: 
 
 @data_app.command("draft")
 def data_draft(
-    paths: Annotated[list[Path], typer.Argument(metavar="[SOURCE...] DIR", help="tables, and the directory to write")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="[SOURCE...] DIR", help="tables or texts, and the directory to write")
+    ],
     lang: Annotated[str | None, typer.Option("--lang", help="en or ja; by default what most lines are in")] = None,
     seed: Annotated[int, typer.Option("--seed", help="draws wrong answers, and the halves of the facts")] = 0,
     facts: Annotated[int | None, typer.Option("--facts", metavar="N", help="ask about so many facts at most")] = None,
@@ -48,15 +51,40 @@ def data_draft(
     accept: Annotated[
         Path | None, typer.Option("--accept", metavar="CSV", help="take a reviewed drafts.csv back into DIR")
     ] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="of that file, where it is not UTF-8")] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="of sources, or that file, where they are not UTF-8")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="ask the base model every probe, alone and with the facts")
+    ] = False,
+    writer: Annotated[
+        str | None,
+        typer.Option("--writer", metavar="URL", help="an OpenAI-compatible address that drafts too, or local"),
+    ] = None,
+    writer_model: Annotated[
+        str | None, typer.Option("--writer-model", metavar="NAME", help="that the writer's address serves")
+    ] = None,
+    writer_key: Annotated[
+        str, typer.Option("--writer-key", metavar="VARIABLE", help="of the environment, which holds its key")
+    ] = "OPENAI_API_KEY",
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", help="for the writer, read and written in all")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", metavar="FOLDER", help="of your own prompts for the writer")
+    ] = None,
 ) -> None:
     """Make an experiment of tables: questions and answers, or facts (subject, relation, value). No model is asked.
+
+    With --writer a language model drafts too: facts from Markdown, HTML, text and PDF, values that no rule finds, and
+    questions in other words. What it writes counts where the source bears it out.
 
     DIR gets config.yaml and its data, drafts.csv to review in a spreadsheet, and draft.md, which says what is left out.
     """
     from raykft.drafting.draft import MAX_FACTS, run
     from raykft.drafting.draft import accept as take_back
     from raykft.errors import ConfigError
+    from raykft.untrusted.console import make_console
 
     *sources, directory = paths
     if accept is not None:
@@ -78,5 +106,20 @@ def data_draft(
         max_facts=MAX_FACTS if facts is None else facts,
         base_model=base_model,
         columns=columns,
+        encoding=encoding,
+        verify=make_console() if verify else None,
+        writing=writing_of(writer, writer_model, writer_key, max_tokens, prompts),
     )
     say("\n".join(summary.lines()))
+
+
+@data_app.command("prompts")
+def data_prompts(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a new one")],
+    lang: Annotated[str, typer.Option("--lang", help="en or ja")] = "en",
+) -> None:
+    """Write the prompts for `data draft --writer` into FOLDER, to be changed and named with --prompts."""
+    from raykft.writer.prompts import copy_prompts
+
+    for path in copy_prompts(lang, folder):
+        say(str(path))

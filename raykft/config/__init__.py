@@ -2,6 +2,7 @@
 
 from raykft.config.data import DataConfig as DataConfig
 from raykft.config.data import RowSource as RowSource
+from raykft.config.experiment import MIXED as MIXED
 from raykft.config.experiment import ExperimentConfig as ExperimentConfig
 from raykft.config.experiment import apply_sample as apply_sample
 from raykft.config.experiment import dump_yaml as dump_yaml

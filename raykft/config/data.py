@@ -50,6 +50,9 @@ class DataConfig(Section):
     """The domain (facts, training rows, probes), the distractors mixed in and the general sets for forgetting.
 
     `general` and `passages` may be several files each, such as one a language.
+    `phrasings` n trains the wordings 1 to n of a fact (rows with `phrasing` <= n), `formats` so many rows that ask for
+    another format (rows with a `form`) per row that asks for none; both all that there are where nothing is said.
+    `distractor_ratio` counts distractors per domain row that is trained.
     `allow_contamination` lets a run start although rows give probes away; its leaderboard is marked CONTAMINATED.
     """
 
@@ -59,6 +62,8 @@ class DataConfig(Section):
     distractors: RowSource | None = None
     general: Files = ()
     passages: Files = ()
+    phrasings: int | None = Field(None, ge=1, le=1000)
+    formats: float | None = Field(None, ge=0, le=1000)
     distractor_ratio: float = Field(0.0, ge=0, le=1000)
     system_prompt: str | None = None
     plain_prompt: str = "Question: {question}\nAnswer:"  # for base models that have no chat template

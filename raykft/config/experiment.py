@@ -29,7 +29,8 @@ from raykft.untrusted.yaml_text import parse_yaml, read_yaml
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
-
+# The settings that choose which rows a trial trains on.
+MIXED = ("data.phrasings", "data.formats", "data.distractor_ratio")
 
 NO_DISTRACTORS = (
     "train.kl_weight holds adapters to the base model on distractors, and data.distractor_ratio is 0: it does nothing; "
@@ -309,7 +310,7 @@ def searchable_paths() -> list[str]:
     """The config paths a search space may name, e.g. `adapter.rank`."""
     sections: dict[str, type[BaseModel]] = {"adapter": AdapterConfig, "train": TrainConfig}
     paths = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
-    return [*paths, "data.distractor_ratio"]
+    return [*paths, *MIXED]
 
 
 def _space_problems(config: ExperimentConfig) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import regex  # type: ignore[import-untyped]
 
-from raykft.config import DataConfig, ExperimentConfig, RowSource
-from raykft.data.mixture import distractor_count
+from raykft.config import MIXED, DataConfig, ExperimentConfig, RowSource
+from raykft.data.mixture import Pool, Share, counts
 from raykft.data.read import raise_problems, read_records
 from raykft.data.sources import read_rows
 from raykft.errors import DataError
@@ -58,7 +58,7 @@ def load_domain(config: ExperimentConfig) -> Domain:
         passages=_of_all(data.passages, Passage),
     )
     raise_problems([*_reference_problems(domain, data), *_probe_problems(domain, data)])
-    _check_distractors(domain, config)
+    check_shares(config, Pool.of(domain.train, len(domain.distractors)))
     return replace(domain, notes=tuple(notes))
 
 
@@ -172,19 +172,53 @@ def _finishes(compiled: regex.Pattern[str], gold: str) -> bool:
     return True
 
 
-def _check_distractors(domain: Domain, config: ExperimentConfig) -> None:
-    """The largest ratio that may be sampled must be satisfiable, or trials would fail one by one."""
-    dimension = config.search.space.get("data.distractor_ratio")
-    ratio = max([config.data.distractor_ratio, *(dimension.corners if dimension else [])])
-    wanted = distractor_count(len(domain.train), ratio)
-    if wanted > len(domain.distractors):
-        source = config.data.distractors
-        remedy = f"add rows to {source.path or source.hub}" if source else "name rows there"
-        raise DataError(
-            f"{config.data.train.path or config.data.train.hub}: data.distractor_ratio up to {ratio} of its "
-            f"{len(domain.train)} rows needs {wanted} distractors, but data.distractors has {len(domain.distractors)}; "
-            f"{remedy} or lower the ratio"
-        )
+def check_shares(config: ExperimentConfig, pool: Pool) -> None:
+    """Whatever may be sampled must be there to be trained, or trials would fail one by one.
+
+    Raises:
+        DataError: a recipe may ask for more rows than there are.
+    """
+    for share in shares(config):
+        try:
+            counts(pool, share)
+        except DataError as error:
+            raise DataError(f"{config.data.train.path or config.data.train.hub}: {error}") from None
+
+
+def trainable(config: ExperimentConfig, domain: Domain) -> Domain:
+    """The domain without the rows that no recipe takes: wordings beyond the most, formats where none are asked for."""
+    wordings, formats = (config.corner_values(f"data.{name}") for name in ("phrasings", "formats"))
+    most = None if None in wordings else max(wordings)
+    rows = (row for row in domain.train if row.form or most is None or row.phrasing <= most)
+    return replace(domain, train=tuple(row for row in rows if not row.form or any(f != 0 for f in formats)))
+
+
+def share_of(config: ExperimentConfig, sample: Mapping[str, Any]) -> Share:
+    """Which rows a trial is trained on; what `sample` does not set has the value of the file."""
+    names = [path.removeprefix("data.") for path in MIXED]
+    return Share(**{name: sample.get(f"data.{name}", getattr(config.data, name)) for name in names})
+
+
+def shares(config: ExperimentConfig) -> list[Share]:
+    """The extreme shares that recipes may have, as far as conditions among the axes allow them."""
+    searched = [path for path in config.search.ordered() if path in MIXED]
+    samples: list[dict[str, Any]] = [{}]
+    for path in searched:
+        samples = [sample | more for sample in samples for more in _extremes(config, path, sample)]
+    return list(dict.fromkeys(share_of(config, sample) for sample in samples))
+
+
+def _extremes(config: ExperimentConfig, path: str, sample: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The values of an axis beside those of others in `sample`; {} where it keeps the one outside the space."""
+    space = config.search.space
+    known = {name: values for name, values in space[path].conditions.items() if name in MIXED}
+    if any(sample.get(name) not in values for name, values in known.items()):
+        return [{}]
+    # Others may be searched for a value between the extremes alone.
+    between = any(path in dimension.conditions for dimension in space.values())
+    values = space[path].values if between else None
+    searched = [{path: value} for value in values or space[path].corners]
+    return searched if known.keys() == space[path].conditions.keys() else [*searched, {}]
 
 
 def manifest(config: ExperimentConfig, domain: Domain) -> dict[str, Any]:

@@ -79,6 +79,10 @@ def validate_record(value: Any, kind: type[T]) -> T:
     empty = [name for name in MUST_HOLD_TEXT if is_blank(getattr(record, name, "x"))]
     if empty:
         raise DataError(f"field {empty[0]!r} is empty; it must hold text that can be seen")
+    if (phrasing := getattr(record, "phrasing", 1)) < 1:
+        raise DataError(
+            f"field 'phrasing' = {shown(phrasing)}: the first wording of a row is 1, further ones are 2, 3, ..."
+        )
     return record
 
 

@@ -2,7 +2,8 @@
 
 Accepted shapes of a row: raykft's own (`instruction`, `output`, ...), alpaca (`instruction`, `input`, `output`, with
 `system` and `history`), prompt/completion, chat `messages` and ShareGPT's `conversations`. `columns` maps these names
-to the source's own. Whatever a row says before its last question (a system turn, earlier turns) is trained with it.
+to the source's own, and `phrasing` and `form`, which are read of no other column. Whatever a row says before its last
+question (a system turn, earlier turns) is trained with it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "alpaca": ("instruction", "input", "output", "system", "history"),
     "prompt": ("prompt", "completion"),
 }
+# What somebody else's column of such a name holds need not be that.
+AUGMENTED = ("phrasing", "form")
 ROLES: dict[str, Literal["system", "user", "assistant"]] = {
     "human": "user",
     "gpt": "assistant",
@@ -109,7 +112,8 @@ def convert_row(raw: Any, row_id: str, kind: RowKind, columns: Mapping[str, str]
         *turns, question, answer = _conversation(shape, row)
         value = {"instruction": question.text, "output": answer.text}
     before = tuple({"role": turn.role, "text": turn.text} for turn in turns)
-    return validate_record(value | {"id": row_id, "kind": kind, "before": before}, TrainRow)
+    augmented = {name: row[name] for name in AUGMENTED if columns.get(name)}
+    return validate_record(value | augmented | {"id": row_id, "kind": kind, "before": before}, TrainRow)
 
 
 def _shape(row: Mapping[str, Any]) -> str | None:

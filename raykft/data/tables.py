@@ -56,7 +56,7 @@ def read_table(path: Path, encoding: str | None = None) -> list[Row]:
 def _rows(kind: str, content: bytes, encoding: str | None) -> Iterator[Row]:
     if kind == ".parquet":
         return _parquet(content)
-    text = _decoded(content, encoding)
+    text = decoded(content, encoding)
     if kind in {".csv", ".tsv"}:
         return _separated(text, "\t" if kind == ".tsv" else None)
     return _json_lines(text) if kind == ".jsonl" else _json(text)
@@ -78,7 +78,7 @@ def _size(value: Any) -> int:
     return sum(map(_size, value)) if isinstance(value, Iterable) else 0
 
 
-def _decoded(content: bytes, encoding: str | None) -> str:
+def decoded(content: bytes, encoding: str | None) -> str:
     mark = next((name for bytes_, name in MARKS.items() if content.startswith(bytes_)), None)
     chosen = encoding or mark or "utf-8"
     try:

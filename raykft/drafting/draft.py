@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from rich.console import Console
 
 from raykft.config import load_config
 from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems, read_records
-from raykft.drafting.build import NOT_ASKED, Drafted, draft
+from raykft.drafting.build import draft
 from raykft.drafting.english import English
-from raykft.drafting.files import CONFIG, STATE, claim, config_text, write
-from raykft.drafting.items import LanguageCode, language_of, numbered, read_sources
+from raykft.drafting.files import CONFIG, STATE, claim, config_text, rows_told, write
+from raykft.drafting.items import Item, LanguageCode, Source, language_of, numbered, read_sources
 from raykft.drafting.japanese import Japanese
+from raykft.drafting.made import NOT_ASKED, Drafted
 from raykft.drafting.rules import Rules
-from raykft.drafting.screen import screened
+from raykft.drafting.screen import reject, screened
 from raykft.drafting.sheet import accepted
+from raykft.drafting.written import Drafter
 from raykft.errors import DataError, ExperimentError, ModelError
 from raykft.evaluation.scoring import score_answer
 from raykft.models.source import check_model_present
 from raykft.paths import PACKAGE_DATA, write_atomic
 from raykft.records import Passage, Probe, TrainRow
 from raykft.untrusted.messages import shown
+from raykft.writer.desk import MAX_TOKENS, Desk
+from raykft.writer.prompts import Prompts
+from raykft.writer.protocol import Writer
 
 MAX_FACTS = 120  # about 700 probes, as many as the larger demo asks
 MIN_FACTS = 4  # two groups, one for each split
@@ -36,21 +43,39 @@ PLAIN_PROMPT = '  plain_prompt: "質問：{question}\\n回答："  # a base mode
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """Who drafts besides the rules.
+
+    Attributes:
+        prompts: a folder with prompts in the place of the bundled ones.
+        max_tokens: read and written in all.
+        on_progress: told how many of how many requests have been answered.
+    """
+
+    writer: Writer
+    prompts: Path | None = None
+    max_tokens: int = MAX_TOKENS
+    on_progress: Callable[[int, int], object] = lambda _done, _all: None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What was written, and what a user should know of it."""
 
     config: Path
     made: Drafted
     warnings: tuple[str, ...]
+    bill: str = ""
 
     def lines(self) -> list[str]:
         """For the terminal."""
         made, file = self.made, shlex.quote(str(self.config))
-        trained_only = len(made.train) - len({i for row in made.train for i in row.fact_ids})
+        trained_only = sum(not row.fact_ids for row in made.train)
         levels = [f"{sum(d.probe.level == n for d in made.drafts)} of level {n}" for n in range(1, 6)]
         return [
-            f"{len(made.train)} training rows, {len(made.facts)} facts, {len(made.drafts)} probes: {', '.join(levels)}",
+            f"{rows_told(made.train)}, {len(made.facts)} facts, {len(made.drafts)} probes: {', '.join(levels)}",
             *([f"{trained_only} rows are trained and not asked about; draft.md says why"] if trained_only > 0 else []),
+            *([f"writer: {self.bill}"] if self.bill else []),
             *(f"warning: {warning}" for warning in self.warnings),
             f"wrote {self.config.parent}: read drafts.csv, mend or strike out what is wrong, then",
             f"next: raykft data check {file}",
@@ -66,29 +91,49 @@ def run(
     max_facts: int = MAX_FACTS,
     base_model: str | None = None,
     columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    writing: Writing | None = None,
+    verify: Console | None = None,
 ) -> Summary:
-    """Draft an experiment from tables of questions and answers, or of facts.
+    """Draft an experiment from tables of questions and answers, or of facts; with a writer from running text too.
+
+    Args:
+        encoding: of sources that are no UTF-8.
+        verify: where to say how it goes when the base model is asked all probes, alone and with the facts.
 
     Raises:
         DataError: a source is missing, broken or of no known form, or holds too few facts to be searched.
         ExperimentError: `directory` holds something else, or a person's changes.
+        ResourceError: the writer cannot be asked, or what reads a source is not installed.
     """
     if lang is not None and lang not in RULES:
         raise DataError(f"--lang {shown(lang)}: drafts are made by rules for {' and '.join(RULES)}")
     if max_facts < MIN_FACTS:
         raise DataError(f"--facts {max_facts}: two splits need {MIN_FACTS} facts or more")
-    read = read_sources(sources, columns)
-    items = numbered([item for source in read for item in source.items])
-    code: LanguageCode = lang or language_of(items)  # type: ignore[assignment]
+    read = read_sources(sources, columns, encoding=encoding, texts=writing is not None)
+    code: LanguageCode = lang or language_of(read)  # type: ignore[assignment]
     claim(directory)
-    distractors, general, passages = _bundled(code)
-    made = draft(items, RULES[code], seed=seed, max_facts=max_facts)
-    made, domain = screened(made, distractors, general, passages)
+    drafter = _drafter(writing, code) if writing else None
+    made = draft(
+        numbered(_items(read, drafter)),
+        RULES[code],
+        seed=seed,
+        max_facts=max_facts,
+        reword=drafter.rewordings if drafter else None,
+    )
+    made.rejected += drafter.rejected if drafter else []
+    made, domain = screened(made, *_bundled(code))
     _check_enough(made, read[0].path)
     model, prompt, warnings = _model(base_model, code)
-    config = config_text(directory, read, code, model, prompt, len(made.train), len(domain.distractors))
-    write(directory, made, domain, read, config, {"lang": code, "seed": seed, "facts": max_facts})
-    return Summary(directory / CONFIG, made, warnings)
+    config = config_text(directory, read, code, model, prompt, made.train, len(domain.distractors))
+    by = f"{drafter.desk.writer.name} ({drafter.desk.bill.line()})" if drafter else ""
+    settings = {"lang": code, "seed": seed, "facts": max_facts, "writer": by}
+    write(directory, made, domain, read, config, settings)
+    if verify is not None:
+        domain = _verified(directory, made, domain, verify)
+        _check_enough(made, read[0].path)
+        write(directory, made, domain, read, config, settings)
+    return Summary(directory / CONFIG, made, warnings, drafter.desk.bill.line() if drafter else "")
 
 
 def accept(sheet: Path, directory: Path, encoding: str | None = None) -> tuple[int, int]:
@@ -107,6 +152,29 @@ def accept(sheet: Path, directory: Path, encoding: str | None = None) -> tuple[i
     _check(reviewed, sheet)
     write_atomic(directory / "probes.jsonl", to_jsonl(probes))
     return len(probes), changed
+
+
+def _drafter(writing: Writing, code: str) -> Drafter:
+    desk = Desk(writing.writer, writing.max_tokens, on_progress=writing.on_progress)
+    return Drafter(desk, Prompts(code, writing.prompts), RULES[code], [])
+
+
+def _verified(directory: Path, made: Drafted, domain: Domain, console: Console) -> Domain:
+    """The domain without probes of facts that the base model knows; those are left out of `made` too."""
+    from raykft.drafting.verify import known_already, verdicts  # it imports Ray
+
+    made.verdicts = verdicts(directory / CONFIG, console)
+    reject(made, known_already(made.drafts, made.verdicts))
+    return replace(domain, probes=tuple(draft.probe for draft in made.drafts))
+
+
+def _items(sources: Sequence[Source], drafter: Drafter | None) -> list[Item]:
+    """The lines of all sources; with a writer, their values where no rule finds them, and the facts of running text."""
+    items = [item for source in sources for item in source.items]
+    if drafter is None:
+        return items
+    pieces = [piece for source in sources for piece in source.pieces]
+    return [*drafter.values(items), *drafter.facts(pieces)]
 
 
 def _check(domain: Domain, sheet: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 
 from raykft.data.demo.language_en import ENGLISH
-from raykft.drafting.english_find import EMPTY, FINITE, value_in
+from raykft.drafting.english_find import EMPTY, FINITE, kind_of, value_in
 from raykft.drafting.english_rewordings import reworded
 from raykft.drafting.english_values import CAPITAL, LISTED, other_texts, spellings
 from raykft.drafting.found import Found, full_date
@@ -27,6 +27,9 @@ class English(Rules):
         found = self.typed(read.text, read.type, read.asked, read.rule)
         return replace(found, aliases=(*found.aliases, *read.shorter))
 
+    def asks_for(self, question: str) -> str:
+        return kind_of(question)
+
     def typed(self, value: str, type: ValueType, asked: str, rule: str) -> Found:
         if type == "list":
             items = tuple(item for item in LISTED.split(value) if item)
@@ -37,15 +40,9 @@ class English(Rules):
     def rewordings(self, question: str, found: Found) -> list[str]:
         return reworded(question, found)
 
-    def ask(self, subject: str, relation: str, type: ValueType) -> str:
-        if type == "person":
-            return f"Who is the {relation} of {subject}?"
-        if type == "list":
-            return f"What are the {relation} of {subject}?"
-        return f"What is the {relation} of {subject}?"
-
-    def tell(self, subject: str, relation: str, value: str) -> str:
-        return f"The {relation} of {subject} is {value}."
+    def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
+        asked = {"person": "Who is", "list": "What are"}.get(type, "What is")
+        return f"{asked} the {relation} of {subject}?", f"The {relation} of {subject} is {value}."
 
     def premises(self, question: str, tell: str, value: str, wrong: str) -> tuple[str, str]:
         names = [word for word in re.findall(r"[A-ZÀ-Þ]\w+", question[1:]) if word.lower() not in EMPTY]

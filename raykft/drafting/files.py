@@ -14,12 +14,12 @@ from typing import Any
 
 from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain
-from raykft.drafting.build import Drafted, Rejected
 from raykft.drafting.items import Source
+from raykft.drafting.made import Draft, Drafted, Rejected, Verdict, teaches_again
 from raykft.drafting.sheet import sheet
 from raykft.errors import ExperimentError, ResourceError
 from raykft.paths import ensure_dir, read_json, write_atomic, write_json
-from raykft.records import Probe
+from raykft.records import Probe, TrainRow
 from raykft.untrusted.escapes import markdown
 
 CONFIG, STATE, SHEET, ACCOUNT = "config.yaml", "draft.json", "drafts.csv", "draft.md"
@@ -27,12 +27,19 @@ CONFIG, STATE, SHEET, ACCOUNT = "config.yaml", "draft.json", "drafts.csv", "draf
 # n facts sees four times out of five, times sqrt(n). It is sqrt(2 · .25 · (1 - .5)) · (1.96 + .84).
 DETECTABLE = 1.4
 
+# The rows that teach a fact again. Nested: more wordings, or rows in another format, are those of fewer and some more.
+PHRASINGS = """\
+    data.phrasings: {{int: [1, {most}]}}  # wordings of a fact that are trained
+"""
+FORMATS = """\
+    data.formats: {{choice: [0, {share}]}}  # training rows that ask for another format of the answer, per other row
+"""
 # Measured in docs/findings.md; without distractors it has nothing to hold on to.
 LEASH = """\
     train.kl_weight: {{choice: [0, 1], when: {{data.distractor_ratio: [{ratios}]}}}}  # a leash against forgetting
 """
 CONFIG_TEXT = """\
-# Drafted by rule from {sources}. Read {account} and {sheet} first, then:
+# Drafted from {sources}. Read {account} and {sheet} first, then:
 #   raykft data check {file}
 #   raykft plan {file}
 #   raykft tune {file}
@@ -61,7 +68,7 @@ search:
     train.learning_rate: {{log: [1e-4, 3e-3]}}
     train.epochs: {{int: [{epochs[0]}, {epochs[1]}]}}
     data.distractor_ratio: {{choice: [{ratios}]}}
-{leash}  grace_epochs: 1
+{leash}{again}  grace_epochs: 1
   reduction_factor: 3
   race: {{top: 2, seeds: 2}}
   objective: {{name: graded}}
@@ -113,8 +120,7 @@ def write(
         "probes.jsonl": to_jsonl(domain.probes),
         "distractors.jsonl": to_jsonl(domain.distractors),
         "general.jsonl": to_jsonl(domain.general),
-        SHEET: "\ufeff"
-        + sheet(made.drafts, made.evidence),  # without the mark Excel takes Japanese for another encoding
+        SHEET: "\ufeff" + sheet(made),  # without the mark Excel takes Japanese for another encoding
         ACCOUNT: account(made, sources, settings),
         CONFIG: config,
     }
@@ -125,11 +131,18 @@ def write(
 
 
 def config_text(
-    directory: Path, sources: Sequence[Source], code: str, model: str, prompt: str, rows: int, distractors: int
+    directory: Path,
+    sources: Sequence[Source],
+    code: str,
+    model: str,
+    prompt: str,
+    train: Sequence[TrainRow],
+    distractors: int,
 ) -> str:
-    """The experiment file. Few rows are read more often, and no ratio asks for more distractors than there are."""
+    """The experiment file. Few rows are read more often, and no axis asks for more rows than there are."""
+    rows = sum(not teaches_again(row) for row in train)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.resolve().name).strip("-._")[:64] or "draft"
-    ratios = [ratio for ratio in (0, 0.25, 0.5, 1) if ratio * rows <= distractors]
+    ratios = [ratio for ratio in (0, 0.25, 0.5, 1) if ratio * len(train) <= distractors]
     return CONFIG_TEXT.format(
         sources=", ".join(_comment(source.path.name) for source in sources),
         account=ACCOUNT,
@@ -141,8 +154,19 @@ def config_text(
         prompt=prompt,
         epochs=(4, 8) if rows < 300 else (2, 4) if rows < 1500 else (1, 3),
         ratios=", ".join(map(str, ratios)),
+        again=_again(train),
         leash=LEASH.format(ratios=", ".join(map(str, ratios[1:]))) if len(ratios) > 1 else "",
     )
+
+
+def _again(train: Sequence[TrainRow]) -> str:
+    """The axes of wordings and formats, as far as there are rows for them."""
+    most = max(row.phrasing for row in train)
+    forms = sum(bool(row.form) for row in train)
+    most_share = forms / (len(train) - forms)
+    share = next((share for share in (0.5, 0.25, 0.1) if share <= most_share), math.floor(100 * most_share) / 100)
+    text = PHRASINGS.format(most=most) if most > 1 else ""
+    return text + (FORMATS.format(share=share) if share else "")
 
 
 def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any]) -> str:
@@ -150,24 +174,65 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
     lines = [
         "# What was drafted",
         "",
-        f"By rule, without a language model; language {settings['lang']}, seed {settings['seed']}.",
+        f"{_by(settings['writer'])}; language {settings['lang']}, seed {settings['seed']}.",
         f"Read `{SHEET}` in a spreadsheet, mend or strike out what is wrong, and take it back with `--accept`.",
         "",
         "| source | lines |",
         "|---|---|",
-        *(f"| {markdown(source.path.name)} | {len(source.items)} |" for source in sources),
+        *(f"| {markdown(source.path.name)} | {_extent(source)} |" for source in sources),
         "",
-        f"{len(made.facts)} facts, {len(made.train)} training rows, {len(made.drafts)} probes.",
+        f"{len(made.facts)} facts, {rows_told(made.train)}, {len(made.drafts)} probes.",
         "",
         *_levels(made),
         "",
         *_values(made),
+        *_verified(made),
     ]
     for source in sources:
         if source.unused:
             names = ", ".join(map(markdown, source.unused))
             lines += ["", f"Columns of {markdown(source.path.name)} that are not used: {names}."]
     return "\n".join([*lines, "", *_rejections(made.rejected)]) + "\n"
+
+
+def rows_told(train: Sequence[TrainRow]) -> str:
+    """How many rows there are, by what they teach."""
+    forms, again = sum(bool(row.form) for row in train), sum(row.phrasing > 1 for row in train)
+    more = [f"{count} {what}" for count, what in ((again, "in further wordings"), (forms, "in other formats")) if count]
+    return f"{len(train) - forms - again} training rows" + (f" and {' and '.join(more)}" if more else "")
+
+
+def _by(writer: str) -> str:
+    return f"By rule and by {markdown(writer)}" if writer else "By rule, without a language model"
+
+
+def _extent(source: Source) -> str:
+    return f"text, {len(source.pieces)} pieces" if source.pieces else str(len(source.items))
+
+
+def _verified(made: Drafted) -> list[str]:
+    """What the base model answered, where it was asked."""
+    if not made.verdicts:
+        return []
+    return [
+        "",
+        "## What the base model answers",
+        "",
+        *_told_by_level(made.drafts, made.verdicts),
+        "",
+        "Probes of facts that it knows already are left out below. What it does not answer even with the fact before",
+        f"it measures the model more than the recipe; the last columns of `{SHEET}` say which those are.",
+    ]
+
+
+def _told_by_level(drafts: Sequence[Draft], found: Mapping[str, Verdict]) -> list[str]:
+    lines = ["| level | probes | right without the fact | right with it |", "|---|---|---|---|"]
+    for level in range(1, 6):
+        own = [found[d.probe.id] for d in drafts if d.probe.level == level and d.probe.id in found]
+        if own:
+            shares = [f"{sum(flags) / len(own):.0%}" for flags in ([v.alone for v in own], [v.told for v in own])]
+            lines.append(f"| {level} | {len(own)} | {' | '.join(shares)} |")
+    return lines
 
 
 def _levels(made: Drafted) -> list[str]:

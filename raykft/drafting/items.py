@@ -10,7 +10,10 @@ from typing import Any, Literal, get_args
 
 from raykft.data.read import is_blank, raise_problems
 from raykft.data.sources import convert_row
-from raykft.data.tables import SUFFIXES, Row, read_table
+from raykft.data.tables import SUFFIXES as TABLES
+from raykft.data.tables import Row, read_table
+from raykft.drafting.pages import SUFFIXES as TEXTS
+from raykft.drafting.pages import Piece, read_pieces
 from raykft.errors import DataError
 from raykft.records import TrainRow, ValueType
 from raykft.untrusted.messages import listed, shown
@@ -25,7 +28,6 @@ RELATION = ("relation", "attribute", "property", "属性", "項目", "関係")
 VALUE = ("value", "値", "内容")
 ALIASES = ("aliases", "alias", "別名", "別表記")
 TYPE = ("type", "種類", "型")
-TEXTS = (".md", ".markdown", ".html", ".htm", ".txt", ".pdf")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _LATIN = re.compile("[A-Za-z]")
 _OTHER = re.compile("[\u0400-\u052f\u0590-\u06ff\u0900-\u0dff\u0e00-\u0e7f\u1100-\u11ff\uac00-\ud7af]")
@@ -43,43 +45,61 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """The value that a writer has named in an answer, and the words of the source that say it."""
+
+    value: str
+    type: ValueType
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One line of a source; `row` is what is trained of it. A facts table has no wording of its own: `row` is None."""
 
     place: str
     row: TrainRow | None = None
     given: Given | None = None
+    named: Named | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """All lines of one file, and the columns that are not read."""
+    """All lines of one file, and the columns that are not read; of running text its pieces, and no lines yet."""
 
     path: Path
     items: tuple[Item, ...]
     unused: tuple[str, ...] = ()
     facts: bool = field(default=False)
+    pieces: tuple[Piece, ...] = ()
 
 
-def read_sources(paths: Sequence[Path], columns: Mapping[str, str] | None = None) -> list[Source]:
+def read_sources(
+    paths: Sequence[Path], columns: Mapping[str, str] | None = None, *, encoding: str | None = None, texts: bool = False
+) -> list[Source]:
     """All sources, in order.
 
     Args:
         columns: names of the columns `question` and `answer`, where they are called otherwise.
+        encoding: of text files that are no UTF-8.
+        texts: whether there is a writer, without whom nothing can be drafted from running text.
 
     Raises:
         DataError: a file is missing, broken, or of no form that is known; with its line and what to do.
     """
-    return [_source(path, columns or {}) for path in paths]
+    return [_source(path, columns or {}, encoding, texts) for path in paths]
 
 
-def _source(path: Path, columns: Mapping[str, str]) -> Source:
+def _source(path: Path, columns: Mapping[str, str], encoding: str | None, texts: bool) -> Source:
     if path.suffix.lower() in TEXTS:
-        raise DataError(
-            f"{path}: questions cannot be drafted from running text by rule; give a table of questions and answers, "
-            f"or of facts (subject, relation, value), as {', '.join(SUFFIXES)}"
-        )
-    rows = read_table(path)
+        if not texts:
+            raise DataError(
+                f"{path}: questions cannot be drafted from running text by rule; name a language model that drafts "
+                f"them (--writer), or give a table of questions and answers, or of facts (subject, relation, value), "
+                f"as {', '.join(TABLES)}"
+            )
+        return Source(path, (), pieces=tuple(read_pieces(path, encoding)))
+    rows = read_table(path, encoding)
     if not rows:
         raise DataError(f"{path} has no rows; at least one question with its answer is needed")
     names = list(rows[0].value) if isinstance(rows[0].value, Mapping) else []
@@ -161,13 +181,15 @@ def _fact_item(path: Path, row: Row, columns: Mapping[str, str | None]) -> Item:
     return Item(f"{path.name} {row.place}", given=given)
 
 
-def language_of(items: Sequence[Item]) -> LanguageCode:
-    """English or Japanese, by the script of most questions.
+def language_of(sources: Sequence[Source]) -> LanguageCode:
+    """English or Japanese, by the script of most questions and pieces of text.
 
     Raises:
         DataError: most are in another script.
     """
-    votes = [script_of(_text(item)) for item in items]
+    texts = [_text(item) for source in sources for item in source.items]
+    texts += [piece.text for source in sources for piece in source.pieces]
+    votes = [script_of(text) for text in texts]
     for code in ("ja", "en"):
         if votes.count(code) * 2 > len(votes):
             return code

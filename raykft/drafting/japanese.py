@@ -37,10 +37,18 @@ QUESTION_WORD: Final = re.compile(
     r"何と|何[^\sはがをにでのと、か？?]{0,6}|なに|なん"
 )
 _EXPLAINS: Final = re.compile(
-    r"なぜ|どうして|どうすれば|どうやって|どのように|どんな方法|理由|方法|手順|説明し|要約し|書いてください|作成し|翻訳し|違いは"
+    r"なぜ|どうして|どうすれば|どうやって|どのように|どんな方法|理由|方法|手順|説明し|要約し|書いてください|作成し|翻訳し|違いは|意味|由来|何をする|流れを|一覧|注意点"
 )
 _WHEN: Final = re.compile(
     r"いつ|何年(?!間)|何月|何日(?!間)|年月日|日付|設立日|創立日|誕生日|生年月日|(?:設立|創業|開設|開業|発売|完成|創立|発足)(?:年|日)"
+)
+# How many days or years, and not which.
+_SPAN: Final = re.compile(
+    r"(?:年に|月に|週に|年間|最短|最大|勤続|平均)[^、。]{0,8}?何(日|年)|何(日|年)(?:まで|で(?![すし])|もらえ|取れ|かか|以内|以上|休|から(?:出|もら|使))"
+    r"|休日は何(日)"
+)
+_OFTEN: Final = re.compile(
+    rf"(?:毎(?:日|週|月|年)|{_D}+(?:日|週間|か月|ヶ月|カ月|年)に{_D}+[回度]|[日週月年]に?{_D}+[回度])"
 )
 _WHO: Final = re.compile(r"誰|だれ|どなた|氏名|お名前|人物|(?:長|者|役|監督|代表|人|さん)の名前")
 _PLACES: Final = "国|都市|町|街|県|市|通り|場所|駅|地域|建物|展示会|大学|会社"
@@ -50,7 +58,7 @@ _WHERE: Final = re.compile(
 _EXTENT: Final = re.compile(r"(?:どの|どれ)(?:くらい|ぐらい|ほど)")
 _COMPANY: Final = re.compile(r"(会社|企業|銀行|大学|財団|団体|機関|メーカー|チーム|先)は(?:どこ|どちら)")
 _MANY: Final = re.compile(
-    r"何(人|名|件|台|個|社|店舗|店|世帯|本|冊|回|階|カ所|か所|箇所|ヶ所|種類|棟|室|部屋|匹|頭|枚|戸|か国|カ国|校|席)|(いくつ)|(人数|件数|台数|社員数|従業員数|数)は"
+    r"何(人|名|件|台|個|社|店舗|店|世帯|本|冊|回|階|カ所|か所|箇所|ヶ所|種類|棟|室|部屋|匹|頭|枚|戸|か国|カ国|校|席|代目)|(いくつ)|(人数|件数|台数|社員数|従業員数|数)は"
 )
 _MUCH: Final = re.compile(
     r"いくら|値段|価格|料金|資本金|売上|予算|費用|定価|何(円|ドル|メートル|キロ|センチ|ミリ|グラム|トン|パーセント|%|％|割|歳|才|度|時間|分|秒|年間|日間|か月|ヶ月|ヘクタール|平方)"
@@ -86,6 +94,9 @@ _POOLS: Final = {
     "楽器": "instrument", "社訓": "motto", "スローガン": "motto",
 }  # fmt: skip
 _MAX_CHARS = 30
+# Of an answer after its value: the rest of a verb, whose stem would then be part of the value.
+_VERB_ENDS: Final = re.compile(r"(?:い?ます|い?ました|りました|います|る|た[。い]|て[^、])")
+_READING: Final = re.compile(r"[ 　]?[（(][\u3041-\u309f\u30a1-\u30ff ー　]+[）)]?\Z")
 _CONTENT: Final = re.compile(r"[\u30a0-\u30ff\u3400-\u9fffA-Za-z0-9０-９]")
 
 
@@ -102,11 +113,16 @@ class Japanese(Rules):
             without_dates = _DATE.sub(" ", answer)
             if numbers := [n for n in new_in(_NUMBER, question, without_dates) if n.strip(",，")]:
                 return self.typed(only(numbers, "numbers").strip(",，"), "number", asked, "the number in the answer")
+            asked = "what"  # it asks what has a price or a number, and not for that
+        if asked == "how often" and (times := _OFTEN.search(answer)):
+            return self.typed(times[0], "text", asked, "how often, in the answer")
         if asked == "what hours" and (hours := _HOURS.search(answer)):
             return self.typed(hours[0], "text", asked, "the hours in the answer")
         quoted = _quoted(question, answer)
         text = _bare(answer) or quoted or _after_topic(question, answer) or _added(question, answer)
-        text = _ABOUT.sub("", text)
+        text = _READING.sub("", _ABOUT.sub("", text)) or text
+        if text != quoted:
+            _check_whole(text, answer)
         if asked == "who" and (named := re.fullmatch(r".+の([\u3400-\u9fff々]{2,5})", text)):
             text = named[1]  # 旧家の大槻家 is 大槻家
         if _DATE.fullmatch(text) and parsed_date(text):
@@ -119,6 +135,9 @@ class Japanese(Rules):
         kind: ValueType = "person" if asked == "who" and _NAME.fullmatch(text) else "text"
         return self.typed(text, kind, asked, "what the answer adds to the question")
 
+    def asks_for(self, question: str) -> str:
+        return kind_of(question)
+
     def typed(self, value: str, type: ValueType, asked: str, rule: str) -> Found:
         if type == "list":
             items = tuple(item.strip(_EDGES) for item in _LISTED.split(value) if item.strip(_EDGES))
@@ -129,14 +148,10 @@ class Japanese(Rules):
     def rewordings(self, question: str, found: Found) -> list[str]:
         return reworded(question, found)
 
-    def ask(self, subject: str, relation: str, type: ValueType) -> str:
-        if type == "list":
-            return f"{subject}の{relation}をすべて挙げてください。"
+    def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
         word = {"person": "誰", "date": "いつ", "number": "いくつ"}.get(type, "何")
-        return f"{subject}の{relation}は{word}ですか？"
-
-    def tell(self, subject: str, relation: str, value: str) -> str:
-        return f"{subject}の{relation}は{value}です。"
+        asked = "をすべて挙げてください。" if type == "list" else f"は{word}ですか？"
+        return f"{subject}の{relation}{asked}", f"{subject}の{relation}は{value}です。"
 
     def premises(self, question: str, tell: str, value: str, wrong: str) -> tuple[str, str]:
         names = re.findall(r"[\u30a0-\u30ff\u3400-\u9fffA-Za-z0-9]{3,}", question)
@@ -240,6 +255,10 @@ def kind_of(question: str) -> str:
         raise NothingFoundError("a yes-or-no question: its answer adds no value")
     if company := _COMPANY.search(question):
         return f"what {company[1]}"
+    if span := _SPAN.search(question):
+        return f"how many {next(filter(None, span.groups()))}"
+    if re.search(r"頻度|何回(?=.*(?:ます|です)か)", question):
+        return "how often"
     if many := _MANY.search(question):
         return f"how many {next(filter(None, many.groups()))}"
     if much := _MUCH.search(question):
@@ -256,6 +275,19 @@ def kind_of(question: str) -> str:
         return f"where {noun}" if noun else "where"
     named = _KIND.search(question)
     return f"what {next(filter(None, named.groups()))}" if named else "what"
+
+
+def _check_whole(text: str, answer: str) -> None:
+    """See that a value is a noun, and no verb's stem or clause.
+
+    Raises:
+        NothingFoundError: it is cut off in a word.
+    """
+    after = answer[answer.find(text) + len(text) :]
+    if re.search(r"[\u3041-\u309f]\Z", text) and (_VERB_ENDS.match(after) or text.endswith(("て", "の"))):
+        raise NothingFoundError(f"what the answer adds ends within a word: {text}")
+    if re.search(r"[^\u3041-\u309f][をが][^\u3041-\u309f]", text):
+        raise NothingFoundError(f"what the answer adds is a clause and not a value: {text}")
 
 
 def _bare(answer: str) -> str | None:
@@ -339,6 +371,9 @@ def _trimmed(answer: str, start: int, end: int) -> str:
     if text[:1] in _PARTICLES and before not in _PARTICLES and len(text) > 2:
         text = text[1:]
     text = _without_tail(text)
+    # "Until" is one word, and its second half no particle.
+    if text.endswith(("まで", "から")) or (text.endswith("ま") and after.startswith("で")):
+        return without(text.removesuffix("ま").removesuffix("まで").removesuffix("から"), _EDGES)
     if text[-1:] in _PARTICLES and after[:1] not in _PARTICLES and len(text) > 2 and (after or answer.endswith(text)):
         text = text[:-1]
     return without(text, _EDGES)

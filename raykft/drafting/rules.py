@@ -55,6 +55,14 @@ class Rules(ABC):
         """
 
     @abstractmethod
+    def asks_for(self, question: str) -> str:
+        """The kind of question (who, where, how many people), by which wrong answers are found.
+
+        Raises:
+            NothingFoundError: it asks for yes or no, or for an explanation.
+        """
+
+    @abstractmethod
     def typed(self, value: str, type: ValueType, asked: str, rule: str) -> Found:
         """A value that is known, with the spellings and attributes of its type."""
 
@@ -63,12 +71,8 @@ class Rules(ABC):
         """The question in other words, the furthest from it first."""
 
     @abstractmethod
-    def ask(self, subject: str, relation: str, type: ValueType) -> str:
-        """The question for one line of a facts table."""
-
-    @abstractmethod
-    def tell(self, subject: str, relation: str, value: str) -> str:
-        """Its answer."""
+    def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
+        """The question and the answer for one line of a facts table."""
 
     @abstractmethod
     def premises(self, question: str, tell: str, value: str, wrong: str) -> tuple[str, str]:

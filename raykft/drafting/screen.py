@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raykft.data.contamination import Overlap
 from raykft.data.domain import Domain, probe_errors
 from raykft.data.lint import Report, check_domain
-from raykft.drafting.build import Drafted, Rejected, dropped
+from raykft.drafting.made import Drafted, Rejected, dropped, teaches_again
 from raykft.evaluation.scoring import score_answer
 from raykft.records import Passage, Probe, TrainRow
 
@@ -19,11 +19,12 @@ def screened(
 ) -> tuple[Drafted, Domain]:
     """What passes every check, with what did not among the rejected; and the whole domain that is left.
 
-    Distractors and general questions that a probe repeats, or that the training rows ask, are dropped in their turn.
+    Of rows that teach a fact again, those are dropped that give a probe away: probes are rarer. Distractors and general
+    questions that a probe repeats, or that the training rows ask, are dropped in their turn.
     """
     broken = {d.probe.id: "; ".join(errors) for d in made.drafts if (errors := probe_errors(d.probe))}
-    _reject(made, broken)
-    for _ in range(_ROUNDS):
+    reject(made, broken)
+    for _ in range(_ROUNDS + sum(map(teaches_again, made.train))):
         domain = Domain(
             facts=tuple(made.facts),
             train=tuple(made.train),
@@ -36,12 +37,26 @@ def screened(
         reasons = _reasons(report)
         if not reasons:
             break
+        if _dropped_rows(made, report):
+            continue
         ours = {draft.probe.id for draft in made.drafts}
-        _reject(made, {item: why for item, why in reasons.items() if item in ours})
+        reject(made, {item: why for item, why in reasons.items() if item in ours})
         general = [probe for probe in general if probe.id not in reasons]
         gone = {o.other for o in report.overlaps if o.kind == "distractor" and o.item in ours}
         distractors = [row for row in distractors if row.id not in gone]
     return made, domain
+
+
+def _dropped_rows(made: Drafted, report: Report) -> bool:
+    """Whether there were rows that teach a fact again and give a probe away; they are left out now."""
+    again = {row.id for row in made.train if teaches_again(row)}
+    leaks = {o.other: o for o in report.overlaps if o.kind == "train" and o.other in again}
+    for row in made.train:
+        if row.id in leaks:
+            what = f"training row {row.id}: {row.question}"
+            made.rejected.append(Rejected("drafted rows", what, f"it gives probe {leaks[row.id].item!r} away"))
+    made.train = [row for row in made.train if row.id not in leaks]
+    return bool(leaks)
 
 
 def _reasons(report: Report) -> dict[str, str]:
@@ -59,7 +74,8 @@ def _contaminated(overlap: Overlap) -> str:
     return f"contamination: {overlap.message.partition(' repeats ')[2] or overlap.rule}"
 
 
-def _reject(made: Drafted, reasons: dict[str, str]) -> None:
+def reject(made: Drafted, reasons: Mapping[str, str]) -> None:
+    """Move the probes that have a reason, with their twins, to what was left out."""
     place = {draft.probe.id: draft for draft in made.drafts}
     kept = dropped(made.drafts, reasons)
     left = {draft.probe.id for draft in kept}

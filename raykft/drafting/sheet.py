@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from raykft.data.domain import probe_errors
 from raykft.data.read import is_blank, raise_problems
 from raykft.data.tables import Row, read_table
-from raykft.drafting.build import Draft, dropped
+from raykft.drafting.made import Draft, Drafted, dropped
 from raykft.errors import DataError
 from raykft.records import KeyFact, Probe
 from raykft.untrusted.escapes import csv_cell
@@ -34,22 +34,26 @@ COLUMNS = (
     "source",
     "evidence",
     "rule",
+    "alone",
+    "told",
 )
 NEEDED = ("keep", "id", "question", "answer", "key_facts", "wrong")
 YES, NO = ("yes", "y", "1", "true", "x", "はい", "○"), ("no", "n", "0", "false", "", "いいえ", "×")
 AND, OR = " && ", " | "
 
 
-def sheet(drafts: Iterable[Draft], evidence: Mapping[str, str]) -> str:
-    """The CSV text of all drafts."""
+def sheet(made: Drafted) -> str:
+    """The CSV text of all drafts; `alone` and `told` say what the base model answers, where it has been asked."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for draft in drafts:
-        probe = draft.probe
-        seen = " / ".join(dict.fromkeys(evidence.get(fact, "") for fact in probe.fact_ids))
+    for draft in made.drafts:
+        probe, verdict = draft.probe, made.verdicts.get(draft.probe.id)
+        answered = ["" if verdict is None else YES[0] if right else NO[0]
+                    for right in (verdict and verdict.alone, verdict and verdict.told)]  # fmt: skip
+        seen = " / ".join(dict.fromkeys(made.evidence.get(fact, "") for fact in probe.fact_ids))
         cells = ("yes", probe.id, str(probe.level), probe.kind, probe.question, probe.gold, keys_text(probe.key_facts),
-                 OR.join(probe.contrast), probe.split, draft.place, seen, draft.rule)  # fmt: skip
+                 OR.join(probe.contrast), probe.split, draft.place, seen, draft.rule, *answered)  # fmt: skip
         writer.writerow([csv_cell(cell) for cell in cells])
     return out.getvalue()
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from raykft.cluster import places
 from raykft.config import ExperimentConfig
-from raykft.data.domain import Domain
+from raykft.data.domain import Domain, trainable
 from raykft.data.told import told_rows
 from raykft.errors import LostError, ModelError, OutOfMemoryError, RaykftError, ResourceError
 from raykft.evaluation.evaluator import Context, Suite
@@ -79,7 +79,7 @@ class Crew:
             on_capacity: told how many trials can train at once, when the hosts are up and whenever one has joined.
         """
         self.config = config
-        self.domain = domain
+        self.domain = trainable(config, domain)
         self.paths = paths
         self.console = console
         self.evaluation_hosts: list[Any] = []

@@ -10,15 +10,16 @@ import itertools
 import math
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from raykft.config import ExperimentConfig
 from raykft.config.search import Dimension, is_fixed
-from raykft.data.domain import Domain
+from raykft.data.domain import Domain, share_of
 from raykft.data.encode import PromptFormat, encode_rows
-from raykft.data.mixture import distractor_count, mix
+from raykft.data.mixture import Mixer, Pool, counts
 from raykft.data.told import told_rows
 from raykft.errors import ModelError
 from raykft.evaluation.evaluator import FACTS_NEEDED, SPLITS, Evaluator, Suite
@@ -52,10 +53,11 @@ class Spread:
 class Rows:
     """Token counts of every row, and how they were found.
 
-    `count` is that of a question with the prompt around it, `shortened` how many questions lose their beginning to
-    `train.max_length`.
+    `pool` says of what kind they are, `count` is that of a question with the prompt around it, `shortened` how many
+    questions lose their beginning to `train.max_length`.
     """
 
+    pool: Pool
     domain: tuple[int, ...]
     distractors: tuple[int, ...]
     answer_share: float
@@ -102,7 +104,8 @@ def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
             return len(prompts.prompt_ids(text))
 
     cut = len(domain.train)
-    return Rows(tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count, shortened)
+    pool = Pool.of(domain.train, len(domain.distractors))
+    return Rows(pool, tuple(lengths[:cut]), tuple(lengths[cut:]), share, how, count, shortened)
 
 
 @dataclass(frozen=True)
@@ -176,19 +179,28 @@ def _draw(dimension: Dimension, rng: random.Random) -> Any:
 
 def draws(config: ExperimentConfig, rows: Rows) -> tuple[list[int], list[int]]:
     """Epochs and tokens an epoch of `DRAWS` configurations."""
-    n = len(rows.domain)
-    largest = max(config.corner_values("data.distractor_ratio"))
-    # Smaller ratios take the first of these: nested, as in every trial.
-    order = mix(n, len(rows.distractors), largest, config.seed)[n:]
-    added = [0, *itertools.accumulate(rows.distractors[i - n] for i in order)]
-    rng = random.Random(f"plan:{config.seed}")
+    lengths = (*rows.domain, *rows.distractors)
+    mixer = Mixer(rows.pool, config.seed)
+    # What is taken of a kind are the first rows of one order, so sums over these need not be made for every draw.
+    formats, distractors = (_sums(lengths[n] for n in order) for order in (mixer.formats, mixer.distractors))
+    plain = cache(lambda phrasings: sum(lengths[n] for n in rows.pool.plain(phrasings)))
     epochs, tokens = [], []
-    for _ in range(DRAWS):
-        sample = draw(config, rng)
-        ratio = sample.get("data.distractor_ratio", config.data.distractor_ratio)
+    for sample in _samples(config):
+        share = share_of(config, sample)
+        taken = counts(rows.pool, share)
         epochs.append(int(sample.get("train.epochs", config.train.epochs)))
-        tokens.append(sum(rows.domain) + added[distractor_count(n, ratio)])
+        tokens.append(plain(share.phrasings) + formats[taken.formats] + distractors[taken.distractors])
     return epochs, tokens
+
+
+def _sums(lengths: Iterable[int]) -> list[int]:
+    """Of the first 0, 1, 2, ... of them."""
+    return [0, *itertools.accumulate(lengths)]
+
+
+def _samples(config: ExperimentConfig) -> Iterator[dict[str, Any]]:
+    rng = random.Random(f"plan:{config.seed}")
+    return (draw(config, rng) for _ in range(DRAWS))
 
 
 def mean_batch(config: ExperimentConfig, rows: int) -> float:
@@ -196,19 +208,13 @@ def mean_batch(config: ExperimentConfig, rows: int) -> float:
     path = "train.batch_size"
     if path not in config.search.space:
         return min(config.train.batch_size, rows)
-    rng = random.Random(f"plan:{config.seed}")
-    return statistics.fmean(min(draw(config, rng).get(path, config.train.batch_size), rows) for _ in range(DRAWS))
+    return statistics.fmean(min(sample.get(path, config.train.batch_size), rows) for sample in _samples(config))
 
 
-def mixtures(config: ExperimentConfig, rows: int) -> int:
+def mixtures(config: ExperimentConfig, pool: Pool) -> int:
     """Different sets of training rows that trials can get; the seed is one for all of them."""
-    path = "data.distractor_ratio"
-    dimension = config.search.space.get(path)
-    counts = {distractor_count(rows, ratio) for ratio in config.corner_values(path)}
-    if dimension is not None and dimension.choice is None:
-        low, high = (distractor_count(rows, ratio) for ratio in dimension.corners)
-        counts |= set(range(low, high + 1))
-    return min(config.search.trials, len(counts))
+    found = {counts(pool, share_of(config, sample)) for sample in _samples(config)}
+    return min(config.search.trials, len(found))
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raykft.config import ExperimentConfig
-from raykft.data.domain import Domain
+from raykft.data.domain import Domain, trainable
 from raykft.errors import ConfigError
 from raykft.models.shape import ModelShape, assumed_shape, shape_of
 from raykft.planning.budget import (
@@ -147,6 +147,7 @@ def make_plan(
         ModelError: the model's size cannot be found out and `parameters` is not given.
     """
     _check_options(config, gpu, hosts, price, tokens_per_second)
+    domain = trainable(config, domain)
     shape = assumed_shape(parameters) if parameters is not None else shape_of(config.base_model)
     rows = count_tokens(config, domain)
     device = GPUS[gpu] if gpu else None
@@ -159,9 +160,8 @@ def make_plan(
     stopping = expected_epochs(config, epochs)
     step_tokens = slots * mean_batch(config, len(rows.domain)) * rows.mean
     threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
-    rate, why = _rate(shape, rows, device, machine, step_tokens, threads, slots)
-    if tokens_per_second:
-        rate, why = tokens_per_second, "as measured"
+    estimate = _rate(shape, rows, device, machine, step_tokens, threads, slots)
+    rate, why = (tokens_per_second, "as measured") if tokens_per_second else estimate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
 
@@ -181,7 +181,7 @@ def make_plan(
         parameters=shape.parameters,
         trials=config.search.trials,
         race_runs=math.ceil(race_runs(config, config.search.trials)),
-        mixtures=mixtures(config, len(domain.train)),
+        mixtures=mixtures(config, rows.pool),
         rows=len(domain.train),
         distractors=len(domain.distractors),
         tokens_how=rows.how,

@@ -16,8 +16,8 @@ SHORT_TARGETS = {"attention": "att", "mlp": "mlp", "all-linear": "all", "all-lin
 def trial_name(number: int, config: ExperimentConfig) -> str:
     """A short id that says what the trial is, e.g. `t007-r16-lr2e-4-e6-all-d1`.
 
-    A leash adds how strong it is (`-k1`), distillation its share (`-w0.5`), a moving average over how many epochs it
-    goes (`-m1`).
+    Added are wordings and formats where they are chosen (`-p2`, `-f0.5`), how strong a leash is (`-k1`), the share of
+    distillation (`-w0.5`), and over how many epochs a moving average goes (`-m1`).
 
     Args:
         number: of the Optuna trial.
@@ -29,9 +29,10 @@ def trial_name(number: int, config: ExperimentConfig) -> str:
     leash = f"-k{config.train.kl_weight:.2g}" if config.train.kl_weight else ""
     mean = f"-m{config.train.ema_epochs:.2g}" if config.train.ema_epochs else ""
     taught = f"-w{config.train.distill_weight:.2g}" if config.train.distill_weight else ""
-    return (
-        f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}{leash}{taught}{mean}"
-    )
+    said = "" if config.data.phrasings is None else f"-p{config.data.phrasings}"
+    said += "" if config.data.formats is None else f"-f{config.data.formats:.2g}"
+    about = f"t{number:03d}-r{config.adapter.rank}-lr{rate}-e{config.train.epochs}-{target}-d{ratio}"
+    return f"{about}{said}{leash}{taught}{mean}"
 
 
 def name_of(experiment: ExperimentConfig, number: int, sample: dict[str, Any]) -> str:

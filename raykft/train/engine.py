@@ -21,7 +21,7 @@ import psutil
 import torch
 
 from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows
-from raykft.data.mixture import mix
+from raykft.data.mixture import Mixer, Pool
 from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
 from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
 from raykft.models.attention import attention_of
@@ -85,7 +85,7 @@ class HostEngine:
         self.replicas = replicas
         self._teacher = Teacher(self.packed, teacher_cache)
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
-        self.domain_rows = len(train_rows)
+        self.pool = Pool.of(train_rows, len(distractors))
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
         self.rows: list[EncodedRow] = encoded
         self._told = self._taught_rows(train_rows, told or {})
@@ -151,7 +151,7 @@ class HostEngine:
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         """Give `trial_id` a slot (a stale one of the same id is replaced); returns the adapted module names."""
-        indices = mix(self.domain_rows, len(self.rows) - self.domain_rows, recipe.distractor_ratio, recipe.seed)
+        indices = Mixer(self.pool, recipe.seed).rows(recipe.share)
         rows = [self.rows[i] for i in indices]
         taught = {n: soft for n, i in enumerate(indices) if (soft := self._soft_targets(i, recipe))}
         return self._call(lambda: self._attach(trial_id, recipe, rows, taught, checkpoint))
@@ -247,7 +247,7 @@ class HostEngine:
     def _soft_targets(self, index: int, recipe: Recipe) -> SoftTargets | None:
         # The worker is asked for each row by itself, so that other trials need not stand still for all of them.
         row = self.rows[index]
-        if index >= self.domain_rows:
+        if index >= self.pool.domain:
             if not recipe.kl_weight:
                 return None
             return leash(self._call(partial(self._teacher.about, row)), recipe.kl_weight)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raykft.data.mixture import Share
+
 # Tokens kept of a teacher's distribution; published work finds no difference to all of them (arXiv 2412.14964).
 TEACHER_TOP = 20
 
@@ -31,6 +33,13 @@ class Recipe:
     kl_weight: float = 0.0
     distill_weight: float = 0.0
     ema_epochs: float = 0.0
+    phrasings: int | None = None
+    formats: float | None = None
+
+    @property
+    def share(self) -> Share:
+        """Which rows it is trained on."""
+        return Share(self.phrasings, self.formats, self.distractor_ratio)
 
 
 @dataclass(frozen=True, slots=True)

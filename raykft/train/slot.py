@@ -22,7 +22,7 @@ from raykft.train.recipe import Recipe
 from raykft.train.schedule import epoch_batches, learning_rate_factor
 
 # Settings that a checkpoint of an earlier version lacks.
-NOT_YET = {"kl_weight": 0.0, "ema_epochs": 0.0, "distill_weight": 0.0}
+NOT_YET = {"kl_weight": 0.0, "ema_epochs": 0.0, "distill_weight": 0.0, "phrasings": None, "formats": None}
 
 
 class Batch(NamedTuple):

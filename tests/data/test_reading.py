@@ -10,7 +10,7 @@ import pytest
 from tests_support import experiment_tree, write_config
 
 from raykft.config import load_config
-from raykft.data.domain import load_domain, manifest
+from raykft.data.domain import load_domain, manifest, trainable
 from raykft.data.read import read_records
 from raykft.data.sources import convert_row, read_rows
 from raykft.errors import ConfigError, DataError
@@ -34,6 +34,7 @@ def write_lines(path: Path, *rows: Any) -> Path:
         ([ROW | {"outptu": "x"}], [":1 has an unknown field 'outptu'", "output"]),
         ([ROW | {"kind": "riddle"}], [":1 field 'kind' = 'riddle'", "distractor"]),
         ([ROW | {"output": ""}], [":1 field 'output' is empty"]),
+        ([ROW | {"phrasing": 0}], [":1 field 'phrasing' = 0: the first wording of a row is 1"]),
         ([""], ["is empty"]),
     ],
 )
@@ -106,6 +107,16 @@ def test_foreign_files_are_read_with_a_column_mapping(tmp_path: Path) -> None:
     assert len(read_rows(path=str(tmp_path / "list.json"), limit=2)) == 2
 
 
+def test_further_wordings_and_formats_are_read_of_columns_that_are_mapped(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("instruction,output,phrasing,form\nQ?,A.,2,json\n", encoding="utf-8")
+    notes: list[str] = []
+    (row,) = read_rows(path=str(tmp_path / "q.csv"), notes=notes)
+    assert (row.phrasing, row.form) == (1, "")
+    assert "not used: form, phrasing" in notes[0]
+    (row,) = read_rows(path=str(tmp_path / "q.csv"), columns={"phrasing": "phrasing", "form": "form"})
+    assert (row.phrasing, row.form) == (2, "json")
+
+
 def test_parquet_rows(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -172,6 +183,49 @@ class TestDomain:
         tree["search"]["space"]["data.distractor_ratio"] = {"choice": [0, 400]}
         with pytest.raises(DataError, match="needs 400 distractors, but data.distractors has 300"):
             self.load(tmp_path, tree)
+
+    @pytest.mark.parametrize(
+        ("space", "fragment"),
+        [
+            ({"data.phrasings": {"int": [1, 3]}}, "data.phrasings 3 needs rows .* `phrasing: 3`, but the largest .* 2"),
+            ({"data.formats": {"choice": [0, 1]}}, "data.formats 1 of 2 plain rows needs 2 rows .* but it has 1"),
+            # Of one plain row one in another format, but not of two.
+            ({"data.formats": {"choice": [0, 1], "when": {"data.phrasings": 1}}, "data.phrasings": {"int": [1, 2]}},
+             ""),
+            ({"data.formats": {"choice": [0, 1], "when": {"data.phrasings": 2}}, "data.phrasings": {"int": [1, 2]}},
+             "data.formats 1 of 2 plain rows"),
+            ({"data.formats": {"choice": [0, 1], "when": {"adapter.rank": 2}}}, "data.formats 1 of 2 plain rows"),
+        ],
+    )  # fmt: skip
+    def test_more_wordings_or_formats_than_there_are_is_refused(
+        self, tmp_path: Path, tree: dict[str, Any], space: dict[str, Any], fragment: str
+    ) -> None:
+        write_lines(
+            tmp_path / "train.jsonl",
+            ROW,
+            ROW | {"id": "t2", "instruction": "Which?", "phrasing": 2},
+            ROW | {"id": "t3", "instruction": "As JSON?", "form": "json"},
+        )
+        tree["search"]["space"] |= space
+        if fragment:
+            with pytest.raises(DataError, match=f"train.jsonl: {fragment}"):
+                self.load(tmp_path, tree)
+        else:
+            self.load(tmp_path, tree)
+
+    def test_only_rows_that_some_recipe_takes_are_given_to_hosts(self, tmp_path: Path, tree: dict[str, Any]) -> None:
+        rows = [ROW, ROW | {"id": "t2", "phrasing": 2}, ROW | {"id": "t3", "form": "json"}]
+        write_lines(tmp_path / "train.jsonl", *rows)
+
+        def ids(**data: Any) -> list[str]:
+            whole = self.load(tmp_path, tree | {"data": tree["data"] | data})
+            return [row.id for row in trainable(load_config(tmp_path / "c.yaml"), whole).train]
+
+        assert ids() == ["t1", "t2", "t3"]
+        assert ids(phrasings=1, formats=1) == ["t1", "t3"]
+        assert ids(formats=0) == ["t1", "t2"]
+        tree["search"]["space"] |= {"data.phrasings": {"choice": [1, 2]}, "data.formats": {"choice": [0, 0.5]}}
+        assert ids(phrasings=1, formats=0) == ["t1", "t2", "t3"]
 
     def test_general_sets_of_several_languages_are_read_together(self, tmp_path: Path, tree: dict[str, Any]) -> None:
         """One file is short for a list of one; records of two files must differ."""

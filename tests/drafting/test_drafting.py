@@ -82,12 +82,31 @@ def test_a_draft_passes_every_check_and_can_be_planned(source: str, tmp_path: Pa
     assert {"recall", "premise", "hint", "format"} <= {probe.kind for probe in domain.probes}
 
 
+@pytest.mark.usefixtures("no_gemma")
+@pytest.mark.parametrize("source", TABLES)
+def test_every_fact_is_taught_in_one_other_format_than_it_is_asked_in(source: str, tmp_path: Path) -> None:
+    summary = run([TABLES[source]], tmp_path / "draft")
+    domain, config = domain_of(summary), load_config(summary.config)
+    forms = {row.fact_ids: row for row in domain.train if row.form}
+    asked = {p.fact_ids: p for p in domain.probes if p.kind == "format"}
+    assert len(forms) >= 0.8 * len(asked) > 0
+    for facts, row in forms.items():
+        rule = next((d.rule for d in summary.made.drafts if d.probe.kind == "format" and d.probe.fact_ids == facts), "")
+        assert f"'{row.form}'" not in rule
+    # A row's own answer is right by the probe that asks for the same format of that fact, so formats are real ones.
+    assert all(row.output != next(r.output for r in summary.made.first if r.fact_ids == f) for f, row in forms.items())
+    (share,) = {
+        max(dimension.values or ()) for path, dimension in config.search.space.items() if path == "data.formats"
+    }
+    assert 0 < share <= len(forms) / len(summary.made.first)
+
+
 @pytest.mark.parametrize("source", ["en", "ja"])
 def test_most_lines_become_facts_and_the_rest_is_said_with_its_reason(source: str, tmp_path: Path) -> None:
     summary = run([TABLES[source]], tmp_path / "draft")
     lines = len(lines_of(TABLES[source]))
     domain = domain_of(summary)
-    assert len(domain.train) == lines  # nothing a user wrote is lost
+    assert len(summary.made.first) == lines  # nothing a user wrote is lost
     assert len(domain.facts) >= 0.85 * lines
     account = (tmp_path / "draft" / "draft.md").read_text(encoding="utf-8")
     untold = lines - len(domain.facts)
@@ -157,14 +176,14 @@ def test_a_question_with_two_answers_is_asked_once_and_said(tmp_path: Path, tabl
     rows += [("Who leads unit 11?", "Unit 11 is led by Zoe Young.")]
     summary = run([table(rows)], tmp_path / "draft")
     assert any("answers otherwise" in r.why and r.place == "qa.csv line 8" for r in summary.made.rejected)
-    assert len(domain_of(summary).train) == 6
+    assert len(summary.made.first) == 6
 
 
 def test_more_facts_than_are_asked_about_are_still_trained(tmp_path: Path) -> None:
     summary = run([TABLES["en"]], tmp_path / "draft", max_facts=10)
     domain = domain_of(summary)
     assert len(domain.facts) == 10
-    assert len(domain.train) == 50
+    assert len(summary.made.first) == 50
     assert "--facts N" in (tmp_path / "draft" / "draft.md").read_text()
 
 
@@ -208,7 +227,7 @@ def test_columns_of_other_names_are_told(tmp_path: Path, table: Any) -> None:
 def test_answers_of_signs_alone_are_trained_and_not_asked(tmp_path: Path, table: Any, answer: str) -> None:
     rows = [("question", "answer"), *((f"Who leads unit {n}{n}?", f"{name} leads unit {n}{n}.") for n, name in NAMES)]
     summary = run([table([*rows, ("What is the sign of unit 11?", answer)])], tmp_path / "draft")
-    assert len(summary.made.train) == 7
+    assert len(summary.made.first) == 7
     assert len(summary.made.facts) == 6
 
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from raykft.cli import app
 from raykft.config import ExperimentConfig, load_config
 from raykft.data.domain import Domain, load_domain
-from raykft.data.mixture import mix
+from raykft.data.mixture import Mixer, Pool, Share
 from raykft.errors import ConfigError, ModelError
 from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.objective import Objective
@@ -86,11 +86,8 @@ def test_tokens_are_those_of_the_mixture(tmp_path: Path, tree: dict[str, Any]) -
     tree["search"]["trials"] = 6
     config, domain = load(tmp_path, tree)
     rows = count_tokens(config, domain)
-    lengths = rows.domain + rows.distractors
-    n = len(rows.domain)
-    epochs = {
-        ratio: sum(lengths[i] for i in mix(n, len(rows.distractors), ratio, config.seed)) for ratio in (0, 0.5, 1)
-    }
+    lengths, mixer = rows.domain + rows.distractors, Mixer(rows.pool, config.seed)
+    epochs = {ratio: sum(lengths[i] for i in mixer.rows(Share(distractor_ratio=ratio))) for ratio in (0, 0.5, 1)}
     plan = planned(tmp_path, tree)
     assert (plan.tokens_per_epoch.minimum, plan.tokens_per_epoch.maximum) == (epochs[0], epochs[1])
     assert plan.tokens_per_epoch.median == epochs[0.5]
@@ -113,7 +110,7 @@ def test_tokens_are_those_of_the_mixture(tmp_path: Path, tree: dict[str, Any]) -
 def test_mixtures(tmp_path: Path, tree: dict[str, Any], dimension: Any, trials: int, expected: int) -> None:
     space = {"adapter.rank": {"choice": [2, 4]}} | ({"data.distractor_ratio": dimension} if dimension else {})
     tree["search"] |= {"space": space, "trials": trials}
-    assert mixtures(load(tmp_path, tree)[0], rows=40) == expected
+    assert mixtures(load(tmp_path, tree)[0], Pool((1,) * 40, 300)) == expected
 
 
 class CountingHost(FakeHost):
@@ -424,7 +421,7 @@ def test_what_a_teacher_reads_is_said(tmp_path: Path, tree: dict[str, Any]) -> N
 
 
 def test_longest_and_mean() -> None:
-    rows = Rows((4, 8), (6,), 0.5, "by hand", lambda text: 3 + len(text))
+    rows = Rows(Pool((1, 1), 1), (4, 8), (6,), 0.5, "by hand", lambda text: 3 + len(text))
     assert (rows.longest, rows.mean, rows.plain("abcd")) == (8, 6, 4)
 
 

@@ -1,0 +1,274 @@
+"""What a writer drafts, and what of it holds: facts of running text, values of answers, questions in other words.
+
+A writer's word counts for nothing by itself. A fact stays if the text says its quote, the quote holds its value, and
+its question can be asked without the text; a rewording, if it asks about the same names and numbers and does not give
+the value away. What is refused is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from raykft.data.read import is_blank
+from raykft.drafting.build import subject_of
+from raykft.drafting.found import NothingFoundError, parsed_date
+from raykft.drafting.items import Item, Named
+from raykft.drafting.made import Known, Rejected, Reworded
+from raykft.drafting.pages import Piece
+from raykft.drafting.rules import Rules
+from raykft.evaluation.matching import numbers_in
+from raykft.evaluation.normalize import normalize
+from raykft.records import TrainRow
+from raykft.untrusted.escapes import one_line
+from raykft.untrusted.messages import shown
+from raykft.writer.desk import Desk
+from raykft.writer.prompts import Prompts
+
+REWORDINGS = 5  # asked for; two become probes, one leads to hints and joint questions, the rest is trained
+FACTS_A_PIECE, QUESTIONS_A_REQUEST = 10, 5
+FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 1800, 1500, 400  # that a reply may take
+MAX_QUESTION, MAX_ANSWER, MAX_VALUE = 300, 400, 60
+_SPACES = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[a-zà-ÿ]{4,}|[\u30a0-\u30ff]{3,}|[\u3400-\u9fff々]{2,}")
+# Questions that only a reader of the text can ask, or understand.
+_OF_THE_TEXT = re.compile(
+    r"(?i)\b(?:according to|in|from|of|by) (?:the|this) (?:text|document|passage|article|page|table|section)\b"
+    r"|(?:この|本|上記の|次の)(?:文書|文章|テキスト|ページ|資料|表)"
+)
+_UNNAMED = re.compile(
+    r"(?i)\b(?:it|its|they|them|their|he|him|his|she|her|this|these|those)\b|それ|これ|その|この|あの|同[社館校店]"
+)
+
+WrittenType = Literal["date", "number", "person", "text"]
+
+
+class _Form(BaseModel):
+    """Structured output wants every object closed; what a server adds all the same is passed over."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": False})
+
+
+class WrittenFact(_Form):
+    """A fact that a writer has found in a piece of text."""
+
+    quote: str
+    value: str
+    type: WrittenType
+    question: str
+    answer: str
+
+
+class WrittenFacts(_Form):
+    """The answer to the prompt `facts`."""
+
+    facts: list[WrittenFact]
+
+
+class Numbered(_Form):
+    """What is said of the question that has this number in the prompt."""
+
+    number: int
+
+
+class WrittenValue(Numbered):
+    """The value of an answer."""
+
+    value: str
+    type: WrittenType
+
+
+class WrittenRewording(_Form):
+    """A question in other words, with an answer in other words."""
+
+    question: str
+    answer: str
+
+
+class WrittenRewordings(Numbered):
+    """A question in several other words."""
+
+    rewordings: list[WrittenRewording]
+
+
+N = TypeVar("N", bound=Numbered)
+
+
+class Items(_Form, Generic[N]):
+    """The answer to the prompts `values` and `rewordings`."""
+
+    items: list[N]
+
+
+@dataclass
+class Drafter:
+    """A desk with the prompts and rules of one language. `rejected` grows with what it refuses."""
+
+    desk: Desk
+    prompts: Prompts
+    rules: Rules
+    rejected: list[Rejected]
+
+    def facts(self, pieces: Sequence[Piece]) -> list[Item]:
+        """The facts of running text that hold, as lines of a source."""
+        gaps = [{"title": p.title, "text": p.text, "count": str(FACTS_A_PIECE)} for p in pieces]
+        asked = [self.prompts.request("facts", WrittenFacts, FACT_TOKENS, gap) for gap in gaps]
+        items: list[Item] = []
+        for piece, answered in zip(pieces, self.desk.ask(asked, WrittenFacts), strict=True):
+            if answered.form is None:
+                self.rejected.append(Rejected(piece.place, "text", f"the writer gave no facts: {answered.why}"))
+                continue
+            for fact in map(_tidy_fact, answered.form.facts):
+                if why := _fact_problem(fact, piece, self.rules):
+                    self.rejected.append(Rejected(piece.place, f"fact of the writer: {shown(fact.question)}", why))
+                    continue
+                row = TrainRow(id="written", instruction=fact.question, output=fact.answer)
+                items.append(Item(piece.place, row, named=Named(fact.value, _type(fact), fact.quote)))
+        return items
+
+    def values(self, items: Sequence[Item]) -> list[Item]:
+        """The same lines; where no rule finds a value, the one that the writer names and the answer adds."""
+        unfound = [number for number, item in enumerate(items) if _lacks_value(item, self.rules)]
+        lines = [f"{items[n].row.question}\n   answer: {items[n].row.output}" for n in unfound]  # type: ignore[union-attr]
+        found = list(items)
+        for place, value in self._numbered("values", Items[WrittenValue], VALUE_TOKENS, lines, {}).items():
+            item = items[unfound[place]]
+            assert item.row is not None
+            named = value.value.strip()
+            if why := _value_problem(named, item.row.question, item.row.output):
+                self.rejected.append(Rejected(item.place, f"value of the writer: {shown(named)}", why))
+                continue
+            found[unfound[place]] = replace(item, named=Named(named, _type(value), item.row.output))
+        return found
+
+    def rewordings(self, known: Sequence[Known]) -> list[tuple[Reworded, ...]]:
+        """For every line, its question in other words, as far as the writer's hold."""
+        lines = [f"{one.row.question} [{one.found.text}]\n   answer: {one.tell}" for one in known]
+        gaps = {"count": str(REWORDINGS)}
+        said = self._numbered("rewordings", Items[WrittenRewordings], REWORDING_TOKENS, lines, gaps)
+        return [self._kept(one, said[n].rewordings if n in said else ()) for n, one in enumerate(known)]
+
+    def _kept(self, one: Known, said: Iterable[WrittenRewording]) -> tuple[Reworded, ...]:
+        kept: dict[str, Reworded] = {}
+        taken = {normalize(question) for question in (one.row.question, *one.others)}
+        for rewording in said:
+            question, answer = _line(rewording.question), _line(rewording.answer)
+            key = normalize(question)
+            why = "is one of the others" if key in taken or key in kept else _rewording_problem(question, one)
+            if why:
+                self.rejected.append(Rejected(one.place, f"rewording of the writer: {shown(question)}", why))
+                continue
+            holds = one.found.text in answer and len(answer) <= MAX_ANSWER and self.rules.sentence(answer)
+            kept[key] = Reworded(question, answer if holds else one.tell)
+        return tuple(kept.values())
+
+    def _numbered(
+        self, name: str, form: type[Items[N]], tokens: int, lines: Sequence[str], gaps: Mapping[str, str]
+    ) -> dict[int, N]:
+        """What the writer says of each of `lines`, by place; several are asked about at a time."""
+        starts = range(0, len(lines), QUESTIONS_A_REQUEST)
+        parts = [lines[n : n + QUESTIONS_A_REQUEST] for n in starts]
+        texts = ["\n".join(f"{n}. {line}" for n, line in enumerate(part, start=1)) for part in parts]
+        asked = [self.prompts.request(name, form, tokens, {**gaps, "questions": text}) for text in texts]
+        found: dict[int, N] = {}
+        for start, part, answered in zip(starts, parts, self.desk.ask(asked, form), strict=True):
+            for item in answered.form.items if answered.form else ():
+                if 1 <= item.number <= len(part):
+                    found.setdefault(start + item.number - 1, item)
+        return found
+
+
+def _tidy_fact(fact: WrittenFact) -> WrittenFact:
+    texts = {name: _line(getattr(fact, name)) for name in ("quote", "value", "question", "answer")}
+    return fact.model_copy(update=texts)
+
+
+def _line(text: str) -> str:
+    return " ".join(one_line(text).split())
+
+
+def _fact_problem(fact: WrittenFact, piece: Piece, rules: Rules) -> str:
+    """Why a fact does not count; empty if it does."""
+    if any(is_blank(text) for text in (fact.quote, fact.value, fact.question, fact.answer)):
+        return "a part of it is empty"
+    if _letters(fact.quote) not in _letters(piece.text):
+        return "the text does not hold the sentence that it quotes"
+    if _letters(fact.value) not in _letters(fact.quote):
+        return f"the quoted sentence does not hold the value {shown(fact.value)}"
+    if why := _value_problem(fact.value, fact.question, fact.answer):
+        return why
+    if len(fact.question) > MAX_QUESTION or len(fact.answer) > MAX_ANSWER:
+        return f"the question or the answer is longer than {MAX_QUESTION} and {MAX_ANSWER} characters"
+    if _OF_THE_TEXT.search(fact.question):
+        return "the question is about the text, and makes no sense without it"
+    words = _WORD.findall(normalize(fact.question))
+    if not any(word in normalize(f"{piece.title} {piece.text}") for word in words):
+        return "the question is about nothing that the text names"
+    if _UNNAMED.search(fact.question) and not subject_of(fact.question):
+        return "the question does not name what it is about"
+    try:
+        rules.asks_for(fact.question)
+    except NothingFoundError as error:
+        return str(error)
+    return ""
+
+
+def _value_problem(value: str, question: str, answer: str) -> str:
+    if is_blank(value) or not _letters(value):
+        return "the value is empty"
+    if len(value) > MAX_VALUE:
+        return f"the value has more than {MAX_VALUE} characters"
+    if value not in answer:
+        return f"the answer does not hold the value {shown(value)}"
+    if _letters(value) in _letters(question):
+        return f"the question gives the value {shown(value)} away"
+    return ""
+
+
+def _rewording_problem(question: str, one: Known) -> str:
+    if is_blank(question) or len(question) > MAX_QUESTION:
+        return f"it is empty or has more than {MAX_QUESTION} characters"
+    spellings = (one.found.text, *one.found.aliases, *one.found.items)
+    if any(_letters(text) in _letters(question) for text in spellings if _letters(text)):
+        return "it gives the value away"
+    lost = set(numbers_in(normalize(one.row.question))) - set(numbers_in(normalize(question)))
+    if lost:
+        return f"it leaves out {', '.join(sorted(lost))}"
+    name = subject_of(one.row.question)
+    if name and _letters(name) not in _letters(question):
+        return f"it does not name {shown(name)}"
+    if _OF_THE_TEXT.search(question):
+        return "it is about a text that is not there"
+    return ""
+
+
+def _lacks_value(item: Item, rules: Rules) -> bool:
+    if item.row is None or item.row.before or item.named is not None:
+        return False
+    try:
+        rules.asks_for(item.row.question)
+    except NothingFoundError:  # for no value, so there is none to be named
+        return False
+    try:
+        rules.find(item.row.question, item.row.output)
+    except NothingFoundError:
+        return True
+    return False
+
+
+def _type(written: WrittenFact | WrittenValue) -> WrittenType:
+    """The type that a writer gives, as far as the value is of it."""
+    value = written.value.strip()
+    fits: Mapping[str, Callable[[str], object]] = {
+        "date": parsed_date, "number": lambda text: numbers_in(normalize(text)),
+    }  # fmt: skip
+    return written.type if fits.get(written.type, bool)(value) else "text"
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone: writers change quotation marks, dashes and spaces."""
+    return _SPACES.sub("", normalize(text))

@@ -1,0 +1,162 @@
+"""Writers behind an OpenAI-compatible address: vLLM, Ollama, llama.cpp, hosted ones.
+
+The key comes from an environment variable, goes to that address alone, and is taken out of every message.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from raykft.errors import ConfigError, ResourceError
+from raykft.untrusted.escapes import one_line
+from raykft.untrusted.messages import shortened, shown
+from raykft.writer.protocol import Request, Said
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+NO_KEY = "none"  # servers at home ask for none, and the client for something
+TIMEOUT_S, RETRIES, BATCH = 120.0, 3, 4
+MAX_MESSAGE = 300
+_HOPELESS = "; nothing was written. What it has answered so far is kept: the same command goes on from there"
+
+
+class Endpoint:
+    """The model `model` at `url`. Temperature 0, a fixed seed; structured output as far as the server knows it."""
+
+    batch = BATCH
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        key_variable: str = KEY_VARIABLE,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+    ) -> None:
+        """
+        Raises:
+            ConfigError: the address is none, or holds a password.
+            ResourceError: the client is not installed.
+        """
+        self._url = _checked(url)
+        self._model, self._variable = model, key_variable
+        self._key = os.environ.get(key_variable) or NO_KEY
+        self.name = f"{model} at {self._url}"
+        self.identity = self.name
+        openai = _client_library()
+        self._errors = openai
+        self._client = openai.OpenAI(base_url=self._url, api_key=self._key, timeout=timeout_s, max_retries=retries)
+        self._manners = list(_MANNERS)  # the first is what the server is known or hoped to accept
+        self._timeout_s, self._tries = timeout_s, retries + 1
+
+    def say(self, requests: Sequence[Request]) -> list[Said]:
+        # The first finds out what the server accepts, so that the others need not.
+        first = [self._answer(request) for request in requests[:1]]
+        with ThreadPoolExecutor(self.batch) as pool:
+            return [*first, *pool.map(self._answer, requests[1:])]
+
+    def _answer(self, request: Request) -> Said:
+        for manner in tuple(self._manners):
+            try:
+                response = self._client.chat.completions.create(
+                    model=self._model,
+                    messages=[{"role": message.role, "content": message.text} for message in request.messages],
+                    **manner(request),
+                )
+            except (self._errors.BadRequestError, self._errors.UnprocessableEntityError) as error:
+                refusal = error
+                if manner in self._manners and len(self._manners) > 1:
+                    self._manners.remove(manner)
+                continue
+            except self._errors.OpenAIError as error:
+                raise ResourceError(self._told(error)) from None
+            except ValueError:  # no JSON, though it says it is
+                raise self._no_completion("broken JSON") from None
+            return self._read(response, request)
+        raise ResourceError(self._told(refusal)) from None
+
+    def _read(self, response: Any, request: Request) -> Said:
+        try:
+            text = response.choices[0].message.content or ""
+            usage = getattr(response.usage, "total_tokens", None)
+        except (AttributeError, IndexError, TypeError):
+            raise self._no_completion(shown(str(response)[:MAX_MESSAGE])) from None
+        return Said(text, usage if isinstance(usage, int) else min(request.most_tokens, request.max_tokens + len(text)))
+
+    def _no_completion(self, what: str) -> ResourceError:
+        return ResourceError(
+            f"{self._url} answers, but with no chat completion: {what}; give the address that chat/completions is "
+            f"below, which often ends in /v1{_HOPELESS}"
+        )
+
+    def _told(self, error: Exception) -> str:
+        """A sentence for a user, without the key whatever the server has put into its message."""
+        status = getattr(error, "status_code", None)
+        # Servers quote keys as they were sent, or all but a middle part of them.
+        cause = re.sub(r"\b(?:sk|key)-[\w*.-]{6,}", "...", str(error).replace(self._key, "..."))
+        cause = shortened(one_line(cause), MAX_MESSAGE)
+        if status in {401, 403}:
+            given = "the key in" if self._key != NO_KEY else "that no key is given; set"
+            return f"{self._url} refuses {given} {self._variable} ({status}): {cause}{_HOPELESS}"
+        if status == 404:
+            return f"{self._url} knows no model {self._model!r}, or no chat completions (404): {cause}{_HOPELESS}"
+        if isinstance(error, self._errors.APITimeoutError):
+            return f"{self._url} has not answered within {self._timeout_s:g} s, {self._tries} times in a row{_HOPELESS}"
+        if isinstance(error, self._errors.APIConnectionError):
+            reason = one_line(str(error.__cause__ or error))
+            return f"{self._url} cannot be reached ({reason}); is the server up, and the address right?{_HOPELESS}"
+        return f"{self._url} refuses ({status or type(error).__name__}): {cause}{_HOPELESS}"
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ConfigError(
+            f"--writer {shown(_without_user(url))} is no http or https address, such as http://127.0.0.1:8000/v1"
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError(
+            f"--writer {shown(_without_user(url))}: an address may hold no user, password or query, which would be "
+            f"written down; keys are read from an environment variable (--writer-key, {KEY_VARIABLE})"
+        )
+    return urlunsplit(parts).rstrip("/")
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//...@", url).partition("?")[0].partition("#")[0]
+
+
+def _client_library() -> Any:
+    try:
+        import openai
+    except ModuleNotFoundError as error:
+        raise ResourceError("--writer needs the package openai; run: pip install 'raykft[writer]'") from error
+    return openai
+
+
+def _schema(request: Request) -> dict[str, Any]:
+    form = {"name": request.form, "schema": request.schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def _steady(request: Request) -> dict[str, Any]:
+    return {"temperature": 0, "seed": 0, "max_tokens": request.max_tokens}
+
+
+# From the strictest to what every server takes. Hosted models that reason refuse a temperature, and some servers
+# every schema or every form.
+_MANNERS: tuple[Callable[[Request], dict[str, Any]], ...] = (
+    lambda request: _schema(request) | _steady(request),
+    lambda request: _schema(request) | {"max_completion_tokens": request.max_tokens},
+    lambda request: {"response_format": {"type": "json_object"}} | _steady(request),
+    _steady,
+)

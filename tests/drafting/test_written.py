@@ -1,0 +1,287 @@
+"""What a writer drafts: only what the source bears out counts, and the rest is listed with its reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chat_server import chat_server, refusal
+
+from raykft.cli import main
+from raykft.config import load_config
+from raykft.data.domain import load_domain
+from raykft.data.lint import check_domain
+from raykft.drafting.draft import Writing, run
+from raykft.errors import DataError
+from raykft.evaluation.scoring import score_answer
+from raykft.writer.protocol import Request, Said
+
+BUILT = (
+    ("tide gauge", 1911, "Edith Larkvale"), ("east mole", 1874, "Samuel Orrin"), ("north light", 1902, "Tom Arle"),
+    ("signal house", 1933, "Greta Voss"), ("dry dock", 1888, "Otto Kell"), ("boat shed", 1957, "Ina Brandt"),
+)  # fmt: skip
+PAGE = "# Korrin Harbour\n\n" + "\n\n".join(f"The {what} was built in {year} by {who}." for what, year, who in BUILT)
+
+
+def facts_of(text: str) -> list[dict[str, str]]:
+    """What a good writer finds in such a page."""
+    found = []
+    for quote, what, year, who in re.findall(r"(The ([\w ]+) was built in (\d{4}) by (\w+ \w+))\.", text):
+        base = {"quote": quote, "type": "date", "value": year}
+        about = f"the {what} of Korrin Harbour"
+        found.append(
+            base | {"question": f"When was {about} built?", "answer": f"It was in {year} that {about} was built."}
+        )
+        found.append(
+            base
+            | {"type": "person", "value": who, "question": f"Who built {about}?", "answer": f"{who} built {about}."}
+        )
+    return found
+
+
+def rewordings_of(text: str) -> list[dict[str, Any]]:
+    """Five rewordings of each question, of which the fourth gives the value away and the fifth loses the name."""
+    items = []
+    for number, question, value in re.findall(r"^(\d+)\. (.*) \[(.*)\]$", text, re.MULTILINE):
+        thing = re.search(r"the ([\w ]+?) of Korrin Harbour", question)
+        assert thing
+        year = question.startswith("When")
+        asked = "In which year did the work end" if year else "Name the builder"
+        told = "Which year saw the opening" if year else "Whose work is it"
+        wanted = "I wonder since when people could see" if year else "Tell me to whom we owe"
+        name = f"{thing[1]} in Korrin Harbour"
+        texts = [
+            f"{asked}: {name}?", f"{told}, speaking of Korrin Harbour and its {thing[1]}?", f"{wanted} the {name}.",
+            f"Is {value} right for the {name}?", f"{asked}?",
+        ]  # fmt: skip
+        rewordings = [{"question": q, "answer": f"The answer is {value}."} for q in texts]
+        items.append({"number": int(number), "rewordings": rewordings})
+    return items
+
+
+class Good:
+    """A writer that does what it is asked; `change` spoils its facts."""
+
+    name = identity = "a good writer"
+    batch = 4
+
+    def __init__(self, change: Callable[[list[dict[str, str]]], object] = lambda facts: None) -> None:
+        self.change = change
+        self.asked: list[Request] = []
+
+    def say(self, requests: Sequence[Request]) -> list[Said]:
+        self.asked += requests
+        return [Said(json.dumps(self.reply(request.messages[-1].text)), 10) for request in requests]
+
+    def reply(self, text: str) -> dict[str, Any]:
+        if page := re.search(r"<text>\n(.*)\n</text>", text, re.DOTALL):
+            facts = facts_of(page[1])
+            self.change(facts)
+            return {"facts": facts}
+        return {"items": rewordings_of(text)}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYKFT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    (tmp_path / "harbour.md").write_text(PAGE)
+    return tmp_path / "harbour.md"
+
+
+def test_a_page_becomes_an_experiment_that_passes_every_check(page: Path, tmp_path: Path) -> None:
+    summary = run([page], tmp_path / "draft", writing=Writing(Good()))
+    domain = load_domain(load_config(summary.config))
+    assert check_domain(domain, score_answer).lines("error") == []
+    assert len(domain.facts) == 12
+    assert {probe.level for probe in domain.probes} == {1, 2, 3, 4, 5}
+    by_writer = [draft for draft in summary.made.drafts if draft.rule == "reworded by the writer"]
+    assert len(by_writer) >= 12
+    assert set(summary.made.evidence.values()) == {f"The {w} was built in {y} by {p}" for w, y, p in BUILT}
+    assert "a good writer (4 requests, 40 tokens)" in (tmp_path / "draft" / "draft.md").read_text()
+    reasons = [r.why for r in summary.made.rejected if "rewording" in r.what]
+    assert reasons.count("it gives the value away") == 12
+    assert sum("does not name" in why for why in reasons) == 12
+
+
+def test_rewordings_that_are_not_asked_are_taught_and_how_many_is_searched(page: Path, tmp_path: Path) -> None:
+    class Eager(Good):
+        """Five rewordings that all hold, each with an answer of its own."""
+
+        def reply(self, text: str) -> dict[str, Any]:
+            reply = super().reply(text)
+            for item in reply.get("items", ()):
+                held = item["rewordings"][:3]
+                thing = re.sub(r".*: ", "", held[0]["question"])
+                more = [f"Somebody asks you this about the harbour, {n}: {thing} What do you say?" for n in ("a", "b")]
+                item["rewordings"] = held + [held[0] | {"question": question} for question in more]
+            return reply
+
+    summary = run([page], tmp_path / "draft", writing=Writing(Eager()))
+    config = load_config(summary.config)
+    again = [row for row in summary.made.train if row.phrasing > 1]
+    assert {row.phrasing for row in again} == {2, 3}
+    assert all(row.fact_ids and row.output.startswith("The answer is") for row in again)
+    assert config.search.space["data.phrasings"].corners == [1, 3]
+    asked = {draft.probe.question for draft in summary.made.drafts}
+    assert not asked & {row.question for row in again}
+    assert check_domain(load_domain(config), score_answer).lines("error") == []
+
+
+def test_running_text_without_a_writer_says_what_to_do(page: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"cannot be drafted from running text by rule; name a language model .*--writer"
+    ):
+        run([page], tmp_path / "draft")
+    assert not (tmp_path / "draft").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("quote", "The tide gauge was built in 1912 by Edith Larkvale", "does not hold the sentence that it quotes"),
+        ("value", "1912", "does not hold the value '1912'"),
+        ("answer", "It was built long ago.", "the answer does not hold the value"),
+        ("question", "Was the tide gauge of Korrin Harbour built in 1911?", "gives the value '1911' away"),
+        ("question", "According to the text, when was the tide gauge of Korrin Harbour built?", "about the text"),
+        ("question", "When was it built?", "does not name what it is about"),
+        ("question", "Is the tide gauge of Korrin Harbour old?", "a yes-or-no question"),
+        ("question", "\u200b\t", "a part of it is empty"),
+        ("question", "\x1b[2J", "about nothing that the text names"),
+        ("question", "When " + "very " * 80 + "late was the tide gauge of Korrin Harbour built?", "longer than"),
+    ],
+)
+def test_a_fact_that_the_page_does_not_bear_out_is_left_out_and_listed(
+    page: Path, tmp_path: Path, field: str, value: str, why: str
+) -> None:
+    summary = run([page], tmp_path / "draft", writing=Writing(Good(lambda facts: facts[0].update({field: value}))))
+    assert len(summary.made.facts) == 11
+    (rejected,) = [r for r in summary.made.rejected if r.what.startswith("fact of the writer")]
+    assert why in rejected.why
+    assert "\x1b" not in (tmp_path / "draft" / "draft.md").read_text()
+
+
+def test_a_type_that_does_not_fit_is_text_and_a_quote_may_differ_in_its_marks(page: Path, tmp_path: Path) -> None:
+    def change(facts: list[dict[str, str]]) -> None:
+        facts[1]["type"] = "number"
+        facts[0]["quote"] = "“The  tide gauge was built in 1911, by Edith Larkvale.”"
+
+    summary = run([page], tmp_path / "draft", writing=Writing(Good(change)))
+    assert len(summary.made.facts) == 12
+    assert next(fact for fact in summary.made.facts if fact.value == "Edith Larkvale").type in {"text", "person"}
+
+
+def test_the_same_page_and_writer_give_the_same_bytes_and_ask_nothing_again(page: Path, tmp_path: Path) -> None:
+    run([page], tmp_path / "one", writing=Writing(Good()))
+    again = Good()
+    run([page], tmp_path / "two", writing=Writing(again))
+    assert again.asked == []
+    for name in ("facts.jsonl", "train.jsonl", "probes.jsonl", "drafts.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_value_that_no_rule_finds_is_named_by_the_writer_if_the_answer_adds_it(tmp_path: Path) -> None:
+    (tmp_path / "qa.csv").write_text(
+        "question,answer\n"
+        + "".join(f"When was the {what} built?,The {what} was built in {year}.\n" for what, year, _ in BUILT)
+        + "What does the harbour office use to warn ships and boats?,The office warns them with a lantern or a drum.\n"
+        + "What do pilots carry?,Pilots carry a whistle and sometimes a slate.\n"
+        + "Why is the mole crooked?,It follows a reef.\n"
+    )
+
+    class Namer(Good):
+        def reply(self, text: str) -> dict[str, Any]:
+            if "find" not in text and "value:" not in text:
+                return {"items": []}
+            values = [
+                (n, "lantern" if "warn" in q else "a torch") for n, q in re.findall(r"^(\d+)\. (.*)$", text, re.M)
+            ]
+            return {"items": [{"number": int(n), "value": value, "type": "text"} for n, value in values]}
+
+    writer = Namer()
+    summary = run([tmp_path / "qa.csv"], tmp_path / "draft", writing=Writing(writer))
+    named = [fact.value for fact in summary.made.facts if not fact.value.isdigit()]
+    assert named == ["lantern"]
+    asked = writer.asked[0].messages[-1].text
+    assert "pilots" in asked
+    assert "crooked" not in asked  # asks for a reason: there is no value to name
+    assert any("the answer does not hold the value 'a torch'" in r.why for r in summary.made.rejected)
+
+
+def test_a_writer_of_nonsense_leaves_a_table_as_the_rules_draft_it(tmp_path: Path) -> None:
+    source = Path(__file__).parent / "sources" / "museum-en.csv"
+
+    class Broken(Good):
+        def reply(self, text: str) -> Any:
+            return ["<html>", {"items": "all"}]
+
+    plain = run([source], tmp_path / "plain")
+    broken = run([source], tmp_path / "broken", writing=Writing(Broken()))
+    assert [d.probe for d in broken.made.drafts] == [d.probe for d in plain.made.drafts]
+    assert "were no JSON of the form asked for" in broken.bill
+
+
+def test_a_page_of_which_a_writer_makes_nothing_is_refused_and_nothing_is_written(page: Path, tmp_path: Path) -> None:
+    class Empty(Good):
+        def reply(self, text: str) -> Any:
+            return {"facts": []}
+
+    with pytest.raises(DataError, match="only 0 answers add a value"):
+        run([page], tmp_path / "draft", writing=Writing(Empty()))
+    assert list((tmp_path / "draft").iterdir()) == []
+
+
+def test_the_command_drafts_from_an_address_and_its_key_is_in_no_file(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-hidden-12345678")
+    good = Good()
+    with chat_server(lambda body: json.dumps(good.reply(body["messages"][-1]["content"]))) as server:
+        arguments = [str(page), str(tmp_path / "draft"), "--writer", server.url, "--writer-model", "m"]
+        assert command(monkeypatch, *arguments, "--writer-key", "MY_KEY") == 0
+    assert server.keys[0] == "Bearer sk-hidden-12345678"
+    assert "writer: 4 requests, 60 tokens" in capsys.readouterr().out
+    for file in filter(Path.is_file, tmp_path.rglob("*")):
+        assert b"sk-hidden" not in file.read_bytes(), file
+
+
+def test_an_address_that_refuses_ends_the_command_and_leaves_nothing(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with chat_server(lambda body: refusal(401, "no")) as server:
+        arguments = [str(page), str(tmp_path / "draft"), "--writer", server.url, "--writer-model", "m"]
+        assert command(monkeypatch, *arguments) == 2
+    assert "(401)" in capsys.readouterr().err
+    assert not [*(tmp_path / "draft").glob("*")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--writer", "http://x/v1"], "add --writer-model NAME"),
+        (["--writer-model", "m"], "name it with --writer URL"),
+        (["--max-tokens", "9"], "name it with --writer URL"),
+        (["--writer", "http://x/v1", "--writer-model", "m", "--max-tokens", "0"], "--max-tokens 0 must be at least 1"),
+        (["--writer", "local", "--writer-model", "package:nothing"], "package:nothing"),
+    ],
+)
+def test_half_a_writer_is_refused(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], words: str,
+) -> None:  # fmt: skip
+    assert command(monkeypatch, str(page), str(tmp_path / "draft"), *arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    monkeypatch.setattr("sys.argv", ["raykft", "data", "draft", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code

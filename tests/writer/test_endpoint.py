@@ -1,0 +1,123 @@
+"""Writers behind an address: what they are asked, what of it is said, and no key anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from chat_server import chat_server, refusal
+
+from raykft.errors import ConfigError, ResourceError
+from raykft.writer.endpoint import Endpoint
+from raykft.writer.protocol import Message, Request
+
+SECRET = "sk-very-secret-key-123456"
+REQUEST = Request((Message("system", "Be brief."), Message("user", "One?")), "facts", {"type": "object"}, 100)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_request_is_steady_structured_and_signed() -> None:
+    with chat_server(lambda body: '{"a": 1}') as server:
+        said = Endpoint(server.url, "m").say([REQUEST, REQUEST])
+    assert [(s.text, s.tokens) for s in said] == [('{"a": 1}', 15)] * 2
+    body = server.bodies[0]
+    assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("m", 0, 0, 100)
+    assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "One?"}]
+    assert server.keys == [f"Bearer {SECRET}"] * 2
+
+
+def test_a_server_without_schemas_is_asked_in_ways_that_it_knows_and_once_found_in_no_other() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return refusal(400, "no response_format here") if "response_format" in body else "{}"
+
+    with chat_server(answer) as server:
+        Endpoint(server.url, "m").say([REQUEST] * 5)
+    refused = [body for body in server.bodies if "response_format" in body]
+    assert (len(refused), len(server.bodies)) == (3, 8)
+
+
+def test_a_model_that_reasons_is_asked_without_a_temperature() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return refusal(400, "max_tokens is not supported") if "max_tokens" in body else "{}"
+
+    with chat_server(answer) as server:
+        assert Endpoint(server.url, "m").say([REQUEST])[0].text == "{}"
+    assert server.bodies[-1]["max_completion_tokens"] == 100
+    assert "temperature" not in server.bodies[-1]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (refusal(401, f"Incorrect API key provided: {SECRET}."), ["refuses the key in OPENAI_API_KEY (401)"]),
+        (refusal(404, "model not found"), ["knows no model 'm'"]),
+        (refusal(400, "the context is too long"), ["refuses (400)", "the context is too long"]),
+        (refusal(429, "slow down"), ["refuses (429)"]),
+        (refusal(500, "boom"), ["refuses (500)"]),
+        ((200, "text/html", b"<html><h1>Welcome</h1></html>"), ["no chat completion", "/v1"]),
+        ((200, "application/json", b'{"choices": []}'), ["no chat completion"]),
+        ((200, "application/json", b"{"), ["no chat completion: broken JSON"]),
+    ],
+)
+def test_what_a_server_refuses_is_told_in_a_sentence_without_the_key(said: Any, words: list[str]) -> None:
+    with chat_server(lambda body: said) as server, pytest.raises(ResourceError) as caught:
+        Endpoint(server.url, "m", retries=0).say([REQUEST])
+    message = str(caught.value)
+    assert any(word in message for word in words), message
+    assert "same command goes on from there" in message
+    assert SECRET not in message
+    assert "\n" not in message
+    assert caught.value.__cause__ is None  # nor in a traceback
+
+
+def test_a_server_that_is_down_is_named() -> None:
+    with chat_server(lambda body: "{}") as server:
+        url = server.url
+    with pytest.raises(ResourceError, match=f"{url} cannot be reached .*is the server up"):
+        Endpoint(url, "m", retries=0).say([REQUEST])
+
+
+def test_a_server_that_is_slow_is_given_up() -> None:
+    from threading import Event
+
+    waits = Event()
+
+    def answer(body: dict[str, Any]) -> str:
+        waits.wait(10)
+        return "{}"
+
+    with chat_server(answer) as server:
+        with pytest.raises(ResourceError, match="has not answered within 0.2 s, 1 times in a row"):
+            Endpoint(server.url, "m", retries=0, timeout_s=0.2).say([REQUEST])
+        waits.set()
+
+
+def test_without_a_key_a_server_at_home_is_asked_and_a_refusal_says_which_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with chat_server(lambda body: "{}") as server:
+        assert Endpoint(server.url, "m").say([REQUEST])[0].text == "{}"
+        server.answer = lambda body: refusal(401, "who are you?")
+        with pytest.raises(ResourceError, match="set MY_KEY"):
+            Endpoint(server.url, "m", key_variable="MY_KEY", retries=0).say([REQUEST])
+
+
+@pytest.mark.parametrize("url", ["", "ftp://host/v1", "host:8000", "http://", "http://[::1", "http://host:99999/v1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="is no http or https address"):
+        Endpoint(url, "m")
+
+
+@pytest.mark.parametrize("url", ["http://me:hidden@host/v1", "http://host/v1?key=hidden", "http://host/v1#hidden"])
+def test_an_address_with_a_secret_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="no user, password or query") as caught:
+        Endpoint(url, "m")
+    assert "hidden" not in str(caught.value)
