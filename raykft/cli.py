@@ -11,12 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from raykft import __version__
+from raykft.commands import boards
 from raykft.commands.data import data_app
 from raykft.commands.exit_codes import ALL_SCORED, INTERRUPTED, NONE_SCORED, exit_code, exit_code_of
 from raykft.commands.notify import Notice, Notify
-from raykft.commands.options import ConfigFile, Directory, Overrides, TrialId
+from raykft.commands.options import ConfigFile, Directory, Language, Overrides, TrialId, check_format
 from raykft.untrusted.escapes import json_text, one_line
 from raykft.untrusted.terminal import say
+from raykft.wording.messages import Lang, speaking
 
 app = typer.Typer(
     help="Find the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.",
@@ -26,8 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data_app, name="data")
-
-FORMATS = ("table", "json", "csv", "md", "parquet")
 
 ADDRESS = typer.Option(
     "--address", metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help="the cluster's job server, http://head:8265"
@@ -81,6 +81,7 @@ def tune(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006 (typer reads the default)
     notify: Notify = None,
+    lang: Language = Lang.EN,
 ) -> None:
     """Run the search of CONFIG (or what is left of it) and print its leaderboard."""
     from raykft.config import load_config
@@ -88,7 +89,7 @@ def tune(
     from raykft.search.driver import tune as run
 
     console = _console()
-    with Notice(notify) as notice:
+    with speaking(lang), Notice(notify) as notice:
         board = run(load_config(config, overrides), console)
         notice.tell(board)
         console.print()
@@ -104,13 +105,14 @@ def resume(
         str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it began on")
     ] = None,
     notify: Notify = None,
+    lang: Language = Lang.EN,
 ) -> None:
     """Go on with an experiment, whatever ended its last run: says of every trial what becomes of it."""
     from raykft.leaderboard.render import print_board
     from raykft.search.driver import resume as run
 
     console = _console()
-    with Notice(notify) as notice:
+    with speaking(lang), Notice(notify) as notice:
         board = run(directory, trials=trials, address=address, console=console)
         notice.tell(board)
         console.print()
@@ -128,6 +130,7 @@ def evaluate(
     ] = [],  # noqa: B006
     lm_eval_path: Annotated[Path | None, typer.Option(help="a folder with task files of your own")] = None,
     lm_eval_limit: Annotated[int | None, typer.Option(help="only the first questions of every task")] = None,
+    lang: Language = Lang.EN,
 ) -> None:
     """Score any PEFT adapter on CONFIG's probes; its leaderboard is NAME-evaluated."""
     from raykft.config import load_config
@@ -136,9 +139,10 @@ def evaluate(
 
     console = _console()
     experiment = load_config(config, overrides)
-    board = run(adapter, experiment, console=console)
-    console.print()
-    print_board(board, console)
+    with speaking(lang):
+        board = run(adapter, experiment, console=console)
+        console.print()
+        print_board(board, console)
     if lm_eval:
         from raykft.models.harness import evaluate_harness, harness_table
 
@@ -163,99 +167,23 @@ def confirm(
         str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it ran on")
     ] = None,
     notify: Notify = None,
+    lang: Language = Lang.EN,
 ) -> None:
     """Train the best trials again with other seeds and show the spread of their scores."""
     from raykft.leaderboard.render import print_board
     from raykft.search.confirm import confirm as run
 
     console = _console()
-    with Notice(notify) as notice:
+    with speaking(lang), Notice(notify) as notice:
         board = run(directory, top=top, seeds=seeds, address=address, console=console)
         notice.tell(board)
         console.print()
         print_board(board, console)
 
 
-@app.command()
-def report(directory: Directory) -> None:
-    """Write report.html: what the board says, plots, tables and answers on one page that needs no network."""
-    from raykft.leaderboard.page import write_page
-    from raykft.storage.store import keep
-
-    file = write_page(directory)
-    keep(file)
-    say(f"wrote {file}")
-
-
-@app.command()
-def leaderboard(
-    directory: Directory,
-    format: Annotated[str, typer.Option("--format", help="table, json, csv, md or parquet")] = "table",
-    details: Annotated[
-        bool, typer.Option("--details", help="with the table: how well the board measures, and every finding")
-    ] = False,
-    columns: Annotated[
-        str, typer.Option("--columns", metavar="A,B,C", help="of csv, json and parquet; as select.knowledge")
-    ] = "",
-    sort: Annotated[str, typer.Option("--sort", metavar="COLUMN", help="of csv, json and parquet, largest first")] = "",
-    ascending: Annotated[bool, typer.Option("--ascending", help="with --sort: smallest first")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="instead of printing")] = None,
-) -> None:
-    """Print the leaderboard of an experiment, finished or not."""
-    from raykft.errors import ConfigError
-    from raykft.leaderboard.board import load_leaderboard
-    from raykft.leaderboard.render import print_board
-    from raykft.leaderboard.written import save, written
-
-    _check_format(format, FORMATS)
-    if format == "table" and (columns or sort or out):
-        raise ConfigError("--columns, --sort and --out go with --format csv, json or parquet")
-    if format == "parquet" and out is None:
-        raise ConfigError("--format parquet is no text; name a file with --out FILE")
-    board = load_leaderboard(directory)
-    if format == "table":
-        print_board(board, _console(), details=details)
-        return
-    content = written(board, format, columns=columns, sort=sort, ascending=ascending)
-    if out is None:
-        say(str(content), end="")
-    else:
-        save(out, content)
-        say(f"wrote {out}")
-
-
-@app.command()
-def show(
-    directory: Directory,
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")],
-    level: Annotated[int | None, typer.Option(help="only this level (0 is general knowledge)")] = None,
-    wrong: Annotated[bool, typer.Option("--wrong", help="only answers that are not correct")] = False,
-    overlap: Annotated[bool, typer.Option("--overlap", help="BLEU-4, ROUGE-1 and ROUGE-2 instead of answers")] = False,
-    mecab: Annotated[bool, typer.Option("--mecab", help="with --overlap: Japanese by MeCab, not characters")] = False,
-) -> None:
-    """Show the base model's and the tuned answers of one trial side by side."""
-    if overlap:
-        _show_overlap(directory, trial, mecab)
-        return
-    from raykft.leaderboard.read import open_experiment, read_probes
-    from raykft.leaderboard.show import render_answers, side_by_side
-
-    paths = open_experiment(directory)
-    questions = {p.id: p.question for p in read_probes(paths)}
-    rows = [
-        row
-        for row in side_by_side(paths, trial, questions)
-        if (level is None or row["level"] == level) and not (wrong and row["correct"])
-    ]
-    _console().print(render_answers(rows))
-
-
-def _show_overlap(directory: Path, trial: str, mecab: bool) -> None:
-    from raykft.leaderboard.overlap import overlap_of, render_overlap
-    from raykft.leaderboard.read import open_experiment
-
-    rows = overlap_of(open_experiment(directory), trial, "ja-mecab" if mecab else "char")
-    _console().print(render_overlap(*rows))
+app.command()(boards.report)
+app.command()(boards.leaderboard)
+app.command()(boards.show)
 
 
 @app.command()
@@ -270,7 +198,7 @@ def score(
     """Score answers from anywhere, with no model."""
     from raykft.evaluation.score_files import score_files, scores_text
 
-    _check_format(format, ("table", "json"))
+    check_format(format, ("table", "json"))
     scores = score_files(probes, answers, facts)
     if missing := scores["overall"]["missing"]:
         say(f"{missing} of {len(scores['probes'])} probes have no answer; they count as empty ones", err=True)
@@ -329,6 +257,7 @@ def submit(
 def status(
     subject: Annotated[str, typer.Argument(metavar="DIR|JOB", help="an experiment's directory or URL, or a job's id")],
     address: Annotated[str, ADDRESS] = "",
+    lang: Language = Lang.EN,
 ) -> None:
     """Show how far an experiment is, or what became of a job."""
     from raykft.cluster.jobs import job_status
@@ -337,7 +266,8 @@ def status(
     from raykft.storage.store import is_url
 
     if Path(subject).is_dir() or is_url(subject):
-        say("\n".join(map(one_line, experiment_status(Path(subject)))))
+        with speaking(lang):
+            say("\n".join(map(one_line, experiment_status(Path(subject)))))
         return
     if not address:
         raise ConfigError(f"{subject!r} is no directory; for a job, name its server: --address http://head:8265")
@@ -385,7 +315,7 @@ def plan(
     from raykft.planning.plan import make_plan
     from raykft.planning.render import render_plan
 
-    _check_format(format, ("table", "json"))
+    check_format(format, ("table", "json"))
     experiment = load_config(config, overrides)
     planned = make_plan(
         experiment,
@@ -423,7 +353,7 @@ def doctor(
     from raykft.doctor.nodes import checks_json, diagnose, failed, render_checks
     from raykft.doctor.speed import measure_here
 
-    _check_format(format, ("table", "json"))
+    check_format(format, ("table", "json"))
     console, experiment = _console(), load_config(config) if config else None
     address = address or (experiment.resources.address if experiment else None)
     checks = diagnose(experiment, address)
@@ -477,13 +407,6 @@ def _print_job(job: Any) -> None:
         say(f"experiment directory on the cluster: {job.directory}")
     if job.message:
         say(job.message)
-
-
-def _check_format(format: str, known: tuple[str, ...]) -> None:
-    from raykft.errors import ConfigError
-
-    if format not in known:
-        raise ConfigError(f"--format {format!r} is not known; use one of: {', '.join(known)}")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_every_end_is_told(tmp_path: Path, error: BaseException, told: str) -> N
 
 
 def test_a_board_is_told_by_its_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = SimpleNamespace(label="winner", text="t001; `touch here`")
+    line = head.HeadLine("winner", ("t001; `touch here`",))
     monkeypatch.setattr(head, "head", lambda board: [line])
     board: Any = SimpleNamespace(directory=tmp_path, winner=SimpleNamespace(trial_id="t001"))
     with Notice(spy(tmp_path / "told")) as notice:

@@ -63,9 +63,11 @@ class Notice(AbstractContextManager["Notice"]):
     def _text(self, error: BaseException | None) -> str:
         if self._board is None:
             return f"{first_line(error)}\n" if error is not None else ""
+        from rich.cells import set_cell_size
+
         from raykft.leaderboard.head import head
 
-        return "".join(f"{line.label:10}{line.text}\n" for line in head(self._board))
+        return "".join(f"{set_cell_size(line.title, 10)}{line.text}\n" for line in head(self._board))
 
 
 def _run(command: str, told: dict[str, Any], text: str) -> None:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from raykft.data.domain import Domain
 from raykft.records import Document, Probe, ProbeResult, TrainRow
+from raykft.wording.verdicts import KNOWN_BEFORE
 
 # `raykft.evaluation.scoring.score_answer`, handed in by the callers because `data` lies below `evaluate`.
 Scorer = Callable[[Probe, str], ProbeResult]
@@ -155,10 +156,7 @@ def novelty_problem(knowledge: float, low: float, high: float) -> str | None:
     """
     if low < NOVEL_KNOWLEDGE:
         return None
-    return (
-        f"the base model already scores {knowledge:.2f} ({low:.2f} to {high:.2f}) on the domain, where less than "
-        f"{NOVEL_KNOWLEDGE} is expected: it knows these facts, or the prompt or the questions give them away"
-    )
+    return KNOWN_BEFORE(knowledge=knowledge, low=low, high=high, expected=NOVEL_KNOWLEDGE)
 
 
 def _units(text: str) -> tuple[str, ...]:

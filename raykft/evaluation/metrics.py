@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raykft.wording.columns import METRICS_JA
+from raykft.wording.messages import Lang, spoken
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -15,6 +18,21 @@ class Metric:
     higher_is_better: bool | None
     unit: str
     doc: str
+
+    @property
+    def heading(self) -> str:
+        """The title in the language that is spoken."""
+        return self._told[0]
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in the language that is spoken."""
+        return self._told[1]
+
+    @property
+    def _told(self) -> tuple[str, str]:
+        english = (self.title, self.doc)
+        return METRICS_JA.get(self.name, english) if spoken() is Lang.JA else english
 
     def row(self) -> str:
         """Its line of the table in docs/evaluation.md."""

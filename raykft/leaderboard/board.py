@@ -28,16 +28,9 @@ from raykft.leaderboard.statistics import rank_groups
 from raykft.paths import ExperimentPaths, write_atomic
 from raykft.records import Split, TrialStatus
 from raykft.untrusted.escapes import json_text
+from raykft.wording.messages import Phrase
+from raykft.wording.names import BASELINES
 
-BASELINE_TITLES = {
-    "base": "base",
-    "facts_needed": "base + needed facts",
-    "facts_all": "base + all facts",
-    "bm25": "base + BM25",
-    "tuned_bm25": "winner + BM25",
-    "always_no": 'always "no"',
-    "template_copy": "template copy",
-}
 CONTAMINATED, PARTIAL, ONE_SEED, PROXY_ONLY = "CONTAMINATED", "PARTIAL", "1-SEED", "PROXY-ONLY"
 NO_EFFECT = "NO-EFFECT"
 # The reason of a row whose adapter changes nothing.
@@ -56,7 +49,7 @@ class Leaderboard:
     baselines: list[BaselineRecord]
     trials: list[TrialRecord]
     findings: list[Any] = field(default_factory=list)
-    overruled: str = ""
+    overruled: Phrase | None = None
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -148,7 +141,7 @@ class Leaderboard:
         return csv_text(self.rows)
 
     def _baseline_row(self, baseline: BaselineRecord) -> dict[str, Any]:
-        title = BASELINE_TITLES.get(baseline.name, baseline.name)
+        title = BASELINES[baseline.name].en if baseline.name in BASELINES else baseline.name
         row: dict[str, Any] = {"rank": None, "rank_group": None, "trial_id": title, "status": "baseline", "reason": ""}
         return row | self._metrics(baseline.name, baseline)
 
@@ -199,7 +192,8 @@ def load_leaderboard(directory: str | Path) -> Leaderboard:
         ExperimentError: the directory holds no experiment.
     """
     paths = open_experiment(Path(directory))
-    baselines, trials, overruled = read_baselines(paths), read_trials(paths), ""
+    baselines, trials = read_baselines(paths), read_trials(paths)
+    overruled: Phrase | None = None
     if read_rules(paths).objective.name == GRADED:
         trials, overruled = crowned(paths, baselines, trials)
     return Leaderboard(paths.root, baselines, trials, read_findings(paths), overruled)

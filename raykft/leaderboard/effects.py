@@ -20,6 +20,7 @@ import numpy as np
 
 from raykft.leaderboard.read import TrialRecord
 from raykft.leaderboard.statistics import CONFIDENCE, Array, Interval, holm, student_quantile
+from raykft.wording.charts import OUTCOME_RUNG, OUTCOME_SCORE
 
 NEARLY_ALL = 0.9
 MIN_TRIALS = 8
@@ -70,7 +71,7 @@ def outcome(trials: Sequence[TrialRecord], curves: Mapping[str, Sequence[Mapping
     learned = [t for t in trials if t.status.learned]
     final = {t.trial_id: t.select["score"] for t in learned if t.rank is not None and "score" in t.select}
     if final and len(final) >= NEARLY_ALL * len(learned):
-        return Outcome("score at the end", final)
+        return Outcome(OUTCOME_SCORE(), final)
     by_epoch: dict[int, dict[str, float]] = {}
     for trial in learned:
         for row in curves.get(trial.trial_id, ()):
@@ -80,7 +81,7 @@ def outcome(trials: Sequence[TrialRecord], curves: Mapping[str, Sequence[Mapping
     if not reached:
         return None
     epoch = max(reached)
-    return Outcome(f"graded score after epoch {epoch}", by_epoch[epoch])
+    return Outcome(OUTCOME_RUNG(epoch=epoch), by_epoch[epoch])
 
 
 def effects(trials: Sequence[TrialRecord], found: Outcome) -> list[Effect]:

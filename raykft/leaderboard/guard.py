@@ -14,19 +14,21 @@ from raykft.leaderboard.evidence import gather
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.statistics import against
 from raykft.paths import ExperimentPaths
+from raykft.wording.messages import Phrase, phrase
+from raykft.wording.verdicts import DISAGREEMENT
 
 MIN_SEEDS = 2
 
 
 def crowned(
     paths: ExperimentPaths, baselines: Sequence[BaselineRecord], trials: Sequence[TrialRecord]
-) -> tuple[list[TrialRecord], str]:
+) -> tuple[list[TrialRecord], Phrase | None]:
     """The trials in the order that generated answers leave, and why another goes first than graded numbers say.
 
     Args:
         trials: best first, ranked by graded numbers.
     """
-    unchanged = (list(trials), "")
+    unchanged = (list(trials), None)
     finalists = _finalists(trials)
     if len(finalists) < 2:
         return unchanged
@@ -43,10 +45,7 @@ def crowned(
     best = max(better, key=lambda t: float(said[t.trial_id][0]))
     order = [best, *(t for t in trials if t.trial_id != best.trial_id)]
     ranks = [t.rank for t in trials]
-    why = (
-        f"graded and generated scores disagree: {first.trial_id} leads by graded ones, but {best.trial_id} answers "
-        "significantly better (paired over facts and seeds, Holm-corrected) and is the winner"
-    )
+    why = phrase(DISAGREEMENT, first=first.trial_id, best=best.trial_id)
     return [replace(t, rank=rank) for t, rank in zip(order, ranks, strict=True)], why
 
 

@@ -26,6 +26,8 @@ import numpy as np
 from raykft.leaderboard.evidence import RESAMPLED, Evidence
 from raykft.leaderboard.read import TrialRecord
 from raykft.leaderboard.statistics import Array, residual_variance, spearman
+from raykft.wording import tables as words
+from raykft.wording.messages import Phrase, phrase
 
 Z = 1.96
 MIN_SNR = 2.0
@@ -50,8 +52,6 @@ COLUMNS = (
     "forgetting",
     "graded_forgetting",
 )
-# How trials are compared where the board says that one is better than another.
-TEST = "paired bootstrap over clusters of facts, Holm-corrected"
 # What is measured after every epoch in place of a column.
 BY_EPOCH = {"score": "rung_score"}
 
@@ -97,7 +97,7 @@ class Measurement:
         decided_pairs: of the score; None where its noise cannot be told.
         agreement: Spearman's correlation of what the two kinds of score say of the ranked trials: graded gain less
             graded forgetting, and gain less forgetting of generated answers; None where there are too few of both.
-        advice: what would separate the leaders, as a sentence.
+        advised: what would separate the leaders.
         seeds_advised: how many seeds in all would tell the first two apart; None where seeds are not the advice.
         rank_intervals: trial → the ranks that its score leaves possible, 95 % of them.
     """
@@ -106,9 +106,14 @@ class Measurement:
     ranked_by: str
     decided_pairs: float | None
     agreement: float | None
-    advice: str
+    advised: Phrase
     rank_intervals: dict[str, tuple[int, int]]
     seeds_advised: int | None = None
+
+    @property
+    def advice(self) -> str:
+        """What would separate the leaders, as a sentence."""
+        return str(self.advised)
 
     def as_dict(self) -> dict[str, Any]:
         """As in `leaderboard.json`."""
@@ -117,8 +122,8 @@ class Measurement:
             "ranked_by": self.ranked_by,
             "decided_pairs": self.decided_pairs,
             "agreement": self.agreement,
-            "test": TEST,
-            "advice": self.advice,
+            "test": words.TEST.en,
+            "advice": self.advised.english,
         }
 
 
@@ -146,13 +151,13 @@ def measure(
             columns[name] = _column(ranked, np.array(values), noises[name])
     score = columns.get("score")
     noise = noises.get("score", _Noise(None, None))
-    advice, seeds_advised = _advice(ranked, noise)
+    advised, seeds_advised = _advice(ranked, noise)
     return Measurement(
         columns,
         ranked_by,
         score.decided_pairs if score else None,
         _agreement(ranked),
-        advice,
+        advised,
         _rank_intervals(ranked, evidence, noise),
         seeds_advised,
     )
@@ -273,32 +278,22 @@ def _agreement(trials: Sequence[TrialRecord]) -> float | None:
     return spearman(graded, generated)
 
 
-def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> tuple[str, int | None]:
+def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> tuple[Phrase, int | None]:
     """How many seeds would tell the first from the second: as a sentence, and how many in all where seeds would."""
     if len(trials) < 2:
-        return "fewer than two trials have a score; there is no order to measure", None
+        return phrase(words.NO_ORDER), None
     if not noise.known:
-        unknown = "how much of the order is noise cannot be told; train the leaders with more seeds (raykft confirm)"
-        return unknown, DEFAULT_SEEDS
+        return phrase(words.UNKNOWN_NOISE), DEFAULT_SEEDS
     first, second = trials[:2]
     gap, have = first.select["score"] - second.select["score"], max(_seeds_of(first), _seeds_of(second))
     if gap > Z * math.hypot(noise.of(_seeds_of(first)), noise.of(_seeds_of(second))):
-        return f"the first is told from the second by {gap:.2f}, more than noise makes of equal recipes", None
+        return phrase(words.APART, gap=gap), None
     # Of the variance that two equal recipes of as many seeds may have, the questions take theirs first.
     left = (max(gap, 0.0) / Z) ** 2 / 2 - (noise.questions or 0.0) ** 2
     needed = math.ceil((noise.training or 0.0) ** 2 / left) if left > 0 else MOST_SEEDS + 1
     if needed <= MOST_SEEDS:
         more = max(1, needed - have)
-        return (
-            f"{more} more seed{'s' if more > 1 else ''} of the first two would separate them "
-            f"(raykft confirm --top 2 --seeds {have + more})"
-        ), have + more
+        return phrase(words.SEEDS_WOULD, n=more, total=have + more), have + more
     if left <= 0 and gap > 0:
-        return (
-            f"the first two differ by {gap:.2f}, less than this many questions can tell; more seeds would not help: "
-            "ask about more facts, or take the cheaper one"
-        ), None
-    return (
-        f"the first two differ by {gap:.2f}, so little that no reasonable number of seeds would separate them: "
-        "take the cheaper one"
-    ), None
+        return phrase(words.SEEDS_WOULD_NOT, gap=gap), None
+    return phrase(words.NO_SEEDS_WOULD, gap=gap), None

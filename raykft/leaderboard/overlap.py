@@ -13,6 +13,9 @@ from raykft.evaluation.overlap import HEADER, OverlapRow, overlap_table
 from raykft.leaderboard.read import baseline_results, read_probes, trial_results
 from raykft.paths import ExperimentPaths
 from raykft.records import Split
+from raykft.wording.messages import called
+from raykft.wording.names import OVERLAP_COLUMNS, OVERLAP_PARTS, OVERLAP_PROBES, SPLITS
+from raykft.wording.tables import OVERLAP
 
 Japanese = Literal["char", "ja-mecab"]
 
@@ -40,15 +43,26 @@ def render_overlap(split: Split, rows: list[OverlapRow]) -> Table:
     """A terminal table; BLEU's signatures are its caption."""
     signatures = dict.fromkeys(row.signature for row in rows if row.metric.startswith("BLEU"))
     table = Table(
-        title=f"{split} split: overlap with the gold answers, 0 to 100; a wrong name in the right sentence scores high",
+        title=OVERLAP(split=SPLITS[split]()),
         title_justify="left",
         caption="\n".join(signatures),
         caption_justify="left",
         box=None,
         pad_edge=False,
     )
-    for title in HEADER:
-        table.add_column(title, justify="left" if title in HEADER[:3] or title == "tokenizer" else "right")
+    for name, title in zip(HEADER, overlap_titles(), strict=True):
+        table.add_column(title, justify="left" if name in HEADER[:3] or name == "tokenizer" else "right")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row.cells()))
+        table.add_row(*map(Text, overlap_cells(row)))
     return table
+
+
+def overlap_titles() -> list[str]:
+    """The table's headings, in the order of a row's cells."""
+    return [OVERLAP_COLUMNS[name]() for name in HEADER]
+
+
+def overlap_cells(row: OverlapRow) -> list[str]:
+    """A row as readers see it."""
+    probes, part, *figures = row.cells()
+    return [called(OVERLAP_PROBES, probes), called(OVERLAP_PARTS, part), *figures]

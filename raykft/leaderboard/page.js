@@ -6,6 +6,9 @@ const data = JSON.parse(one("#data").textContent);
 const MOST_ROWS = 30;
 const SECONDS = Number(document.body.dataset.live || 0);
 
+// `{name}` in what is said stands for a value.
+const say = (name, values = {}) => data.words.said[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+
 function make(tag, text = "", attributes = {}) {
   const element = document.createElement(tag);
   element.textContent = text;
@@ -77,11 +80,11 @@ const chosen = new Set();
 const saidBy = new Map(data.answers.trials.map(trial => [trial.id, new Map(trial.rows.map(row => [row[0], row]))]));
 
 function addBoxes(table) {
-  one("thead tr", table).prepend(make("th", "compare", {"data-plain": "", scope: "col"}));
+  one("thead tr", table).prepend(make("th", say("compare"), {"data-plain": "", scope: "col"}));
   for (const row of table.tBodies[0].rows) {
     const cell = make("td");
     if (row.dataset.trial) {
-      const box = make("input", "", {type: "checkbox", "aria-label": "compare " + row.dataset.trial});
+      const box = make("input", "", {type: "checkbox", "aria-label": say("compare_trial", {trial: row.dataset.trial})});
       box.dataset.trial = row.dataset.trial;
       box.addEventListener("change", () => {
         chosen[box.checked ? "add" : "delete"](row.dataset.trial);
@@ -99,10 +102,10 @@ function compare() {
   const place = one("#compared");
   place.replaceChildren();
   if (trials.length < 2) {
-    place.append(make("p", "Choose two or more trials in the table above.", {class: "quiet"}));
+    place.append(make("p", say("choose"), {class: "quiet"}));
     return;
   }
-  const rows = [["status", trials.map(trial => trial.status)]];
+  const rows = [[say("status"), trials.map(trial => trial.status)]];
   for (const [part, digits] of [["sample", null], ["figures", 2]]) {
     const names = new Set(trials.flatMap(trial => Object.keys(trial[part])));
     for (const name of names) {
@@ -114,7 +117,7 @@ function compare() {
   }
   const alike = values => new Set(values.filter(value => value !== "-")).size < 2;
   const differ = rows.filter(([, values]) => !alike(values));
-  place.append(tableOf(["what differs", ...trials.map(trial => trial.id)], differ.map(([name, values]) => [name, ...values]), "pair"));
+  place.append(tableOf([say("differs"), ...trials.map(trial => trial.id)], differ.map(([name, values]) => [name, ...values]), "pair"));
   const answered = trials.filter(trial => saidBy.has(trial.id));
   if (answered.length < 2) return;
   const lines = [];
@@ -124,13 +127,21 @@ function compare() {
       lines.push([about(probe), probe[4], probe[5], ...rows.map(told)]);
     }
   });
-  place.append(make("h3", lines.length + " questions that they do not answer alike"));
-  if (lines.length) place.append(tableOf(["question", "wording", "expected", ...answered.map(trial => trial.id)], lines.slice(0, MOST_ROWS), "texts"));
-  if (lines.length > MOST_ROWS) place.append(make("p", "The first " + MOST_ROWS + " are shown.", {class: "quiet"}));
+  place.append(make("h3", say("unlike", {n: lines.length})));
+  if (lines.length) place.append(tableOf([say("question"), say("wording"), say("expected"), ...answered.map(trial => trial.id)], lines.slice(0, MOST_ROWS), "texts"));
+  if (lines.length > MOST_ROWS) place.append(make("p", say("first", {n: MOST_ROWS}), {class: "quiet"}));
 }
 
-const about = probe => probe[0] + "\nlevel " + probe[1] + " " + probe[2] + "\n" + probe[3] + (probe[6] ? ", " + probe[6] : "");
-const told = row => data.answers.texts[row[2]] + "\n(" + data.answers.outcomes[row[1]] + (row[3] ? "; wrong claims: " + row[3] : "") + ")";
+function about(probe) {
+  const kind = say("level", {level: probe[1], kind: data.words.kinds[probe[2]]});
+  return probe[0] + "\n" + kind + "\n" + data.words.splits[probe[3]] + (probe[6] ? ", " + probe[6] : "");
+}
+
+function told(row) {
+  const outcome = data.words.outcomes[data.answers.outcomes[row[1]]];
+  const said = row[3] ? say("said_wrong", {outcome, claims: row[3]}) : say("said", {outcome});
+  return data.answers.texts[row[2]] + "\n" + said;
+}
 
 function tableOf(header, rows, style) {
   const table = make("table", "", {class: style});
@@ -168,10 +179,10 @@ function showAnswers(most = MOST_ROWS) {
     if (!needle || has(line.join(" "), needle)) rows.push(line);
   }
   const place = one("#answers-found");
-  place.replaceChildren(tableOf(["question", "wording", "expected", "base model", name], rows.slice(0, most), "texts"));
-  one("#answers-count").textContent = rows.length + " of " + saidBy.get(name).size + " answers";
+  place.replaceChildren(tableOf([say("question"), say("wording"), say("expected"), say("base_model"), name], rows.slice(0, most), "texts"));
+  one("#answers-count").textContent = say("count", {n: rows.length, all: saidBy.get(name).size});
   if (rows.length > most) {
-    const more = make("button", "show all " + rows.length, {type: "button"});
+    const more = make("button", say("show_all", {n: rows.length}), {type: "button"});
     more.addEventListener("click", () => showAnswers(Infinity));
     const line = make("p", "", {class: "controls"});
     line.append(more);

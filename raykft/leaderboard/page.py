@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from raykft.errors import ExperimentError
-from raykft.evaluation.overlap import HEADER, OverlapRow
-from raykft.leaderboard.board import Leaderboard, load_leaderboard
+from raykft.evaluation.overlap import OverlapRow
+from raykft.leaderboard.board import CONTAMINATED, Leaderboard, load_leaderboard
 from raykft.leaderboard.charts import (
     Figure,
     curves_figure,
@@ -31,12 +32,14 @@ from raykft.leaderboard.charts import (
 )
 from raykft.leaderboard.effects import effects, outcome
 from raykft.leaderboard.head import head
-from raykft.leaderboard.overlap import overlap_of
-from raykft.leaderboard.page_data import OUTCOMES, answers, compared, fact_map, provenance
+from raykft.leaderboard.overlap import overlap_cells, overlap_of, overlap_titles
+from raykft.leaderboard.page_data import answers, compared, fact_map, provenance, script_words
 from raykft.leaderboard.read import TrialRecord, read_curves
 from raykft.leaderboard.render import (
     MORE,
+    Column,
     Sheet,
+    meanings,
     measured,
     measurement_sheet,
     report_sheet,
@@ -48,24 +51,14 @@ from raykft.leaderboard.verdicts import verdicts
 from raykft.paths import ExperimentPaths, write_atomic
 from raykft.records import Split
 from raykft.storage.runs import at_work
+from raykft.wording import page as words
+from raykft.wording.columns import EXPLAINED
+from raykft.wording.head import BELOW
+from raykft.wording.messages import Lang, Message, spoken
+from raykft.wording.names import BADGES, OUTCOMES, SPLITS
 
 MOST_DRAWN, MOST_LISTED = 300, 500  # trials in a figure, and in the table
 LIVE_SECONDS = 20  # after which the page of a running search looks again
-
-SECTIONS = {
-    "front": "learning and forgetting",
-    "curves": "over epochs",
-    "matters": "what matters",
-    "trials": "trials",
-    "compare": "side by side",
-    "held-out": "held-out questions",
-    "facts": "facts",
-    "answers": "answers",
-    "measurement": "measurement",
-    "findings": "findings",
-    "overlap": "BLEU and ROUGE",
-    "provenance": "provenance",
-}
 
 
 def write_page(directory: str | Path) -> Path:
@@ -81,20 +74,21 @@ def write_page(directory: str | Path) -> Path:
 
 
 def page_html(board: Leaderboard) -> str:
-    """The whole page; some hundred kilobytes, most of them answers."""
-    style, script = _own("page.css"), _own("page.js")
+    """The whole page in the language that is spoken; some hundred kilobytes, most of them answers."""
+    style, script = _style(), _own("page.js")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
         _own("page.html.j2")
     )
     found = _content(board)
     shown = {"front": "overview", "matters": "slices", "compare": "compared", "held-out": "reported"}
     shown |= {"answers": "answering", "findings": "verdicts"}
-    sections = [(id, title) for id, title in SECTIONS.items() if id == "trials" or found[shown.get(id, id)]]
+    sections = [id for id in words.SECTIONS if id == "trials" or found[shown.get(id, id)]]
     policy = (
         f"default-src 'none'; script-src 'sha256-{_digest(script)}'; style-src 'sha256-{_digest(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return template.render(style=style, script=script, policy=policy, sections=sections, **found)
+    own = {"style": style, "script": script, "policy": policy, "sections": sections}
+    return template.render(lang=spoken(), words=words, explained=EXPLAINED, say=_said, **own, **found)
 
 
 def _content(board: Leaderboard) -> dict[str, Any]:
@@ -108,7 +102,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "name": board.directory.name,
         "live": LIVE_SECONDS if at_work(paths) else 0,
         "contaminated": len(board.findings),
-        "head": head(board, rest="below"),
+        "head": head(board, rest=BELOW()),
         "winner": winner and {"id": winner.trial_id, "sample": sample_text(winner)},
         "counts": what_became(board)[0],
         "overview": _known([front_figure(board), levels_figure(board, winner) if winner else None]),
@@ -116,20 +110,28 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "slices": [slice_figure(effect, by) for effect in effects(board.trials[:MOST_DRAWN], by)] if by else [],
         "outcome": by.title if by else "",
         "trials": _table(select_sheet(board, settings=True)),
+        "meanings": [] if spoken() is Lang.EN else meanings(board),
         "listed": MOST_LISTED,
         "unlisted": max(0, len(board.trials) - MOST_LISTED),
         "compared": len(side_by_side) > 1,
         "reported": _table(report_sheet(board)) if board.reported else None,
         "facts": fact_map(board),
         "answering": [trial["id"] for trial in said["trials"]],
-        "outcomes": OUTCOMES,
+        "badge": BADGES[CONTAMINATED](),
+        "outcomes": {name: message() for name, message in OUTCOMES.items()},
+        "splits": {name: message() for name, message in SPLITS.items()},
         "left_out": said["left_out"],
         "measurement": _table(box) if box else None,
         "measured": measured(board) if box else "",
         "verdicts": verdicts(board),
-        "overlap": overlap and {"split": overlap[0], "header": HEADER, "rows": [row.cells() for row in overlap[1]]},
+        "overlap": overlap
+        and {
+            "split": SPLITS[overlap[0]](),
+            "header": overlap_titles(),
+            "rows": [overlap_cells(row) for row in overlap[1]],
+        },
         "provenance": provenance(board),
-        "data_json": _script_json({"trials": side_by_side, "answers": said}),
+        "data_json": _script_json({"trials": side_by_side, "answers": said, "words": script_words()}),
     }
 
 
@@ -146,6 +148,7 @@ def _table(sheet: Sheet) -> dict[str, Any]:
                 "left": column.left,
                 "fixed": column.name in {"#", "trial"},
                 "less": column.name in MORE,
+                "meaning": _meaning(column),
             }
             for column in sheet.columns
         ],
@@ -162,6 +165,11 @@ def _table(sheet: Sheet) -> dict[str, Any]:
     }
 
 
+def _meaning(column: Column) -> str:
+    """Shown where the heading is pointed at. English readers have docs/evaluation.md, which is in English."""
+    return "" if spoken() is Lang.EN else column.meaning
+
+
 def _overlap(paths: ExperimentPaths, winner: TrialRecord | None) -> tuple[Split, list[OverlapRow]] | None:
     """None for an experiment that did not keep what was answered."""
     try:
@@ -172,6 +180,15 @@ def _overlap(paths: ExperimentPaths, winner: TrialRecord | None) -> tuple[Split,
 
 def _known(figures: Sequence[Figure | None]) -> list[Figure]:
     return [figure for figure in figures if figure is not None]
+
+
+def _said(message: Message, **values: Any) -> Markup:
+    """A message as HTML: its own text as it is, its values escaped unless they are HTML themselves."""
+    return Markup(message.template(values.get("n"))).format(**values)
+
+
+def _style() -> str:
+    return _own("page.css") + (_own("page.ja.css") if spoken() is Lang.JA else "")
 
 
 def _own(name: str) -> str:

@@ -16,6 +16,8 @@ from raykft.leaderboard.render import LEVELS, short_value
 from raykft.paths import ExperimentPaths, is_there, read_json
 from raykft.records import Probe, ProbeResult
 from raykft.untrusted.yaml_text import read_yaml
+from raykft.wording import page as words
+from raykft.wording.names import BASELINES, KINDS, OUTCOMES, SPLITS, STATUSES
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ COMPARED_METRICS = (
     *("forgetting", "graded_forgetting", "forgetting_en", "forgetting_ja", "drift"),
     *("clean", "overgeneration", "unsupported_claims"),
 )
-OUTCOMES = ("correct", "partial", "wrong", "refused", "empty")
+_NUMBERS = {outcome: n for n, outcome in enumerate(OUTCOMES)}
 SHADES = 10  # of the map of facts
 
 
@@ -38,7 +40,7 @@ def compared(board: Leaderboard) -> list[dict[str, Any]]:
     return [
         {
             "id": trial.trial_id,
-            "status": str(trial.status),
+            "status": STATUSES[trial.status](),
             "sample": {path: short_value(value) for path, value in trial.sample.items()},
             "figures": _figures(trial),
         }
@@ -86,7 +88,7 @@ def fact_map(board: Leaderboard) -> dict[str, Any] | None:
     paths = ExperimentPaths(board.directory)
     probes = [p for p in read_probes(paths) if p.level > 0 and p.split == "select"]
     trials = [t for t in board.trials if t.rank is not None][:MOST_MAPPED]
-    columns: list[tuple[str, Mapping[str, ProbeResult]]] = [("base", baseline_results(paths, "base"))]
+    columns: list[tuple[str, Mapping[str, ProbeResult]]] = [(BASELINES["base"](), baseline_results(paths, "base"))]
     columns += [(t.trial_id, trial_results(paths.trial(t.trial_id), "select")) for t in trials]
     by_fact: dict[str, list[Probe]] = {}
     for probe in probes:
@@ -118,10 +120,17 @@ def provenance(board: Leaderboard) -> list[tuple[str, str]]:
     return found
 
 
+def script_words() -> dict[str, Any]:
+    """What the page's own script says, and what it calls the things that `answers` knows by a name."""
+    named = {"outcomes": OUTCOMES, "kinds": KINDS, "splits": SPLITS}
+    said = {name: message.template() for name, message in words.SCRIPT.items()}
+    return {"said": said} | {of: {name: message() for name, message in known.items()} for of, known in named.items()}
+
+
 def _figures(trial: TrialRecord) -> dict[str, float]:
-    splits = {"select": trial.select, "held out": trial.report}
+    splits = {"select": trial.select, "report": trial.report}
     return {
-        f"{METRICS[name].title} ({split})": round(values[name], 4)
+        words.FIGURE(metric=METRICS[name].heading, split=words.FIGURE_SPLITS[split]()): round(values[name], 4)
         for name in COMPARED_METRICS
         for split, values in splits.items()
         if name in values
@@ -135,7 +144,7 @@ def _rows(results: Mapping[str, ProbeResult], places: Mapping[str, int], texts: 
         if result.id in places:
             text = texts.setdefault(result.answer, len(texts))
             claims = [", ".join(result.wrong_claims)] if result.wrong_claims else []
-            rows.append([places[result.id], OUTCOMES.index(result.outcome), text, *claims])
+            rows.append([places[result.id], _NUMBERS[result.outcome], text, *claims])
     return rows
 
 
@@ -157,14 +166,14 @@ def _fact_row(
 def _of_config(tree: Any) -> list[tuple[str, str]]:
     search = tree["search"]
     space = "; ".join(f"{path}: {_dimension(dimension)}" for path, dimension in search.get("space", {}).items())
-    searched = f"{search['searcher']} with {search['scheduler']}, {search['trials']} trials"
+    searched = words.SEARCHED(searcher=search["searcher"], scheduler=search["scheduler"], n=search["trials"])
     model = str(tree["base_model"])
     return [
-        ("base model", Path(model).name if model.startswith(("/", "~", ".")) else model),
-        ("quantization", str(tree.get("quantization", ""))),
-        ("search", searched),
-        ("objective", str(search["objective"]["name"])),
-        ("space", space or "none"),
+        (words.BASE_MODEL(), Path(model).name if model.startswith(("/", "~", ".")) else model),
+        (words.QUANTIZATION(), str(tree.get("quantization", ""))),
+        (words.SEARCH(), searched),
+        (words.OBJECTIVE(), str(search["objective"]["name"])),
+        (words.SPACE(), space or words.NO_SPACE()),
     ]
 
 
@@ -173,20 +182,23 @@ def _dimension(dimension: Mapping[str, Any]) -> str:
 
 
 def _of_environment(found: Any) -> list[tuple[str, str]]:
-    changed = ", with local changes" if found.get("dirty") else ""
-    commit = f", commit {found['commit']}{changed}" if found.get("commit") else ""
+    version = str(found["raykft"])
+    if found.get("commit"):
+        told = words.COMMIT_CHANGED if found.get("dirty") else words.COMMIT
+        version = told(version=version, commit=found["commit"])
     packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items() if version)
     hosts = [
-        f"content {host['model_digest']}, computed in {host['dtype']} on {host['device']}"
+        words.MODEL_IS(digest=host["model_digest"], dtype=host["dtype"], device=host["device"])
         for host in found.get("hosts", [])[:1]
     ]
     machine = found["machine"]
+    gibibytes = machine["memory_bytes"] / 2**30
     return [
-        ("raykft", f"{found['raykft']}{commit}"),
-        ("started", str(found["started_at"])),
-        ("packages", packages),
-        ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB"),
-        *(("model", host) for host in hosts),
+        ("raykft", version),
+        (words.STARTED(), str(found["started_at"])),
+        (words.PACKAGES(), packages),
+        (words.MACHINE(), words.MACHINE_IS(cpu=machine["cpu"], cores=machine["cores"], memory=gibibytes)),
+        *((words.MODEL(), host) for host in hosts),
     ]
 
 

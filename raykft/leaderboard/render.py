@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from raykft.evaluation.metrics import METRICS
-from raykft.leaderboard.board import BASELINE_TITLES, Leaderboard, optimism_of
+from raykft.leaderboard.board import Leaderboard, optimism_of
 from raykft.leaderboard.head import head
-from raykft.leaderboard.measurement import TEST, ColumnMeasure
+from raykft.leaderboard.lines import JapaneseText, broken
+from raykft.leaderboard.measurement import ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
 from raykft.paths import ExperimentPaths
@@ -24,6 +25,11 @@ from raykft.records import Split
 from raykft.storage.runs import how_it_ended
 from raykft.storage.store import address
 from raykft.untrusted.escapes import markdown, one_line
+from raykft.wording import tables as words
+from raykft.wording.columns import EXPLAINED, MEANINGS, TITLES
+from raykft.wording.head import SEPARATOR
+from raykft.wording.messages import Lang, called, spoken
+from raykft.wording.names import BADGES, BASELINES, LIST, STATUSES
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
 SHOWN = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
@@ -81,6 +87,13 @@ class Column:
     def width(self) -> int:
         return max(map(cell_len, [self.title, *self.cells]))
 
+    @property
+    def meaning(self) -> str:
+        """What the column holds; nothing for a searched setting."""
+        if self.name in METRICS:
+            return METRICS[self.name].meaning
+        return MEANINGS[self.name]() if self.name in MEANINGS else ""
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -91,27 +104,33 @@ class Sheet:
     classes: list[str]
 
 
-def print_board(board: Leaderboard, console: Console, *, details: bool = False) -> None:
+def print_board(board: Leaderboard, console: Console, *, details: bool = False, explain: bool = False) -> None:
     # Commands may be longer than a line, and all else fits it.
-    console.print(terminal_board(board, console.width, details=details), crop=False)
+    console.print(terminal_board(board, console.width, details=details, explain=explain), crop=False)
 
 
-def terminal_board(board: Leaderboard, width: int, *, details: bool = False) -> RenderableType:
-    """A few plain lines, then the tables, for a terminal of `width` columns; `details` adds how well the board measures
-    and all that may be concluded."""
+def terminal_board(board: Leaderboard, width: int, *, details: bool = False, explain: bool = False) -> RenderableType:
+    """A few plain lines, then the tables, for a terminal of `width` columns.
+
+    Args:
+        details: also how well the board measures and all that may be concluded.
+        explain: also what every column means.
+    """
     selected = select_sheet(board) if details else _first_rows(select_sheet(board))
     parts: list[RenderableType] = [_head(board, width), "", *_drawn(selected, SELECT_WANTED, width)]
     if (more := len(board.trials) - MOST_TRIALS) > 0 and not details:
-        parts.append(_text(f"and {more} more trials", "dim"))
+        parts.append(_text(words.MORE_TRIALS(n=more), "dim"))
     if board.reported:
         every = report_sheet(board)
         fits = _width([c for c in every.columns if c.name in {"#", "trial", *WITH_INTERVAL}]) <= width
         sheet = every if fits else report_sheet(board, WITH_INTERVAL[:1])
         parts += ["", *_drawn(sheet, REPORT_WANTED, width)]
+    if explain:
+        parts += ["", *_explained(board)]
     if details:
         return Group(*parts, *_details(board, width), "", *map(_text, closing_lines(board)))
-    rest = f"all findings and trials: raykft leaderboard {_place(board)} --details; all columns: --format md"
-    return Group(*parts, "", *map(_text, what_became(board)[: 1 + MOST_FAILURES]), _unbroken(rest))
+    rest = _unbroken(words.REST(place=_place(board)))
+    return Group(*parts, "", *map(_text, what_became(board)[: 1 + MOST_FAILURES]), rest)
 
 
 def _first_rows(sheet: Sheet) -> Sheet:
@@ -123,13 +142,13 @@ def _first_rows(sheet: Sheet) -> Sheet:
 
 def _head(board: Leaderboard, width: int) -> RenderableType:
     lines = head(board)
-    indent = max(len(line.label) for line in lines) + 2
+    indent = max(cell_len(line.title) for line in lines) + 2
     drawn = []
     for line in lines:
-        label = f"{line.label}:" if line.label else ""
+        label = set_cell_size(f"{line.title}:" if line.title else "", indent)
         text = line.text if line.command else _that_fit(line.parts, width - indent)
         line_of = _unbroken if line.command else _text
-        drawn.append(line_of(f"{label:{indent}}{text}", _HEAD_STYLES.get(line.label, "")))
+        drawn.append(line_of(f"{label}{text}", _HEAD_STYLES.get(line.label, "")))
     return Group(*drawn)
 
 
@@ -137,7 +156,7 @@ def _that_fit(parts: Sequence[str], width: int) -> str:
     """As many of the first parts as a line holds; the first one whatever its length."""
     text = parts[0]
     for part in parts[1:]:
-        if cell_len(longer := f"{text}; {part}") > width:
+        if cell_len(longer := f"{text}{SEPARATOR()}{part}") > width:
             break
         text = longer
     return text
@@ -152,6 +171,20 @@ def _details(board: Leaderboard, width: int) -> Iterator[RenderableType]:
         for sentence in told:
             findings.add_row("-", _text(sentence))
         yield from ("", findings)
+
+
+def meanings(board: Leaderboard) -> list[tuple[str, str]]:
+    """The columns of a board's tables, each with what it holds."""
+    columns = {column.name: column for sheet in sheets(board) for column in sheet.columns}
+    return [(column.title, column.meaning) for column in columns.values() if column.meaning]
+
+
+def _explained(board: Leaderboard) -> Iterator[RenderableType]:
+    rows = Table.grid(padding=(0, 2))
+    for title, meaning in meanings(board):
+        rows.add_row(_text(title), _text(meaning))
+    yield _text(EXPLAINED())
+    yield rows
 
 
 def markdown_board(board: Leaderboard) -> str:
@@ -176,9 +209,10 @@ def what_became(board: Leaderboard) -> list[str]:
     """How many trials ended how, and a line for each that failed."""
     counts = Counter(trial.status for trial in board.trials)
     failed = [t for t in board.trials if t.status.failed]
+    told = LIST().join(words.COUNT(n=n, status=STATUSES[status]()) for status, n in sorted(counts.items()))
     return [
-        "trials: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none yet"),
-        *(f"{trial.trial_id} {trial.status}: {_one_line(trial.reason)}" for trial in failed),
+        words.TRIALS(counts=told or words.NONE_YET()),
+        *(f"{trial.trial_id} {STATUSES[trial.status]()}: {_one_line(trial.reason)}" for trial in failed),
     ]
 
 
@@ -189,16 +223,16 @@ def closing_lines(board: Leaderboard) -> list[str]:
     if ending is not None:
         lines.append(ending)
     elif not all(trial.status.finished for trial in board.trials):
-        lines.append("the search is not complete: the same `raykft tune` command continues it")
+        lines.append(words.INCOMPLETE())
     winner = board.winner
     if winner is None:
-        lines.append("no trial has a score yet")
+        lines.append(words.NO_SCORE())
         return lines
-    lines.append(f"winner: {winner.trial_id}  ({sample_text(winner)})")
+    lines.append(words.WINNER(trial=winner.trial_id, sample=sample_text(winner)))
     adapter = ExperimentPaths(board.directory).trial(winner.trial_id).adapter
     if adapter.is_dir():  # one that was only evaluated lies where it was
-        lines.append(f"adapter: {adapter}")
-    lines.append(f"next: raykft show {_place(board)} {shlex.quote(winner.trial_id)}")
+        lines.append(words.ADAPTER(place=adapter))
+    lines.append(words.NEXT(command=f"raykft show {_place(board)} {shlex.quote(winner.trial_id)}"))
     return lines
 
 
@@ -220,12 +254,12 @@ def select_sheet(board: Leaderboard, *, settings: bool = False) -> Sheet:
         *(_metric(board, rows, "select", name) for name in _known_metrics(rows, "select")),
         _trial_column(EPOCHS, rows, lambda t: f"{t.epoch}/{t.epochs}"),
         _trial_column(SECONDS, rows, lambda t: f"{t.seconds:.0f}"),
-        _trial_column(STATUS, rows, lambda t: t.status, left=True),
+        _trial_column(STATUS, rows, lambda t: STATUSES[t.status](), left=True),
     ]
     if settings:
         paths = dict.fromkeys(path for trial in board.trials for path in trial.sample)
         columns += [_setting(path, rows) for path in paths]
-    return Sheet("select split: what the search saw", columns, [_class(row) for row in rows])
+    return Sheet(words.SELECT(), columns, [_class(row) for row in rows])
 
 
 def report_sheet(board: Leaderboard, with_interval: Sequence[str] = WITH_INTERVAL) -> Sheet:
@@ -239,11 +273,11 @@ def report_sheet(board: Leaderboard, with_interval: Sequence[str] = WITH_INTERVA
         _trial_column(OPTIMISM, rows, lambda t: "" if (gap := optimism_of(t)) is None else f"{gap:+.2f}"),
         *_seed_column(board, rows, "report"),
         *metrics[1:],
-        _trial_column(NOTES, rows, lambda t: " ".join(board.badges(t)), left=True),
+        _trial_column(NOTES, rows, lambda t: " ".join(called(BADGES, b) for b in board.badges(t)), left=True),
     ]
-    title = f"report split: held-out probes, only for the {len(board.reported)} trials chosen above"
+    title = words.REPORT(n=len(board.reported))
     if any("[" in cell for column in metrics for cell in column.cells):
-        title += "; 95 % intervals"
+        title = words.REPORT_INTERVALS(title=title)
     return Sheet(title, columns, [_class(row) for row in rows])
 
 
@@ -255,12 +289,12 @@ def measurement_sheet(board: Leaderboard) -> Sheet | None:
     names = list(found.columns)
     figures = [found.columns[name] for name in names]
 
-    def column(title: str, cell: Callable[[ColumnMeasure], float | None], form: str = ".2f") -> Column:
+    def column(name: str, cell: Callable[[ColumnMeasure], float | None], form: str = ".2f") -> Column:
         values = [cell(figure) for figure in figures]
-        return Column(title, title, ["-" if value is None else f"{value:{form}}" for value in values])
+        return Column(name, TITLES[name](), ["-" if value is None else f"{value:{form}}" for value in values])
 
     columns = [
-        Column("column", "column", [METRICS[name].title for name in names], left=True),
+        Column("column", TITLES["column"](), [METRICS[name].heading for name in names], left=True),
         column("spread", lambda c: c.spread),
         column("noise", lambda c: c.noise),
         column("snr", lambda c: c.snr, ".1f"),
@@ -268,34 +302,34 @@ def measurement_sheet(board: Leaderboard) -> Sheet | None:
         column("decided pairs", lambda c: c.decided_pairs, ".0%"),
     ]
     classes = ["" if figure.readable else "unranked" for figure in figures]
-    return Sheet(f"measurement: ranked by {METRICS['score'].title} ({found.ranked_by})", columns, classes)
+    title = words.MEASUREMENT(score=METRICS["score"].heading, objective=found.ranked_by)
+    return Sheet(title, columns, classes)
 
 
 def measured(board: Leaderboard) -> str:
     """What stands below the measurement box."""
     found = board.measurement
-    grey = [METRICS[name].title for name, column in found.columns.items() if not column.readable]
+    grey = [METRICS[name].heading for name, column in found.columns.items() if not column.readable]
     said = [
-        *([f"this board decides {found.decided_pairs:.0%} of its pairs"] if found.decided_pairs is not None else []),
+        *([words.DECIDES(share=found.decided_pairs)] if found.decided_pairs is not None else []),
         found.advice,
-        *(
-            [f"graded and generated scores agree at Spearman {found.agreement:.2f}"]
-            if found.agreement is not None
-            else []
-        ),
-        *([f"grey columns are mostly noise here: {', '.join(grey)}"] if grey else []),
-        f"tests: {TEST}",
+        *([words.AGREEMENT(agreement=found.agreement)] if found.agreement is not None else []),
+        *([words.GREY(columns=LIST().join(grey))] if grey else []),
+        words.TESTS(test=words.TEST()),
     ]
-    return "; ".join(said)
+    return SEPARATOR().join(said)
 
 
 def _leading(board: Leaderboard, rows: Sequence[Record], split: Split) -> list[Column]:
-    names = [BASELINE_TITLES.get(r.name, r.name) if isinstance(r, BaselineRecord) else r.trial_id for r in rows]
-    return [_trial_column("#", rows, lambda t: _rank(board, t, split)), Column("trial", "trial", names, left=True)]
+    names = [called(BASELINES, r.name) if isinstance(r, BaselineRecord) else r.trial_id for r in rows]
+    return [
+        _trial_column("#", rows, lambda t: _rank(board, t, split)),
+        Column("trial", TITLES["trial"](), names, left=True),
+    ]
 
 
 def _trial_column(name: str, rows: Sequence[Record], cell: Callable[[TrialRecord], str], left: bool = False) -> Column:
-    return Column(name, name, [cell(row) if isinstance(row, TrialRecord) else "" for row in rows], left)
+    return Column(name, called(TITLES, name), [cell(row) if isinstance(row, TrialRecord) else "" for row in rows], left)
 
 
 def _setting(path: str, rows: Sequence[Record]) -> Column:
@@ -317,7 +351,7 @@ def _metric(
     # Figures line up on their points, and intervals where they begin.
     widest = max(map(len, figures), default=0)
     cells = [f"{figure:>{widest}} {bound}".rstrip() for figure, bound in zip(figures, intervals, strict=True)]
-    return Column(name, metric.title + arrow, cells, left=any(intervals))
+    return Column(name, metric.heading + arrow, cells, left=any(intervals))
 
 
 def _known_metrics(rows: Sequence[Record], split: Split) -> list[str]:
@@ -356,7 +390,8 @@ def _class(row: Record) -> str:
 def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial") -> Iterator[RenderableType]:
     """The columns that fit, in their own order, chosen in the order of `wanted`, and a line that names the others."""
     columns = _fitting(sheet, wanted, width, lead)
-    table = Table(title=sheet.title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
+    title = "\n".join(broken(sheet.title, _width(columns))) if spoken() is Lang.JA else sheet.title
+    table = Table(title=title, title_justify="left", pad_edge=False, box=None, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(Text(column.title), justify="left" if column.left else "right", no_wrap=True)
     for name, *cells in zip(sheet.classes, *(column.cells for column in columns), strict=True):
@@ -366,7 +401,8 @@ def _drawn(sheet: Sheet, wanted: Sequence[str], width: int, lead: str = "trial")
     # What a search did not measure is not missed.
     missed = [c for c in sheet.columns if c.name not in shown and any(cell not in {"", "-"} for cell in c.cells)]
     if missed:
-        yield _text(f"left out for width: {', '.join(column.title.rstrip('↑↓') for column in missed)}", "dim")
+        titles = LIST().join(column.title.rstrip("↑↓") for column in missed)
+        yield _text(words.LEFT_OUT(columns=titles), "dim")
 
 
 def _fitting(sheet: Sheet, wanted: Sequence[str], width: int, lead: str) -> list[Column]:
@@ -379,7 +415,7 @@ def _fitting(sheet: Sheet, wanted: Sequence[str], width: int, lead: str) -> list
             kept.append(by_name[name])
     others = [column for column in kept if column.name != lead]
     room = max(MIN_NAME, width - (_width(others) + 1 if others else 0))
-    shorter = Column(lead, lead, [shortened(cell, room) for cell in by_name[lead].cells], left=True)
+    shorter = Column(lead, by_name[lead].title, [shortened(cell, room) for cell in by_name[lead].cells], left=True)
     kept = [shorter if column.name == lead else column for column in kept]
     for name in dict.fromkeys(wanted[ESSENTIAL:]):
         if name in by_name and by_name[name] not in kept and _width([*kept, by_name[name]]) <= width:
@@ -415,8 +451,8 @@ def _md_table(header: list[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *body]]
 
 
-def _text(line: str, style: str = "") -> Text:
-    return Text(one_line(line), style=style)
+def _text(line: str, style: str = "") -> Text | JapaneseText:
+    return (JapaneseText if spoken() is Lang.JA else Text)(one_line(line), style=style)
 
 
 def _unbroken(line: str, style: str = "") -> Text:

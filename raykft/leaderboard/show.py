@@ -15,6 +15,9 @@ from raykft.leaderboard.files import read_shown
 from raykft.leaderboard.read import baseline_results
 from raykft.paths import ExperimentPaths, is_there
 from raykft.untrusted.escapes import one_line, plain
+from raykft.wording import tables as words
+from raykft.wording.messages import called
+from raykft.wording.names import OUTCOMES
 
 COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
 
@@ -48,10 +51,11 @@ def _base_answers(paths: ExperimentPaths) -> dict[str, str]:
 def render_answers(rows: list[dict[str, Any]]) -> RenderableType:
     """A terminal table. Answers are untrusted: they become plain text, never markup or control codes."""
     table = Table(show_lines=True, expand=True)
-    table.add_column("probe", no_wrap=True)
-    for title in ("question", "base model", "tuned"):
-        table.add_column(title, ratio=1)
+    table.add_column(words.PROBE(), no_wrap=True)
+    for title in (words.QUESTION, words.BASE_MODEL, words.TUNED):
+        table.add_column(title(), ratio=1, overflow="fold")  # an answer in Japanese is one long word
     for row in rows:
-        verdict = Text(f"{one_line(row['id'])}\n{one_line(row['outcome'])}", style=COLOURS.get(row["outcome"], ""))
+        outcome = one_line(called(OUTCOMES, row["outcome"]))
+        verdict = Text(f"{one_line(row['id'])}\n{outcome}", style=COLOURS.get(row["outcome"], ""))
         table.add_row(verdict, *(Text(plain(row[key])) for key in ("question", "base_answer", "answer")))
     return Group(table)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from raykft.data.contamination import novelty_problem
 from raykft.evaluation.levels import SHARES_RIGHT, knowledge_shift, summarize
 from raykft.leaderboard import pareto
-from raykft.leaderboard.board import BASELINE_TITLES, ONE_SEED, Leaderboard, optimism_of
+from raykft.leaderboard.board import ONE_SEED, Leaderboard, optimism_of
 from raykft.leaderboard.evidence import Evidence
 from raykft.leaderboard.read import (
     TrialRecord,
@@ -20,6 +20,8 @@ from raykft.leaderboard.read import (
 from raykft.leaderboard.statistics import MIN_UNITS, Difference, Interval, difference, mcnemar, spearman
 from raykft.paths import ExperimentPaths
 from raykft.records import Probe, ProbeResult, Split
+from raykft.wording import verdicts as words
+from raykft.wording.names import BASELINES, LIST, SPLITS
 
 # Below this rank correlation early stopping looked at something else than what trials end with.
 MIN_RUNG_CORRELATION = 0.5
@@ -37,7 +39,7 @@ def verdicts(board: Leaderboard) -> list[str]:
     split: Split = "report" if winner.report else "select"
     evidence = board.evidence.get(split)
     return [
-        *([board.overruled] if board.overruled else []),
+        *([str(board.overruled)] if board.overruled else []),
         *_reported(board, winner),
         *(_resampled(board, winner, split, evidence) if evidence else []),
         *_optimism(board, winner),
@@ -79,32 +81,28 @@ def p_text(p: float | None) -> str:
 def _reported(board: Leaderboard, winner: TrialRecord) -> Iterator[str]:
     scored = board.reported
     if not scored:
-        yield "no trial was scored on held-out probes: all figures are those that the search chose by"
+        yield words.NOT_REPORTED()
         return
-    ranked = sum(t.rank is not None for t in board.trials)
-    yield f"{len(scored)} of {ranked} ranked trials were scored on the report split, chosen by the select split alone"
+    yield words.REPORTED(n=len(scored), ranked=sum(t.rank is not None for t in board.trials))
     if scored[0] is not winner:
-        yield f"on the report split {scored[0].trial_id} scores highest; the winner stays the one chosen beforehand"
+        yield words.REPORTED_HIGHEST(trial=scored[0].trial_id)
 
 
 def _resampled(board: Leaderboard, winner: TrialRecord, split: Split, evidence: Evidence) -> Iterator[str]:
     units = evidence.units["score"]
     if units < MIN_UNITS:
-        yield (
-            f"insufficient evidence: the {split} split has {units} independent groups of probes, and nothing can be "
-            f"said below {MIN_UNITS}"
-        )
+        yield words.FEW_UNITS(split=SPLITS[split](), units=units, least=MIN_UNITS)
         return
     yield from _ties(board, winner, split, evidence)
     for name in ("base", "bm25", "facts_needed"):
         gap = evidence.difference(winner.trial_id, name, "knowledge")
         if gap is not None:
-            yield _against_baseline(BASELINE_TITLES[name], gap)
+            yield _against_baseline(BASELINES[name](), gap)
     overall = evidence.difference(winner.trial_id, "base", "score")
     if overall is not None and not overall.significant:
-        yield f"insufficient evidence that the winner's score is above the untouched base model's: {_gap(overall)}"
+        yield words.SCORE_NOT_ABOVE_BASE(gap=_gap(overall))
     elif overall is not None and overall.value < 0:
-        yield f"the untouched base model scores better than the winner, which forgot too much: {_gap(overall)}"
+        yield words.SCORE_BELOW_BASE(gap=_gap(overall))
     known = evidence.intervals.get("base", {}).get("knowledge")
     if known is not None:
         value = float(evidence.figures["base"]["knowledge"][0])
@@ -120,18 +118,18 @@ def _ties(board: Leaderboard, winner: TrialRecord, split: Split, evidence: Evide
     tied = [name for name, gap in gaps.items() if not gap.significant]
     better = [name for name, gap in gaps.items() if gap.significant and gap.value < 0]
     if better:
-        yield f"significantly better than the winner on the {split} split: {_names(better)}"
+        yield words.BETTER(split=SPLITS[split](), names=_names(better))
     if tied:
-        yield f"insufficient evidence to tell the winner from {_names(tied)} ({split} split, Holm-corrected)"
+        yield words.TIED(names=_names(tied), split=SPLITS[split]())
     elif not better:
-        others = f"every other trial of the {split} split"
-        yield f"the winner's score is significantly above that of {others} (Holm-corrected)"
+        yield words.ABOVE_ALL(split=SPLITS[split]())
 
 
 def _against_baseline(title: str, gap: Difference) -> str:
     if not gap.significant:
-        return f"insufficient evidence to tell the winner's knowledge from that of {title}: {_gap(gap)}"
-    return f"the winner knows {'more' if gap.value > 0 else 'less'} than {title}: {_gap(gap)}"
+        return words.KNOWS_ALIKE(title=title, gap=_gap(gap))
+    told = words.KNOWS_MORE if gap.value > 0 else words.KNOWS_LESS
+    return told(title=title, gap=_gap(gap))
 
 
 def _optimism(board: Leaderboard, winner: TrialRecord) -> Iterator[str]:
@@ -143,19 +141,20 @@ def _optimism(board: Leaderboard, winner: TrialRecord) -> Iterator[str]:
     interval = None
     if len(known) == 2:
         interval = difference(known[0], known[1], min(e.units["score"] for e in board.evidence.values())).interval
-    yield f"optimism of the winner (select - report score): {gap:+.2f} {bounds(interval)}".rstrip()
+    yield words.OPTIMISM(gap=f"{gap:+.2f} {bounds(interval)}".rstrip())
 
 
 def _front(board: Leaderboard) -> Iterator[str]:
     front = board.front
     if front is None:
         return
-    chances = {name: chance for name, chance in front.members.items() if chance is not None}
-    members = [f"{name} ({chances[name]:.0%} of resamples)" if name in chances else name for name in front.members]
-    yield f"on the front of gain against forgetting: {_names(members)}; largest gain - forgetting: {front.knee}"
+    members = [
+        name if chance is None else words.FRONT_MEMBER(name=name, chance=chance)
+        for name, chance in front.members.items()
+    ]
+    yield words.FRONT(names=_names(members), knee=front.knee)
     volume = f"{front.volume:.2f} {bounds(front.volume_interval)}".rstrip()
-    corner = f"gain {pareto.WORST_GAIN:g}, forgetting {pareto.WORST_FORGETTING:g}"
-    yield f"hypervolume of that front: {volume} (measured from {corner})"
+    yield words.HYPERVOLUME(volume=volume, gain=pareto.WORST_GAIN, forgetting=pareto.WORST_FORGETTING)
 
 
 def _hints(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:
@@ -164,8 +163,7 @@ def _hints(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[st
         return
     helped, harmed = hint_changes(read_probes(paths), trial_results(paths.trial(winner.trial_id), split))
     if helped or harmed:
-        told = f"{helped} wrong answers right and {harmed} right ones wrong ({p_text(mcnemar(helped, harmed))})"
-        yield f"naming the category of the answer in the question made {told}"
+        yield words.HINTS(helped=helped, harmed=harmed, p=p_text(mcnemar(helped, harmed)))
 
 
 def _rungs(board: Leaderboard) -> Iterator[str]:
@@ -179,11 +177,8 @@ def _rungs(board: Leaderboard) -> Iterator[str]:
     agreement = spearman([rung for rung, _ in pairs], [final for _, final in pairs])
     if agreement is None or len(pairs) < MIN_RUNG_TRIALS:
         return
-    told = f"Spearman {agreement:.2f} over {len(pairs)} finished trials"
-    if agreement < MIN_RUNG_CORRELATION:
-        yield f"warning: early stopping was not trustworthy; scores after epoch {epoch} say little of the end: {told}"
-    else:
-        yield f"scores after epoch {epoch}, the first that early stopping compares, foretell those at the end: {told}"
+    told = words.RUNGS_FAIL if agreement < MIN_RUNG_CORRELATION else words.RUNGS_HOLD
+    yield told(epoch=epoch, agreement=agreement, n=len(pairs))
 
 
 def _coverage(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:
@@ -195,36 +190,40 @@ def _coverage(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator
     if facts := sum(map(sum, (row.values() for row in shift.values()))):
         now = {share: sum(row[share] for row in shift.values()) for share in SHARES_RIGHT}
         lost = shift["all"]["some"] + shift["all"]["none"] + shift["some"]["none"]
-        yield (
-            f"of {facts} facts ({split} split) the winner answers {now['all']} in all their paraphrases, "
-            f"{now['some']} in some and {now['none']} in none; {lost} less well than the base model"
-        )
+        yield words.COVERAGE(facts=facts, split=SPLITS[split](), lost=lost, **now)
 
 
-def _without_flagged(board: Leaderboard, winner: TrialRecord, split: Split, flagged: Collection[str]) -> str | None:
-    """The winner's knowledge with and without the probes that are given away."""
+def _contaminated(board: Leaderboard, winner: TrialRecord, split: Split) -> str:
+    """How many probes are given away, and the winner's knowledge without them."""
+    flagged = {finding["item"] for finding in board.findings}
+    known = _without(flagged, board, winner, split)
+    if known is None:
+        return words.CONTAMINATED(n=len(flagged))
+    return words.CONTAMINATED_WITHOUT(n=len(flagged), split=SPLITS[split](), all=known[0], clean=known[1])
+
+
+def _without(
+    flagged: Collection[str], board: Leaderboard, winner: TrialRecord, split: Split
+) -> tuple[float, float] | None:
+    """The winner's knowledge with and without some probes; None where that is the same or cannot be told."""
     paths = ExperimentPaths(board.directory)
     results = trial_results(paths.trial(winner.trial_id), split)
     probes = [p for p in read_probes(paths) if p.level > 0 and p.id in results]
     clean = [p for p in probes if p.id not in flagged]
-    known = [summarize(asked, [results[p.id] for p in asked])["overall"]["knowledge"] for asked in (probes, clean)]
-    if None in known or len(clean) == len(probes):
-        return None
-    return f"without them the winner's knowledge on the {split} split is {known[1]:.2f} instead of {known[0]:.2f}"
+    every, some = (
+        summarize(asked, [results[p.id] for p in asked])["overall"]["knowledge"] for asked in (probes, clean)
+    )
+    return None if every is None or some is None or len(clean) == len(probes) else (every, some)
 
 
 def _warnings(board: Leaderboard, winner: TrialRecord, split: Split) -> Iterator[str]:
     if board.findings:
-        flagged = {finding["item"] for finding in board.findings}
-        told = f"CONTAMINATED: training rows, distractors or the other split give away {len(flagged)} probe(s)"
-        without = _without_flagged(board, winner, split, flagged)
-        yield f"{told}; {without}" if without else told
+        yield _contaminated(board, winner, split)
     if ONE_SEED in board.badges(winner):
-        yield "1-SEED: the winner was trained with one seed only; another seed may rank otherwise"
+        yield words.ONE_SEED()
     elif winner.seeds:
         scores = winner.seeds.values()
-        told = f"{min(scores):.2f} to {max(scores):.2f} on the select split"
-        yield f"the winner's score over {len(scores)} seeds: {told}"
+        yield words.SEEDS(n=len(scores), low=min(scores), high=max(scores))
 
 
 def _gap(gap: Difference) -> str:
@@ -233,5 +232,5 @@ def _gap(gap: Difference) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    first, more = LIST().join(names[:MAX_NAMES]), len(names) - MAX_NAMES
+    return words.MORE_NAMES(names=first, n=more) if more > 0 else first

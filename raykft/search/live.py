@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 
 from raykft.leaderboard.page import write_page
 from raykft.leaderboard.read import forget_answers
@@ -23,7 +24,9 @@ REST = 20
 def live_page(paths: ExperimentPaths, look_seconds: float = LOOK_SECONDS) -> Iterator[None]:
     """Keep the experiment's page up to date while the body runs. Its troubles are none of the search."""
     stop = threading.Event()
-    writer = threading.Thread(target=_write_again, args=(paths, stop, look_seconds), name="raykft-page", daemon=True)
+    # In the language of whoever started the search: a thread knows it by a copy of the context.
+    work = (_write_again, paths, stop, look_seconds)
+    writer = threading.Thread(target=copy_context().run, args=work, name="raykft-page", daemon=True)
     writer.start()
     try:
         yield

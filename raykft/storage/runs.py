@@ -14,6 +14,7 @@ from typing import Any
 from raykft.errors import RaykftError, ResourceError, first_line
 from raykft.paths import ExperimentPaths, read_json, write_json
 from raykft.storage.store import keep
+from raykft.wording import verdicts as words
 
 COMPLETE, INTERRUPTED, FAILED = "complete", "interrupted", "failed"
 
@@ -48,14 +49,15 @@ def how_it_ended(paths: ExperimentPaths) -> str | None:
     run = _read(paths.last_run)
     if not run or run.get("how") == COMPLETE:
         return None
-    go_on = f"`raykft resume {shlex.quote(str(paths.root))}` goes on"
+    go_on = words.GO_ON(place=shlex.quote(str(paths.root)))
+    began = {"began": run.get("began"), "host": run.get("host")}
     if "ended" not in run:
         if _is_running(run):
-            return f"a run that began {run.get('began')} is at work (pid {run.get('pid')} on {run.get('host')})"
-        return f"the last run, begun {run.get('began')} on {run.get('host')}, was killed; {go_on}"
+            return words.RUNS(**began, pid=run.get("pid"))
+        return words.WAS_KILLED(**began, go_on=go_on)
     if run.get("how") == INTERRUPTED:
-        return f"the last run was interrupted {run['ended']}; {go_on}"
-    return f"the last run ended {run['ended']}: {run.get('why')}; once that is mended, {go_on}"
+        return words.WAS_INTERRUPTED(ended=run["ended"], go_on=go_on)
+    return words.ENDED_BADLY(ended=run["ended"], why=run.get("why"), go_on=go_on)
 
 
 def at_work(paths: ExperimentPaths) -> bool:

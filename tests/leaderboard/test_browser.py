@@ -20,8 +20,9 @@ from leaderboard.browser import CHROMIUM, Browser
 from leaderboard.fake_experiment import TRIALS, FakeExperiment
 
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
-from raykft.leaderboard.page import LIVE_SECONDS, write_page
+from raykft.leaderboard.page import LIVE_SECONDS, page_html, write_page
 from raykft.paths import append_jsonl, write_json
+from raykft.wording.messages import Lang, speaking
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian's package `chromium`)")
 FIRST, SECOND, *_ = TRIALS
@@ -45,20 +46,29 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
 
 
 @pytest.fixture(scope="module")
+def japanese(board: Leaderboard) -> str:
+    """The address of the same board's page in Japanese."""
+    file = board.directory / "report-ja.html"
+    with speaking(Lang.JA):
+        file.write_text(page_html(board), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
 
 
 @pytest.fixture
-def page(browser: Browser, board: Leaderboard) -> Iterator[Browser]:
+def page(browser: Browser, board: Leaderboard, japanese: str) -> Iterator[Browser]:
     browser.problems.clear()
     browser.requests.clear()
     browser.look(1400, 1000)
     browser.open(address(board))
     yield browser
     assert browser.problems == []
-    assert {url.split("#")[0] for url in browser.requests} <= {address(board), "about:blank"}
+    assert {url.split("#")[0] for url in browser.requests} <= {address(board), japanese, "about:blank"}
 
 
 def address(board: Leaderboard, fragment: str = "") -> str:
@@ -100,8 +110,12 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("width", [1400, 400])
 @pytest.mark.parametrize("dark", [False, True])
-def test_an_audit_finds_no_serious_fault(page: Browser, axe: str, width: int, dark: bool) -> None:
+@pytest.mark.parametrize("lang", Lang)
+def test_an_audit_finds_no_serious_fault(
+    page: Browser, board: Leaderboard, japanese: str, axe: str, lang: Lang, width: int, dark: bool
+) -> None:
     page.look(width, 1000, dark=dark)
+    page.open(japanese if lang is Lang.JA else address(board))
     page.run(f"{axe}; 0")
 
     def faults() -> list[list[Any]]:
@@ -266,6 +280,38 @@ def test_everything_has_a_name_for_a_screen_reader(page: Browser) -> None:
     levels = page.run("[...document.querySelectorAll('h1, h2, h3')].map(e => +e.tagName[1])")
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_the_page_in_japanese_works_as_the_english_one(page: Browser, japanese: str) -> None:
+    def count() -> int:
+        return int(page.run("/件中(\\d+)件/.exec(document.querySelector('#answers-count').textContent)[1]"))
+
+    page.open(japanese)
+    assert page.run("document.documentElement.lang") == "ja"
+    assert "Noto Sans CJK JP" in page.run("getComputedStyle(document.body).fontFamily")
+    everything = count()
+    type_in(page, "#answers-outcome", "correct")
+    right = count()
+    type_in(page, "#answers-outcome", "not correct")
+    assert right + count() == everything
+    type_in(page, "#answers-outcome", "")
+    type_in(page, "#answers-split", "report")
+    assert 0 < count() < everything
+    click(page, "知識↑")
+    known = [float(v) for v in column(page, "知識↑") if v != "-"]
+    assert known == sorted(known, reverse=True)
+    for name in (FIRST, STOPPED):
+        page.run(f"document.querySelector('#trials input[data-trial={json.dumps(name)}]').click()")
+    assert "状態" in page.run("document.querySelector('#compared').textContent")
+    page.look(400, 900)
+    assert page.run("document.documentElement.scrollWidth") <= 400
+    # Everything that the script wrote, but for what was asked and answered.
+    written = "['#answers-found th', '#compared th', '#answers-count', '#answers-found button']"
+    text = page.run(
+        f"{written}.map(s => [...document.querySelectorAll(s)].map(e => e.textContent).join(' ')).join(' ')"
+    )
+    for word in ("level", "recall", "select", "report", "question", "expected", "base model", "show all", "answers"):
+        assert word not in text
 
 
 def test_the_page_is_made_anew_with_the_same_bytes(board: Leaderboard, tmp_path: Path) -> None:
