@@ -16,7 +16,7 @@ from random import Random
 from raykft.data.split import split_of
 from raykft.drafting.found import Found, NothingFoundError
 from raykft.drafting.items import Item, Named, script_of
-from raykft.drafting.made import NOT_ASKED, Drafted, Known, Rejected, Reworded
+from raykft.drafting.made import NOT_ASKED, Drafted, Known, Rejected
 from raykft.drafting.maker import FORMED, Maker
 from raykft.drafting.rules import Rules
 from raykft.evaluation.normalize import normalize
@@ -25,8 +25,8 @@ from raykft.records import Fact, TrainRow
 MIN_SHARE = 0.4  # of the groups that each split should hold
 _SALTS = 50
 
-# Of every line, what a writer makes of its question.
-Reword = Callable[[Sequence[Known]], Sequence[tuple[Reworded, ...]]]
+# The same lines with what a writer has to say of them.
+Reword = Callable[[Sequence[Known]], Sequence[Known]]
 
 
 def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, reword: Reword | None = None) -> Drafted:
@@ -35,7 +35,7 @@ def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, rew
     known = _known(items, rules, made)
     chosen = _chosen(known, max_facts, seed, made)
     if reword is not None:
-        chosen = [replace(one, written=texts) for one, texts in zip(chosen, reword(chosen), strict=True)]
+        chosen = list(reword(chosen))
     groups = _groups(chosen)
     salt = _salt(len(groups), seed)
     for number, group in enumerate(groups):

@@ -119,7 +119,7 @@ def run(
         RULES[code],
         seed=seed,
         max_facts=max_facts,
-        reword=drafter.rewordings if drafter else None,
+        reword=drafter.reworded if drafter else None,
     )
     made.rejected += drafter.rejected if drafter else []
     made, domain = screened(made, *_bundled(code))

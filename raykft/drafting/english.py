@@ -10,7 +10,7 @@ from random import Random
 from raykft.data.demo.language_en import ENGLISH
 from raykft.drafting.english_find import EMPTY, FINITE, kind_of, value_in
 from raykft.drafting.english_rewordings import reworded
-from raykft.drafting.english_values import CAPITAL, LISTED, other_texts, spellings
+from raykft.drafting.english_values import CAPITAL, LISTED, other_texts, spellings, without_title
 from raykft.drafting.found import Found, full_date
 from raykft.drafting.numbers import can_be_doubled, later_than, near_spans, wrong_doubles
 from raykft.drafting.rules import Derived, Hint, Rules
@@ -72,8 +72,9 @@ class English(Rules):
             return Hint(
                 f"{question} (The number has {len(str(found.number))} digits.)", "the number of digits as a hint"
             )
-        if found.type in {"person", "text"} and found.text[0].isalpha():
-            hint = f'{question} (The answer begins with the letter "{found.text[0].upper()}".)'
+        name = re.sub(r"^(?:The|the|A|a|An|an) ", "", without_title(found.text))
+        if found.type in {"person", "text"} and name[0].isalpha():
+            hint = f'{question} (The answer begins with the letter "{name[0].upper()}".)'
             return Hint(hint, "the first letter as a hint")
         return None
 

@@ -52,6 +52,9 @@ _POOLS: Final = {
     "instrument": "instrument", "company": "supplier", "firm": "supplier", "motto": "motto", "slogan": "motto",
 }  # fmt: skip
 _MONEY: Final = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yen"}
+_TITLE: Final = re.compile(
+    r"^(?:(?:Professor|Prof|Doctor|Dr|Mr|Mrs|Ms|Miss|Sir|Dame|Captain|Capt|Reverend|Rev)\.? )+(?=[A-ZÀ-Þ])"
+)
 CAPITAL: Final = re.compile(r"[A-ZÀ-Þ]")
 
 
@@ -72,9 +75,16 @@ def spellings(value: str, type: ValueType) -> tuple[tuple[str, ...], dict[str, s
         return tuple(dict.fromkeys(aliases)), {"number": str(number)}
     if value.lower().rstrip("s") in _WEEKDAYS:
         return (value.rstrip("s"), f"{value.rstrip('s')}s"), {"weekday": value.rstrip("s")}
-    if type == "person" and len(names := value.split()) == 2:
-        return (f"{names[1]}, {names[0]}",), {"first": names[0], "last": names[1]}
-    return (), {}
+    name = without_title(value)
+    short = (name,) if name != value else ()
+    if type == "person" and len(names := name.split()) == 2:
+        return (*short, f"{names[1]}, {names[0]}"), {"first": names[0], "last": names[1]}
+    return short, {}
+
+
+def without_title(name: str) -> str:
+    """A person's name, or a thing's, without what may be left out before it."""
+    return _TITLE.sub("", name) or name
 
 
 def other_texts(found: Found, rng: Random) -> list[str]:
@@ -97,7 +107,7 @@ def other_texts(found: Found, rng: Random) -> list[str]:
         texts = rng.sample(("once a day", "twice a day", "once a month", "every two weeks", "once a year"), 5)
     elif TIME.fullmatch(found.text):
         texts = [re.sub(r"^\d+", str(hour), found.text) for hour in rng.sample(range(1, 12), 5)]
-    elif sum(map(str.isdigit, found.text)) >= 3:
+    elif sum(map(str.isdigit, found.text)) >= 3 and not re.search(_MONTH, found.text):
         texts = [other_digits(found.text, rng) for _ in range(4)]
     elif found.type == "text" and (pool := _POOLS.get(found.asked.split()[-1])) and len(found.text.split()) < 4:
         texts = [value.text for value in rng.sample(list(ENGLISH.pools[pool]), 4)]

@@ -73,7 +73,7 @@ class Known:
     """A line whose value was found: what is asked, told and taught.
 
     `others` are further wordings of the question in the source, kept back as paraphrases; `written` are those of a
-    writer, of which the last are taught.
+    writer, of which the last are taught, and `wrong` are wrong values that it says are of the same kind.
     """
 
     place: str
@@ -83,6 +83,7 @@ class Known:
     evidence: str
     others: tuple[str, ...] = ()
     written: tuple[Reworded, ...] = ()
+    wrong: tuple[str, ...] = ()
 
     @property
     def tell(self) -> str:

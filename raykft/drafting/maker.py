@@ -52,7 +52,7 @@ class Maker:
         if not wordings:
             return
         last = wordings[-1][0]
-        if self._number[id(one)] % 2 == 0 and len(wordings) > 1 and (hint := self._rules.hint(last, one.found)):
+        if self._takes_turn(one) and len(wordings) > 1 and (hint := self._rules.hint(last, one.found)):
             pair = f"ph-{self._id(one)}"
             plain = replace(self._recall(one, "ph-plain", last, wrong), kind="hint", pair_id=pair, tags=("plain",))
             yield Draft(plain, one.place, "without the hint")
@@ -65,12 +65,19 @@ class Maker:
                             contrast=derived.contrast, prior=prior)  # fmt: skip
             yield Draft(probe, one.place, derived.rule)
 
+    def _takes_turn(self, one: Known) -> bool:
+        """Every second fact, now the first and now the second of two neighbours: sources alternate what they tell."""
+        number = self._number[id(one)]
+        return (number + number // 2) % 2 == 0
+
     def _wordings(self, one: Known) -> list[tuple[str, str]]:
         """Questions in other words with where they come from; those of the source itself come first."""
         theirs = [(question, "another wording in the source") for question in one.others]
         written = [(reworded.question, "reworded by the writer") for reworded in one.written[:ASKED]]
+        if written:  # people's and a model's words are better than those of a rule
+            return [*theirs, *written]
         by_rule = self._rules.rewordings(one.row.question, one.found)
-        return [*theirs, *written, *((question, "reworded by rule") for question in by_rule)]
+        return [*theirs, *((question, "reworded by rule") for question in by_rule)]
 
     def _recall(self, one: Known, stem: str, question: str, wrong: Sequence[str]) -> Probe:
         fact = self._fact_of[id(one)]
@@ -143,7 +150,7 @@ class Maker:
         yield Draft(probe, one.place, f"the answer in the form {style!r}")
 
     def _premise(self, one: Known, wrong: Sequence[str]) -> Iterator[Draft]:
-        if not wrong or one.found.type == "list" or self._number[id(one)] % 2:
+        if not wrong or one.found.type == "list" or not self._takes_turn(one):
             return
         pair = f"pp-{self._id(one)}"
         sides: tuple[Polarity, ...] = ("yes", "no")
@@ -168,7 +175,7 @@ class Maker:
             gold=gold,
             key_facts=self._keys(one) + self._keys(two),
             fact_ids=ids,
-            contrast=tuple(text for text in wrong if not _clash(text, two.found)),
+            contrast=tuple(text for text in wrong if not clash(text, two.found)),
             # What is wrong of one fact may be right of the other, so only longer names are kept apart.
             forbidden=tuple(dict.fromkeys((*self._longer(one), *self._longer(two)))),
             max_new_tokens=_tokens(gold, self._rules.code),
@@ -176,19 +183,22 @@ class Maker:
         return Draft(probe, f"{one.place}, {two.place}", "two neighbouring facts in one question")
 
     def _wrong(self, one: Known, rng: Random) -> tuple[list[str], int]:
-        """Values of other facts for which the same is asked, then made up ones, then others that look alike.
+        """Those of a writer; or values of other facts for which the same is asked, then made up ones, then others that
+        look alike.
 
         The second part says how many are surely answers to the question, though wrong ones; the last kind may be none.
         """
         found = one.found
         if found.type == "list":
             return [], 0
+        if one.wrong:
+            return list(one.wrong[:WRONG]), min(WRONG, len(one.wrong))
         others = [other.found for other in self._known if other is not one and other.found.type == found.type]
         alike = [
             other
             for other in others
             if other.asked == found.asked != "what"
-            and (found.type not in FORMED or _form(other.text) == _form(found.text))
+            and (found.type not in FORMED or form_of(other.text) == form_of(found.text))
         ]
         sort = found.asked.partition(" ")[0]
         rest = [
@@ -196,14 +206,14 @@ class Maker:
             for other in others
             if found.type not in FORMED
             and other.asked.startswith(sort)
-            and _form(other.text) == _form(found.text)
+            and form_of(other.text) == form_of(found.text)
             and not self._rules.other_values(other, rng)  # a weekday or a colour is no answer to anything else
         ]
         taken = [o.text for o in (*rng.sample(alike, len(alike)), *self._rules.other_values(found, rng))]
         question = normalize(one.row.question)
 
         def usable(texts: Iterable[str]) -> dict[str, None]:
-            return dict.fromkeys(t for t in texts if not _clash(t, found) and normalize(t) not in question)
+            return dict.fromkeys(t for t in texts if not clash(t, found) and normalize(t) not in question)
 
         sure = usable(taken)
         texts = list(sure | usable(other.text for other in rng.sample(rest, len(rest))))[:WRONG]
@@ -218,7 +228,7 @@ class Maker:
         return Random(int.from_bytes(digest[:8], "big"))
 
 
-def _form(text: str) -> str:
+def form_of(text: str) -> str:
     """What a value looks like: 9 May 1987 and 12 June 2001 are of one form, and names are of another than words."""
     letters = re.sub(r"[A-ZÀ-Þ][\w'’.-]*(?: (?:of |the |and )*[A-ZÀ-Þ][\w'’.-]*)*", "A", text)
     kinds = re.sub(
@@ -227,7 +237,7 @@ def _form(text: str) -> str:
     return re.sub(r"[0-9０-９]+", "9", kinds)
 
 
-def _clash(text: str, found: Found) -> bool:
+def clash(text: str, found: Found) -> bool:
     """Whether one spelling is part of the other, so that an answer would be right and wrong at once."""
     wrong = normalize(text)
     accepted = [normalize(alias) for alias in found.items or (found.text, *found.aliases)]

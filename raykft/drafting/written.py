@@ -19,6 +19,7 @@ from raykft.drafting.build import subject_of
 from raykft.drafting.found import NothingFoundError, parsed_date
 from raykft.drafting.items import Item, Named
 from raykft.drafting.made import Known, Rejected, Reworded
+from raykft.drafting.maker import FORMED, clash, form_of
 from raykft.drafting.pages import Piece
 from raykft.drafting.rules import Rules
 from raykft.evaluation.matching import numbers_in
@@ -90,9 +91,10 @@ class WrittenRewording(_Form):
 
 
 class WrittenRewordings(Numbered):
-    """A question in several other words."""
+    """A question in several other words, and values that would be wrong answers to it."""
 
     rewordings: list[WrittenRewording]
+    wrong: list[str]
 
 
 N = TypeVar("N", bound=Numbered)
@@ -144,12 +146,16 @@ class Drafter:
             found[number] = replace(item, named=Named(named, _type(value), row.output))
         return found
 
-    def rewordings(self, known: Sequence[Known]) -> list[tuple[Reworded, ...]]:
-        """For every line, its question in other words, as far as the writer's hold."""
+    def reworded(self, known: Sequence[Known]) -> list[Known]:
+        """The same lines with their questions in other words and with wrong values, as far as the writer's hold."""
         lines = [f"{one.row.question} [{one.found.text}]\n   answer: {one.tell}" for one in known]
         gaps = {"count": str(REWORDINGS)}
         said = self._numbered("rewordings", Items[WrittenRewordings], REWORDING_TOKENS, lines, gaps)
-        return [self._kept(one, said[n].rewordings if n in said else ()) for n, one in enumerate(known)]
+        return [self._told(one, said[n]) if n in said else one for n, one in enumerate(known)]
+
+    def _told(self, one: Known, said: WrittenRewordings) -> Known:
+        wrong = dict.fromkeys(text for text in map(_line, said.wrong) if _is_wrong(text, one))
+        return replace(one, written=self._kept(one, said.rewordings), wrong=tuple(wrong))
 
     def _kept(self, one: Known, said: Iterable[WrittenRewording]) -> tuple[Reworded, ...]:
         kept: dict[str, Reworded] = {}
@@ -243,6 +249,14 @@ def _rewording_problem(question: str, one: Known) -> str:
     if _OF_THE_TEXT.search(question):
         return "it is about a text that is not there"
     return ""
+
+
+def _is_wrong(text: str, one: Known) -> bool:
+    """Whether a value is of the right one's kind, and surely another."""
+    found = one.found
+    if is_blank(text) or len(text) > MAX_VALUE or clash(text, found) or _letters(text) in _letters(one.row.question):
+        return False
+    return found.type not in FORMED or form_of(text) == form_of(found.text)
 
 
 def _asks_for_value(row: TrainRow, rules: Rules) -> bool:

@@ -59,7 +59,9 @@ def rewordings_of(text: str) -> list[dict[str, Any]]:
             f"Is {value} right for the {name}?", f"{asked}?",
         ]  # fmt: skip
         rewordings = [{"question": q, "answer": f"The answer is {value}."} for q in texts]
-        items.append({"number": int(number), "rewordings": rewordings})
+        others = [other for _, built, who in BUILT if value != (other := str(built) if year else who)]
+        wrong = [*others, value, "yesterday evening" if year else ""]
+        items.append({"number": int(number), "rewordings": rewordings, "wrong": wrong})
     return items
 
 
@@ -109,6 +111,20 @@ def test_a_page_becomes_an_experiment_that_passes_every_check(page: Path, tmp_pa
     reasons = [r.why for r in summary.made.rejected if "rewording" in r.what]
     assert reasons.count("it gives the value away") == 12
     assert sum("does not name" in why for why in reasons) == 12
+
+
+def test_wrong_answers_are_those_of_the_writer_as_far_as_they_are_of_the_kind(page: Path, tmp_path: Path) -> None:
+    summary = run([page], tmp_path / "draft", writing=Writing(Good()))
+    recalls = [d.probe for d in summary.made.drafts if d.probe.kind == "recall" and d.probe.level == 2]
+    years, names = {str(year) for _, year, _ in BUILT}, {who for _, _, who in BUILT}
+    for probe in recalls:
+        right = probe.key_facts[0].any[0]
+        pool = years if right in years else names
+        assert len(probe.contrast) == 4
+        assert set(probe.contrast) <= pool - {right}
+    # What a writer says is surely wrong makes false premises, of names too.
+    asked = {d.probe.key_facts[0].type for d in summary.made.drafts if d.probe.polarity == "no"}
+    assert {"date", "person"} <= asked
 
 
 def test_rewordings_that_are_not_asked_are_taught_and_how_many_is_searched(page: Path, tmp_path: Path) -> None:
