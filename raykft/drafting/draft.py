@@ -131,7 +131,6 @@ def run(
     write(directory, made, domain, read, config, settings)
     if verify is not None:
         domain = _verified(directory, made, domain, verify)
-        _check_enough(made, read[0].path)
         write(directory, made, domain, read, config, settings)
     return Summary(directory / CONFIG, made, warnings, drafter.desk.bill.line() if drafter else "")
 
@@ -164,7 +163,13 @@ def _verified(directory: Path, made: Drafted, domain: Domain, console: Console) 
     from raykft.drafting.verify import known_already, verdicts  # it imports Ray
 
     made.verdicts = verdicts(directory / CONFIG, console)
-    reject(made, known_already(made.drafts, made.verdicts))
+    known = known_already(made.drafts, made.verdicts)
+    reject(made, known)
+    if lacking := _lacking(made):
+        raise DataError(
+            f"{directory}: {len(known)} probes ask what the base model knows already, and without them split "
+            f"{lacking!r} has none of level 2 to 5; the draft is left as it was before --verify"
+        )
     return replace(domain, probes=tuple(draft.probe for draft in made.drafts))
 
 
@@ -186,14 +191,19 @@ def _check(domain: Domain, sheet: Path) -> None:
 
 
 def _check_enough(made: Drafted, source: Path) -> None:
-    for split in ("select", "report"):
-        if not any(draft.probe.split == split and draft.probe.level > 1 for draft in made.drafts):
-            whys = dict.fromkeys(rejected.why.removesuffix(NOT_ASKED) for rejected in made.rejected)
-            reasons = "; ".join([*whys][:3]) or "there are too few lines"
-            raise DataError(
-                f"{source}: only {len(made.facts)} answers add a value to their question that both splits can ask "
-                f"about, and {MIN_FACTS} or more are needed ({reasons})"
-            )
+    if _lacking(made):
+        whys = dict.fromkeys(rejected.why.removesuffix(NOT_ASKED) for rejected in made.rejected)
+        reasons = "; ".join([*whys][:3]) or "there are too few lines"
+        raise DataError(
+            f"{source}: only {len(made.facts)} answers add a value to their question that both splits can ask "
+            f"about, and {MIN_FACTS} or more are needed ({reasons})"
+        )
+
+
+def _lacking(made: Drafted) -> str | None:
+    """The split that has no probe beyond level 1, if there is one."""
+    asked = {draft.probe.split for draft in made.drafts if draft.probe.level > 1}
+    return next((split for split in ("select", "report") if split not in asked), None)
 
 
 def _bundled(code: str) -> tuple[list[TrainRow], list[Probe], list[Passage]]:
