@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -118,3 +121,52 @@ def test_what_follows_from_a_date_or_a_number_is_reckoned() -> None:
 
 def _day() -> Found:
     return RULES.typed("1974年6月3日", "date", "when", "")
+
+
+def test_values_of_a_companys_table_are_the_ones_a_reader_names() -> None:
+    """Ninety rows with the value that a person names in each answer, or none where it explains."""
+    sources = Path(__file__).parent / "sources"
+    with (sources / "gears-ja.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))[1:]
+    lines = (sources / "gears-ja-values.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    found = wrong = 0
+    for (question, answer), line in zip(rows, lines, strict=True):
+        _, kind, named = line.split("\t")
+        with suppress(NothingFoundError):
+            text = RULES.find(question, answer).text
+            found += 1
+            wrong += kind != "value" or not (text in named or named in text)
+    assert wrong == 0
+    assert found >= 60
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "value"),
+    [
+        ("年間休日は何日ですか。", "2025年度の年間休日は124日です。", "124"),
+        ("誕生日休暇は年に何日もらえますか。", "年に1日です。誕生月の中であれば好きな日に取れます。", "1"),
+        ("創業記念日は何月何日ですか。", "創業記念日は6月3日です。", "6月3日"),
+        ("ISOを取得したのは何年ですか。", "ISOは2001年に取得しました。", "2001年"),
+        ("創業者は誰ですか。", "創業者は日名渡 善蔵（ひなわた ぜんぞう）です。", "日名渡 善蔵"),
+        ("今の社長は何代目ですか。", "創業者から数えて4代目になります。", "4"),
+        ("社内報はどのくらいの頻度で出ますか。", "社内報「便り」は2か月に1回発行しています。", "2か月に1回"),
+        ("電話の受付時間は何時までですか。", "平日の17時まで受け付けています。", "平日の17時"),
+    ],
+)
+def test_counts_readings_and_ends_of_words(question: str, answer: str, value: str) -> None:
+    assert RULES.find(question, answer).text == value
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("最初の作業場はどこにありましたか。", "養蚕小屋を改造して作業場にしていました。"),
+        ("納涼祭はいつ開かれますか。", "納涼祭は毎年8月の第1土曜日に開きます。"),
+        ("表彰では何がもらえますか。", "5万円分の旅行券が贈られます。"),
+        ("朝のバスは何時に出ますか。", "駅前ロータリーを7時50分に出ます。"),
+        ("切削油には何を使っていますか。", "植物性の切削油を使っています。"),
+    ],
+)
+def test_what_ends_within_a_word_is_no_value(question: str, answer: str) -> None:
+    with pytest.raises(NothingFoundError):
+        RULES.find(question, answer)

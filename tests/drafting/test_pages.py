@@ -125,3 +125,15 @@ def test_a_page_says_its_own_encoding_and_a_user_may(tmp_path: Path) -> None:
 def test_a_page_of_many_levels_is_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "deep.html").write_text("<div>" * 3000 + "Deep down." + "</div>" * 3000)
     assert texts(read_pieces(tmp_path / "deep.html")) == "Deep down."
+
+
+def test_five_real_looking_pages_are_read_with_what_they_state_and_without_their_menus() -> None:
+    folder = Path(__file__).parent / "sources" / "institute"
+    lines = [line.split("\t") for line in (folder / "facts.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    read = {name: texts(read_pieces(folder / name)) for name in {line[0] for line in lines}}
+    lost = [line for line in lines if line[3].casefold() not in read[line[0]].casefold()]
+    # The address in the footer, and two values that the reference words otherwise than the page.
+    assert len(lines) == 232
+    assert len(lost) <= 4, lost
+    around = ("cookie", "©", "breadcrumb", "function(", "subscribe")
+    assert not [(name, word) for name, text in read.items() for word in around if word in text.casefold()]
