@@ -96,6 +96,7 @@ _POOLS: Final = {
 _MAX_CHARS = 30
 # Of an answer after its value: the rest of a verb, whose stem would then be part of the value.
 _VERB_ENDS: Final = re.compile(r"(?:い?ます|い?ました|りました|います|る|た[。い]|て[^、])")
+_UNTIL: Final = re.compile(r"\A(.*[^\u3041-\u309f])まで.*[\u3041-\u309f]\Z")
 _READING: Final = re.compile(r"[ 　]?[（(][\u3041-\u309f\u30a1-\u30ff ー　]+[）)]?\Z")
 _CONTENT: Final = re.compile(r"[\u30a0-\u30ff\u3400-\u9fffA-Za-z0-9０-９]")
 
@@ -122,6 +123,7 @@ class Japanese(Rules):
         text = _bare(answer) or quoted or _after_topic(question, answer) or _added(question, answer)
         text = _READING.sub("", _ABOUT.sub("", text)) or text
         if text != quoted:
+            text = _UNTIL.sub(r"\1", text)
             _check_whole(text, answer)
         if asked == "who" and (named := re.fullmatch(r".+の([\u3400-\u9fff々]{2,5})", text)):
             text = named[1]  # 旧家の大槻家 is 大槻家
