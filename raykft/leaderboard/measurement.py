@@ -286,10 +286,12 @@ def _advice(trials: Sequence[TrialRecord], noise: _Noise) -> tuple[Phrase, int |
         return phrase(words.UNKNOWN_NOISE), DEFAULT_SEEDS
     first, second = trials[:2]
     gap, have = first.select["score"] - second.select["score"], max(_seeds_of(first), _seeds_of(second))
+    if gap < 0:  # answers go before scores where the two contradict each other (`guard`)
+        return phrase(words.OVERRULED, gap=-gap), None
     if gap > Z * math.hypot(noise.of(_seeds_of(first)), noise.of(_seeds_of(second))):
         return phrase(words.APART, gap=gap), None
     # Of the variance that two equal recipes of as many seeds may have, the questions take theirs first.
-    left = (max(gap, 0.0) / Z) ** 2 / 2 - (noise.questions or 0.0) ** 2
+    left = (gap / Z) ** 2 / 2 - (noise.questions or 0.0) ** 2
     needed = math.ceil((noise.training or 0.0) ** 2 / left) if left > 0 else MOST_SEEDS + 1
     if needed <= MOST_SEEDS:
         more = max(1, needed - have)

@@ -57,6 +57,10 @@ APART = Message(
     "the first is told from the second by {gap:.2f}, more than noise makes of equal recipes",
     "1位と2位の差は{gap:.2f}で、同等のレシピの間にノイズで生じる差を超えています。",
 )
+OVERRULED = Message(
+    "by its score the second leads by {gap:.2f}; their answers put the first before it, which more seeds would not change",
+    "スコアでは2位のほうが{gap:.2f}高いのですが、実際の回答から1位を上にしています。シードを増やしても変わりません。",
+)
 SEEDS_WOULD = Message(
     "{n} more seeds of the first two would separate them (raykft confirm --top 2 --seeds {total})",
     "上位2件は、シードをあと{n}個ずつ増やせば優劣が決まる見込みです（raykft confirm --top 2 --seeds {total}）。",

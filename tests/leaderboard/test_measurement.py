@@ -35,6 +35,16 @@ def of_seeds(rng: np.random.Generator, noise: float, recipes: int = 12, seeds: i
     }
 
 
+def test_where_answers_overrule_the_scores_no_seeds_are_advised() -> None:
+    first, second = (
+        TrialRecord(f"t{rank}", TrialStatus.OK, select={"score": score}, rank=rank)
+        for rank, score in ((1, 0.1), (2, 0.79))
+    )
+    found = measure([first, second], None, of_seeds(np.random.default_rng(0), 0.05), {}, "graded")
+    assert "the second leads by 0.69; their answers" in found.advice
+    assert found.seeds_advised is None
+
+
 def test_figures_are_those_of_their_definitions() -> None:
     seeds = {"a": [{"score": 0.1}, {"score": 0.3}], "b": [{"score": 0.5}, {"score": 0.5}]}
     found = board({"score": [0.9, 0.5, 0.1]}, seeds).columns["score"]
