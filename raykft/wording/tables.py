@@ -58,7 +58,7 @@ APART = Message(
     "1位と2位の差は{gap:.2f}で、同等のレシピの間にノイズで生じる差を超えています。",
 )
 OVERRULED = Message(
-    "by its score the second leads by {gap:.2f}; their answers put the first before it, which more seeds would not change",
+    "by its score the second leads by {gap:.2f}; answers put the first before it, which more seeds would not change",
     "スコアでは2位のほうが{gap:.2f}高いのですが、実際の回答から1位を上にしています。シードを増やしても変わりません。",
 )
 SEEDS_WOULD = Message(

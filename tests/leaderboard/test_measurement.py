@@ -41,7 +41,7 @@ def test_where_answers_overrule_the_scores_no_seeds_are_advised() -> None:
         for rank, score in ((1, 0.1), (2, 0.79))
     )
     found = measure([first, second], None, of_seeds(np.random.default_rng(0), 0.05), {}, "graded")
-    assert "the second leads by 0.69; their answers" in found.advice
+    assert "the second leads by 0.69; answers put" in found.advice
     assert found.seeds_advised is None
 
 
