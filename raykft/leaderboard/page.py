@@ -34,6 +34,7 @@ from raykft.leaderboard.effects import effects, outcome
 from raykft.leaderboard.head import head
 from raykft.leaderboard.overlap import overlap_cells, overlap_of, overlap_titles
 from raykft.leaderboard.page_data import answers, compared, fact_map, provenance, script_words
+from raykft.leaderboard.parallel import parallel_figure
 from raykft.leaderboard.read import TrialRecord, read_curves
 from raykft.leaderboard.render import (
     MORE,
@@ -95,6 +96,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
     winner, paths = board.winner, ExperimentPaths(board.directory)
     curves = read_curves(paths, board.trials[:MOST_DRAWN])
     by = outcome(board.trials[:MOST_DRAWN], curves)
+    by_setting = effects(board.trials[:MOST_DRAWN], by) if by else []
     said, side_by_side = answers(board), compared(board)
     overlap = _overlap(paths, winner)
     box = measurement_sheet(board)
@@ -107,7 +109,8 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "counts": what_became(board)[0],
         "overview": _known([front_figure(board), levels_figure(board, winner) if winner else None]),
         "curves": _known([curves_figure(board, curves), generated_figure(board)]),
-        "slices": [slice_figure(effect, by) for effect in effects(board.trials[:MOST_DRAWN], by)] if by else [],
+        "slices": [slice_figure(effect, by) for effect in by_setting] if by else [],
+        "parallel": parallel_figure(by_setting, by) if by else None,
         "outcome": by.title if by else "",
         "trials": _table(select_sheet(board, settings=True)),
         "meanings": [] if spoken() is Lang.EN else meanings(board),

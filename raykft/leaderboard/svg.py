@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT = 360, 270
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 42
 TICKS = 5
+LETTER, LINE = 6, 11  # how wide and high small text is, about
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ def across(title: str, values: Sequence[float], *, log: bool = False, names: Seq
     return _scale(title, values, LEFT, WIDTH - RIGHT, log, names)
 
 
-def upward(title: str, values: Sequence[float], *, names: Sequence[str] = ()) -> Scale:
+def upward(title: str, values: Sequence[float], *, log: bool = False, names: Sequence[str] = ()) -> Scale:
     """A vertical axis that holds all `values`; of `names` the first stands at the top."""
     ends = (TOP, HEIGHT - BOTTOM) if names else (HEIGHT - BOTTOM, TOP)
-    return _scale(title, values, *ends, False, names)
+    return _scale(title, values, *ends, log, names)
 
 
 class Drawing:
@@ -68,20 +69,20 @@ class Drawing:
         places = [(self.x(x), self.y(y)) for x, y in points]
         path = f"M{places[0][0]:.1f} {places[0][1]:.1f}"
         path += "".join(f"H{x:.1f}V{y:.1f}" if steps else f"L{x:.1f} {y:.1f}" for x, y in places[1:])
-        self._parts.append(_element("path", {"class": f"line {style}", "d": path}, told))
+        self._parts.append(element("path", {"class": f"line {style}", "d": path}, told))
 
     def point(self, x: float, y: float, style: str, told: str, *, mark: str = "dot", size: float = 4.5) -> None:
         """One mark (`dot`, `diamond` or `cross`) that says `told` when it is pointed at."""
         a, b = self.x(x), self.y(y)
         if mark == "dot":
             attributes = {"class": f"mark {style}", "cx": f"{a:.1f}", "cy": f"{b:.1f}", "r": f"{size:g}"}
-            self._parts.append(_element("circle", attributes, told))
+            self._parts.append(element("circle", attributes, told))
             return
         diamond = f"M{a:.1f} {b - size:.1f}l{size:g} {size:g} {-size:g} {size:g} {-size:g} {-size:g}z"
         cross = f"M{a - size:.1f} {b - size:.1f}l{2 * size:g} {2 * size:g}m0 {-2 * size:g}l{-2 * size:g} {2 * size:g}"
         kind = "mark" if mark == "diamond" else "line"
         shape = diamond if mark == "diamond" else cross
-        self._parts.append(_element("path", {"class": f"{kind} {style}", "d": shape}, told))
+        self._parts.append(element("path", {"class": f"{kind} {style}", "d": shape}, told))
 
     def interval(self, x: tuple[float, float], y: tuple[float, float], style: str) -> None:
         """A thin straight line, from one corner to the other; nothing where they are one."""
@@ -89,14 +90,14 @@ class Drawing:
             return
         ends = {"x1": self.x(x[0]), "y1": self.y(y[0]), "x2": self.x(x[1]), "y2": self.y(y[1])}
         places = {name: f"{value:.1f}" for name, value in ends.items()}
-        self._parts.append(_element("line", {"class": f"interval {style}"} | places))
+        self._parts.append(element("line", {"class": f"interval {style}"} | places))
 
     def label(self, x: float, y: float, text: str, style: str = "") -> None:
         """Text above and right of a point, or left of it near the right edge."""
         a, b = self.x(x), self.y(y)
         late = a > WIDTH - RIGHT - 7 * len(text)
         place = {"x": f"{a - 6 if late else a + 6:.1f}", "y": f"{b - 6:.1f}", "text-anchor": "end" if late else "start"}
-        self._parts.append(_element("text", {"class": f"label {style}"} | place, text=text))
+        self._parts.append(element("text", {"class": f"label {style}"} | place, text=text))
 
     def markup(self) -> Markup:
         inside = Markup("").join(self._parts)
@@ -106,34 +107,36 @@ class Drawing:
     def _axes(self) -> Markup:
         parts = []
         floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-        for value, text in self.x.ticks:
+        # Long names would run into each other: every second one stands a line lower.
+        room = (right - self._left) / max(1, len(self.x.names))
+        lower = LINE if any(LETTER * len(name) > room for name in self.x.names) else 0
+        for number, (value, text) in enumerate(self.x.ticks):
             a = f"{self.x(value):.1f}"
-            parts.append(_element("line", {"class": "grid", "x1": a, "x2": a, "y1": TOP, "y2": floor}))
-            parts.append(_element("text", {"x": a, "y": floor + 15, "text-anchor": "middle"}, text=text))
+            parts.append(element("line", {"class": "grid", "x1": a, "x2": a, "y1": TOP, "y2": floor}))
+            place = {"x": a, "y": floor + 12 + number % 2 * lower, "text-anchor": "middle"}
+            parts.append(element("text", place, text=text))
         for value, text in self.y.ticks:
             b = self.y(value)
             parts.append(
-                _element("line", {"class": "grid", "x1": self._left, "x2": right, "y1": f"{b:.1f}", "y2": f"{b:.1f}"})
+                element("line", {"class": "grid", "x1": self._left, "x2": right, "y1": f"{b:.1f}", "y2": f"{b:.1f}"})
             )
             place = {"x": self._left - 5, "y": f"{b + 4:.1f}", "text-anchor": "end"}
-            parts.append(_element("text", place, text=text))
+            parts.append(element("text", place, text=text))
         middle = (self._left + right) / 2
         parts.append(
-            _element(
-                "text", {"class": "axis", "x": middle, "y": HEIGHT - 6, "text-anchor": "middle"}, text=self.x.title
-            )
+            element("text", {"class": "axis", "x": middle, "y": HEIGHT - 5, "text-anchor": "middle"}, text=self.x.title)
         )
         turned = {
             "class": "axis",
             "text-anchor": "middle",
             "transform": f"translate(11 {(TOP + floor) / 2:g}) rotate(-90)",
         }
-        parts.append(_element("text", turned, text=self.y.title))
+        parts.append(element("text", turned, text=self.y.title))
         return Markup("").join(parts)
 
 
-def _element(name: str, attributes: Mapping[str, object], told: str = "", *, text: str = "") -> Markup:
-    """`told` is the tooltip, `text` what stands there."""
+def element(name: str, attributes: Mapping[str, object], told: str = "", *, text: str = "") -> Markup:
+    """An element of a drawing; `told` is its tooltip, `text` what stands there."""
     # Put together by hand: a figure of thousands of trials has tens of thousands of these.
     written = "".join(f' {key}="{escape(value)}"' for key, value in attributes.items())
     tip = f"<title>{escape(told)}</title>" if told else ""

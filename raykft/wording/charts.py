@@ -53,6 +53,12 @@ OUTCOME_SCORE = Message("score at the end", "最終スコア")
 OUTCOME_RUNG = Message("graded score after epoch {epoch}", "エポック{epoch}後の尤度スコア")
 SLICE_TOLD = Message("{outcome} by {setting}", "{setting} と{outcome}")
 SLICE_POINT = Message("{trial}: {setting}={value}, {outcome:.2f}", "{trial}: {setting}={value}、{outcome:.2f}")
+PARALLEL_TITLE = Message("All settings at once", "すべての設定をまとめて")
+PARALLEL_TOLD = Message(
+    "A line for every trial through its settings to its {outcome}", "各試行の設定から{outcome}までを結ぶ折れ線"
+)
+BEST_TRIAL = Message("best trial", "最良の試行")
+BEST_QUARTER = Message("best quarter", "上位4分の1")
 FEW_TRIALS = Message("cannot be told: {n} trials are too few", "判断できません（{n}試行では不足）。")
 NO_EFFECT = Message(
     "cannot be told ({p} after correction for all settings)", "判断できません（全設定について補正後 {p}）。"
