@@ -31,7 +31,7 @@ _YES_NO: Final = frozenset(
 )
 _EXPLAINS: Final = re.compile(
     r"(?i)^(?:why|explain|describe|summari[sz]e|discuss|compare|write|translate|how (?!many|much|old|long|tall|high|"
-    r"far|large|big|deep|wide|heavy|often|is \w+ (?:called|named))|what (?:should|can|must|happens|if|to do))"
+    r"fast|far|large|big|deep|wide|heavy|often|is \w+ (?:called|named))|what (?:should|can|must|happens|if|to do))"
 )
 _TOKEN: Final = re.compile(r"[$€£¥]?[^\W_]+(?:[-'’.,&/:+#][^\W_]+)*(?:[%#+]+)?|&")
 _BREAK: Final = re.compile(r"[.;:?!()\n\"“”]| [-–—] ")
@@ -45,7 +45,7 @@ _RELATION: Final = re.compile(
 )
 _MUCH: Final = re.compile(
     r"\bhow much\b|\bprice\b|\brevenue\b|\bturnover\b|\bbudget\b|\bcapital stock\b|\bwhat (percentage|share)\b"
-    r"|\bhow (old|long|tall|high|far|large|big|deep|wide|heavy)\b"
+    r"|\bhow (old|long|tall|high|far|large|big|deep|wide|heavy|fast)\b"
 )
 _VERB_FORMS: Final = frozenset(form for verb in VERBS for form in verb)
 FINITE: Final = frozenset(
