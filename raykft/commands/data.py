@@ -102,18 +102,19 @@ def data_draft(
     if (question is None) is not (answer is None):
         raise ConfigError("--question and --answer are named together: the columns of a table that hold them")
     columns = {"question": question, "answer": answer} if question and answer else None
-    summary = run(
-        sources,
-        directory,
-        lang=lang,
-        seed=seed,
-        max_facts=MAX_FACTS if facts is None else facts,
-        base_model=base_model,
-        columns=columns,
-        encoding=encoding,
-        verify=make_console() if verify else None,
-        writing=writing_of(writer, writer_model, writer_key, max_tokens, prompts),
-    )
+    with writing_of(writer, writer_model, writer_key, max_tokens, prompts) as writing:
+        summary = run(
+            sources,
+            directory,
+            lang=lang,
+            seed=seed,
+            max_facts=MAX_FACTS if facts is None else facts,
+            base_model=base_model,
+            columns=columns,
+            encoding=encoding,
+            verify=make_console() if verify else None,
+            writing=writing,
+        )
     say("\n".join(summary.lines()))
 
 

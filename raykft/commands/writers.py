@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ LOCAL = "local"
 QUIET_S = 10.0  # between lines of progress
 
 
+@contextmanager
 def writing_of(
     writer: str | None, model: str | None, key_variable: str, max_tokens: int | None, prompts: Path | None
-) -> Writing | None:
-    """Who drafts besides the rules; None where nobody does.
+) -> Iterator[Writing | None]:
+    """Who drafts besides the rules, while the body runs; None where nobody does.
 
     Raises:
         ConfigError: a part is named without the others.
@@ -29,7 +31,8 @@ def writing_of(
     if writer is None:
         if model or prompts or max_tokens is not None:
             raise ConfigError("--writer-model, --max-tokens and --prompts are for a writer; name it with --writer URL")
-        return None
+        yield None
+        return
     if model is None:
         raise ConfigError(
             f"--writer {LOCAL if writer == LOCAL else 'URL'} needs the model's name; add --writer-model NAME"
@@ -43,7 +46,10 @@ def writing_of(
 
     chosen = LocalModel(model) if writer == LOCAL else Endpoint(writer, model, key_variable=key_variable)
     say(f"drafting with {chosen.name} ...")
-    return Writing(chosen, prompts, MAX_TOKENS if max_tokens is None else max_tokens, _progress())
+    try:
+        yield Writing(chosen, prompts, MAX_TOKENS if max_tokens is None else max_tokens, _progress())
+    finally:
+        chosen.close()
 
 
 def _progress() -> Callable[[int, int], None]:

@@ -10,7 +10,7 @@ from random import Random
 from raykft.data.demo.language_en import ENGLISH
 from raykft.drafting.english_find import EMPTY, FINITE, kind_of, value_in
 from raykft.drafting.english_rewordings import reworded
-from raykft.drafting.english_values import CAPITAL, LISTED, other_texts, spellings, without_title
+from raykft.drafting.english_values import CAPITAL, LISTED, NUMBER_WORDS, other_texts, spellings, without_title
 from raykft.drafting.found import Found, full_date
 from raykft.drafting.numbers import can_be_doubled, later_than, near_spans, wrong_doubles
 from raykft.drafting.rules import Derived, Hint, Rules
@@ -49,10 +49,8 @@ class English(Rules):
         alike = bool(CAPITAL.match(value)) == bool(CAPITAL.match(wrong)) and f"the {value}" not in tell
         # A statement that stands by itself names what it is about.
         if alike and self.sentence(tell) and tell.count(value) == 1 and any(name in tell for name in names):
-            first = tell.split()[0]
-            stated = tell.rstrip(". ")
-            stated = stated[0].lower() + stated[1:] if first.lower() in EMPTY and first != "I" else stated
-            return f"Is it true that {stated}?", f"Is it true that {stated.replace(value, wrong)}?"
+            own, other = (_clause(text, question) for text in (tell, tell.replace(value, wrong)))
+            return f"Is it true that {own}?", f"Is it true that {other}?"
         asked = f'Somebody answers the question "{question}" with'
         return f'{asked} "{value}". Is that right?', f'{asked} "{wrong}". Is that right?'
 
@@ -73,7 +71,9 @@ class English(Rules):
                 f"{question} (The number has {len(str(found.number))} digits.)", "the number of digits as a hint"
             )
         name = re.sub(r"^(?:The|the|A|a|An|an) ", "", without_title(found.text))
-        if found.type in {"person", "text"} and name[0].isalpha():
+        # Of a weekday or a number word the first letter is half the answer.
+        guessed = "weekday" in found.attrs or name.lower() in NUMBER_WORDS
+        if found.type in {"person", "text"} and name[0].isalpha() and not guessed:
             hint = f'{question} (The answer begins with the letter "{name[0].upper()}".)'
             return Hint(hint, "the first letter as a hint")
         return None
@@ -99,6 +99,14 @@ class English(Rules):
 
     def sentence(self, text: str) -> bool:
         return len(text.split()) >= 4 and any(word.lower() in FINITE for word in text.split()[:-1])
+
+
+def _clause(sentence: str, question: str) -> str:
+    """A sentence within another: small, where its first word has its capital letter from its place alone."""
+    text = sentence.rstrip(". ")
+    first = text.split()[0].lower()
+    common = first in EMPTY or first in NUMBER_WORDS or first in question.split()
+    return text[0].lower() + text[1:] if common and first != "i" else text
 
 
 def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
@@ -130,7 +138,7 @@ def _derived_from_year(question: str, found: Found) -> Iterator[Derived]:
 
 def _derived_from_number(question: str, found: Found) -> Iterator[Derived]:
     number = found.number
-    if found.type != "number" or not found.asked.startswith("how") or number is None or not can_be_doubled(number):
+    if found.type != "number" or not found.asked.startswith("how many") or number is None or not can_be_doubled(number):
         return
     yield Derived(
         question=f"{question} Do not give the number itself; say what twice as many would be.",

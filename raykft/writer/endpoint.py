@@ -60,6 +60,9 @@ class Endpoint:
         with ThreadPoolExecutor(self.batch) as pool:
             return [*first, *pool.map(self._answer, requests[1:])]
 
+    def close(self) -> None:
+        self._client.close()
+
     def _answer(self, request: Request) -> Said:
         for manner in tuple(self._manners):
             try:

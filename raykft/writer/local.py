@@ -37,6 +37,10 @@ class LocalModel:
             for question, reply in zip(asked, replies, strict=True)
         ]
 
+    def close(self) -> None:
+        if engine := self.__dict__.pop("_engine", None):  # it was never needed where all was in the cache
+            engine.__exit__()
+
     def _count(self, text: str) -> int:
         return len(self._base.tokenizer(text)["input_ids"])
 

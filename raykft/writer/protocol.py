@@ -59,3 +59,6 @@ class Writer(Protocol):
             ResourceError: it cannot be reached, or refuses.
             ModelError: it cannot be loaded.
         """
+
+    def close(self) -> None:
+        """Give back what it holds; nothing is asked afterwards."""

@@ -140,3 +140,41 @@ def test_what_follows_from_a_date_or_a_number_is_reckoned() -> None:
 
 def _day() -> Found:
     return RULES.typed("9 May 1987", "date", "when", "")
+
+
+@pytest.mark.parametrize(
+    ("question", "tell", "value", "wrong", "asked"),
+    [
+        (
+            "How many wheelchairs can be borrowed from Onslade?", "Three wheelchairs can be borrowed from Onslade.",
+            "Three", "Four",
+            ("Is it true that three wheelchairs can be borrowed from Onslade?",
+             "Is it true that four wheelchairs can be borrowed from Onslade?"),
+        ),
+        (
+            "How many people are in groups that book at Onslade?", "Groups of 10 book at Onslade.", "10", "15",
+            ("Is it true that groups of 10 book at Onslade?", "Is it true that groups of 15 book at Onslade?"),
+        ),
+        (
+            "Who looks after the gauge Heron?", "Heron is looked after by Ada Lunt.", "Ada Lunt", "Ben Orr",
+            ("Is it true that Heron is looked after by Ada Lunt?", "Is it true that Heron is looked after by Ben Orr?"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_statement_within_a_question_begins_small_unless_with_a_name(
+    question: str, tell: str, value: str, wrong: str, asked: tuple[str, str]
+) -> None:
+    assert RULES.premises(question, tell, value, wrong) == asked
+
+
+@pytest.mark.parametrize("value", ["Monday", "Eleven"])
+def test_no_first_letter_where_it_is_half_the_answer(value: str) -> None:
+    assert RULES.hint("When?", RULES.typed(value, "text", "when", "")) is None
+
+
+def test_a_title_may_be_left_out_and_hints_pass_it_by() -> None:
+    found = RULES.typed("Dr Mei-Lin Oduya", "person", "who", "")
+    assert "Mei-Lin Oduya" in found.aliases
+    hint = RULES.hint("Who?", found)
+    assert hint is not None
+    assert '"M"' in hint.question

@@ -75,6 +75,9 @@ class Good:
         self.change = change
         self.asked: list[Request] = []
 
+    def close(self) -> None:
+        pass
+
     def say(self, requests: Sequence[Request]) -> list[Said]:
         self.asked += requests
         return [Said(json.dumps(self.reply(request.messages[-1].text)), 10) for request in requests]

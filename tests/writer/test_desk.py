@@ -28,6 +28,9 @@ class Scripted:
         self.texts, self.tokens = list(texts), tokens
         self.asked: list[Request] = []
 
+    def close(self) -> None:
+        pass
+
     def say(self, requests: Sequence[Request]) -> list[Said]:
         self.asked += requests
         return [Said(self.texts.pop(0), self.tokens) for _ in requests]
