@@ -152,8 +152,10 @@ def _day() -> Found:
              "Is it true that four wheelchairs can be borrowed from Onslade?"),
         ),
         (
-            "How many people are in groups with a guide at Onslade?", "Groups of 10 have a guide at Onslade.", "10", "15",
-            ("Is it true that groups of 10 have a guide at Onslade?", "Is it true that groups of 15 have a guide at Onslade?"),
+            "How many people are in groups with a guide at Onslade?", "Groups of 10 have a guide at Onslade.",
+            "10", "15",
+            ("Is it true that groups of 10 have a guide at Onslade?",
+             "Is it true that groups of 15 have a guide at Onslade?"),
         ),
         (
             "Who looks after the gauge Heron?", "Heron is looked after by Ada Lunt.", "Ada Lunt", "Ben Orr",
