@@ -32,7 +32,7 @@ from raykft.writer.prompts import Prompts
 
 REWORDINGS = 5  # asked for; two become probes, one leads to hints and joint questions, the rest is trained
 FACTS_A_PIECE, QUESTIONS_A_REQUEST = 10, 5
-FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 1800, 1500, 400  # that a reply may take
+FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 2500, 3500, 500  # that a reply may take
 MAX_QUESTION, MAX_ANSWER, MAX_VALUE = 300, 400, 60
 _SPACES = re.compile(r"[\W_]+")
 _IDEOGRAPHS, _KATAKANA = re.compile("[\u3400-\u9fff]"), re.compile("[\u30a0-\u30ff]+")
