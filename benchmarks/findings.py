@@ -271,6 +271,7 @@ class Contrasts:
         self.level = {n: study.ids(partial(_is_of, n)) for n in range(1, 6)}
         self.domain = study.ids(lambda p: p.level >= 1)
         self.general = study.ids(lambda p: p.level == 0)
+        self.premises = study.ids(lambda p: p.kind == "premise")
         self.found: list[Effect] = []
 
     def change(self, claim: str, what: str, sign: int, rows: Rows, ids: Sequence[str], place: int = SCORE) -> None:
@@ -363,6 +364,8 @@ def effects(study: Study) -> list[Effect]:
     for claim, row, label in MATERIAL:
         for number, title in ((2, "paraphrases"), (3, "other formats"), (4, "two facts combined")):
             told.change(claim, f"{label}, {title}", 1, (row, "center"), level[number])
+        told.change(claim, f"{label}, premises", 1, (row, "center"), told.premises)
+        told.change(claim, f"{label}, general questions", 1, (row, "center"), told.general)
         told.bits(claim, label, -1, (row, "center"))
     return told.found
 
