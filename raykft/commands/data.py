@@ -1,4 +1,4 @@
-"""`raykft data`: the commands about an experiment's data, which need no model and no Ray."""
+"""`raykft data`: the commands about an experiment's data; no model is asked but where one is named."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def data_draft(
         Path | None, typer.Option("--prompts", metavar="FOLDER", help="of your own prompts for the writer")
     ] = None,
 ) -> None:
-    """Make an experiment of tables: questions and answers, or facts (subject, relation, value). No model is asked.
+    """Make an experiment of tables: questions and answers, or facts (subject, relation, value). By rule.
 
-    With --writer a language model drafts too: facts from Markdown, HTML, text and PDF, values that no rule finds, and
-    questions in other words. What it writes counts where the source bears it out.
+    With --writer a language model drafts too: facts from Markdown, HTML, text and PDF, values of answers, questions in
+    other words and wrong answers. What it writes counts where the source bears it out.
 
     DIR gets config.yaml and its data, drafts.csv to review in a spreadsheet, and draft.md, which says what is left out.
     """
@@ -94,6 +94,8 @@ def data_draft(
     if accept is not None:
         if sources:
             raise ConfigError(f"--accept takes one directory, the draft's; not {len(sources)} sources too")
+        if writer or verify:
+            raise ConfigError("--accept takes a sheet back and drafts nothing; leave --writer and --verify out")
         kept, changed = take_back(accept, directory, encoding)
         say(f"{directory}: {kept} probes, {changed} of them changed or struck out")
         return

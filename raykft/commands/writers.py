@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raykft.drafting.draft import Writing
 
 LOCAL = "local"
+KEY_VARIABLE = "OPENAI_API_KEY"
 QUIET_S = 10.0  # between lines of progress
 
 
@@ -29,8 +30,10 @@ def writing_of(
         ResourceError, ModelError: the writer is not here.
     """
     if writer is None:
-        if model or prompts or max_tokens is not None:
-            raise ConfigError("--writer-model, --max-tokens and --prompts are for a writer; name it with --writer URL")
+        if model or prompts or max_tokens is not None or key_variable != KEY_VARIABLE:
+            raise ConfigError(
+                "--writer-model, --writer-key, --max-tokens and --prompts are for a writer; name it with --writer URL"
+            )
         yield None
         return
     if model is None:

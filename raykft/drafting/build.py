@@ -101,8 +101,7 @@ def _row_of(item: Item, rules: Rules) -> TrainRow:
     given = item.given
     assert given is not None
     question, answer = rules.worded(given.subject, given.relation, given.value, given.type)
-    number = re.findall(r"\d+", item.place)
-    return TrainRow(id=f"t{int(number[-1]) if number else 0:04d}", instruction=question, output=answer)
+    return TrainRow(id=item.id, instruction=question, output=answer)
 
 
 def _found(item: Item, row: TrainRow, rules: Rules) -> Found:

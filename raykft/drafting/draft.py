@@ -113,6 +113,7 @@ def run(
     read = read_sources(sources, columns, encoding=encoding, texts=writing is not None)
     code: LanguageCode = lang or language_of(read)  # type: ignore[assignment]
     claim(directory)
+    model, prompt, warnings = _model(base_model, code)
     drafter = _drafter(writing, code) if writing else None
     made = draft(
         numbered(_items(read, drafter)),
@@ -124,12 +125,13 @@ def run(
     made.rejected += drafter.rejected if drafter else []
     made, domain = screened(made, *_bundled(code))
     _check_enough(made, read[0].path)
-    model, prompt, warnings = _model(base_model, code)
     config = config_text(directory, read, code, model, prompt, made.train, len(domain.distractors))
     by = f"{drafter.desk.writer.name} ({drafter.desk.bill.line()})" if drafter else ""
     settings = {"lang": code, "seed": seed, "facts": max_facts, "writer": by}
     write(directory, made, domain, read, config, settings)
     if verify is not None:
+        if drafter is not None:
+            drafter.desk.writer.close()  # a model of its own would take the base model's memory
         domain = _verified(directory, made, domain, verify)
         write(directory, made, domain, read, config, settings)
     return Summary(directory / CONFIG, made, warnings, drafter.desk.bill.line() if drafter else "")
@@ -174,7 +176,7 @@ def _verified(directory: Path, made: Drafted, domain: Domain, console: Console) 
 
 
 def _items(sources: Sequence[Source], drafter: Drafter | None) -> list[Item]:
-    """The lines of all sources; with a writer, their values where no rule finds them, and the facts of running text."""
+    """The lines of all sources; with a writer, the values that it names in them, and the facts of running text."""
     items = [item for source in sources for item in source.items]
     if drafter is None:
         return items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 import shlex
 from collections import Counter
@@ -20,7 +21,7 @@ from raykft.drafting.sheet import sheet
 from raykft.errors import ExperimentError, ResourceError
 from raykft.paths import ensure_dir, read_json, write_atomic, write_json
 from raykft.records import Probe, TrainRow
-from raykft.untrusted.escapes import markdown
+from raykft.untrusted.escapes import markdown, one_line
 
 CONFIG, STATE, SHEET, ACCOUNT = "config.yaml", "draft.json", "drafts.csv", "draft.md"
 # Between two recipes that answer half of the questions right, and whose answers agree at r = .5: what a paired test of
@@ -97,7 +98,9 @@ def claim(directory: Path) -> None:
         state = directory / STATE
         if not state.is_file():
             raise ExperimentError(f"{directory} is not empty and no draft; choose another directory")
-        written = read_json(state).get("sha256", {})
+        found = read_json(state)
+        # A draft that was cut off holds nothing of a person's.
+        written = {} if found.get("unfinished") else found.get("sha256", {})
         if changed := [name for name, digest in written.items() if _digest(directory / name) != digest]:
             raise ExperimentError(
                 f"{', '.join(sorted(changed))} in {directory} have been changed since they were drafted, and another "
@@ -113,8 +116,8 @@ def claim(directory: Path) -> None:
 def write(
     directory: Path, made: Drafted, domain: Domain, sources: Sequence[Source], config: str, settings: Mapping[str, Any]
 ) -> None:
-    """Write all files; `draft.json`, which says what they were, is the last."""
-    files = {
+    """Write all files; `draft.json`, the last, says what they were, and until then that they are not whole."""
+    texts = {
         "facts.jsonl": to_jsonl(made.facts),
         "train.jsonl": to_jsonl(made.train),
         "probes.jsonl": to_jsonl(domain.probes),
@@ -124,10 +127,14 @@ def write(
         ACCOUNT: account(made, sources, settings),
         CONFIG: config,
     }
+    # Names of files may be no Unicode.
+    files = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
+    named = [os.fsencode(source.path).decode("utf-8", "replace") for source in sources]
+    write_json(directory / STATE, {"unfinished": True})
     for name, text in files.items():
         write_atomic(directory / name, text)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    write_json(directory / STATE, {**settings, "sources": [str(s.path) for s in sources], "sha256": digests})
+    write_json(directory / STATE, {**settings, "sources": named, "sha256": digests})
 
 
 def config_text(
@@ -285,4 +292,4 @@ def _digest(path: Path) -> str | None:
 
 def _comment(text: str) -> str:
     """A name for a comment of a YAML file: one line."""
-    return " ".join(text.split())
+    return " ".join(one_line(text).split())

@@ -55,12 +55,16 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a source; `row` is what is trained of it. A facts table has no wording of its own: `row` is None."""
+    """One line of a source; `row` is what is trained of it. A facts table has no wording of its own: `row` is None.
+
+    `id` becomes that of its training row; lines of all sources differ in it.
+    """
 
     place: str
     row: TrainRow | None = None
     given: Given | None = None
     named: Named | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +220,8 @@ def _text(item: Item) -> str:
 
 
 def numbered(items: Iterator[Item] | Sequence[Item]) -> list[Item]:
-    """The same with rows that have ids of their own, in order."""
+    """The same with ids of their own, in order; their rows have them too."""
     return [
-        item if item.row is None else replace(item, row=replace(item.row, id=f"t{number:04d}"))
+        replace(item, id=f"t{number:04d}", row=item.row and replace(item.row, id=f"t{number:04d}"))
         for number, item in enumerate(items, start=1)
     ]

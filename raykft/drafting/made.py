@@ -90,9 +90,6 @@ class Known:
         return self.row.output
 
 
-# Of every line, what a writer makes of its question.
-
-
 def dropped(drafts: Iterable[Draft], ids: Iterable[str]) -> list[Draft]:
     """The drafts without those of `ids` and without the twins that cannot stand alone."""
     gone = set(ids)

@@ -74,10 +74,10 @@ class Maker:
         """Questions in other words with where they come from; those of the source itself come first."""
         theirs = [(question, "another wording in the source") for question in one.others]
         written = [(reworded.question, "reworded by the writer") for reworded in one.written[:ASKED]]
-        if written:  # people's and a model's words are better than those of a rule
+        if len(theirs) + len(written) >= ASKED:  # people's and a model's words are better than those of a rule
             return [*theirs, *written]
         by_rule = self._rules.rewordings(one.row.question, one.found)
-        return [*theirs, *((question, "reworded by rule") for question in by_rule)]
+        return [*theirs, *written, *((question, "reworded by rule") for question in by_rule)]
 
     def _recall(self, one: Known, stem: str, question: str, wrong: Sequence[str]) -> Probe:
         fact = self._fact_of[id(one)]

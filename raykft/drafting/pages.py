@@ -15,7 +15,7 @@ from typing import Any
 
 from raykft.data.demo.spec import words
 from raykft.data.read import MAX_BYTES, is_blank
-from raykft.data.tables import decoded
+from raykft.data.tables import MARKS, decoded
 from raykft.errors import DataError, ResourceError
 from raykft.untrusted.escapes import one_line
 from raykft.untrusted.messages import shortened
@@ -29,7 +29,8 @@ _SENTENCE = re.compile(r".{1,600}?(?:[.!?]\s+|[。！？]|$)|.{1,600}", re.DOTAL
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 # What a reader does not see, as far as it can be told without the rules of a style sheet, is left out too.
 _AROUND = (
-    "script, style, noscript, template, nav, footer, aside, form, iframe, svg, [hidden], [aria-hidden=true], "
+    "script, style, noscript, template, nav, body > header, footer, aside, form, iframe, svg, "
+    "[hidden], [aria-hidden=true], "
     "[style*='display:none'], [style*='display: none'], [style*='visibility:hidden'], [style*='visibility: hidden']"
 )
 _INLINE = frozenset(
@@ -86,12 +87,20 @@ def read_pieces(path: Path, encoding: str | None = None) -> list[Piece]:
 def _blocks(path: Path, content: bytes, encoding: str | None) -> tuple[str, list[Block]]:
     suffix = path.suffix.lower()
     if suffix in {".html", ".htm"}:
-        declared = _CHARSET.search(content[:2048])
-        return _html_blocks(_text(path, content, encoding or (declared[1].decode() if declared else None)), path.stem)
+        return _html_blocks(_text(path, content, encoding or _declared(content)), path.stem)
     text = _text(path, content, encoding)
     if suffix == ".txt":
         return path.stem, list(_paragraphs(text))
     return _html_blocks(_rendered(text), path.stem)
+
+
+def _declared(content: bytes) -> str | None:
+    """The encoding that a page names, as browsers take it; a byte order mark says more."""
+    named = _CHARSET.search(content[:2048])
+    if named is None or content.startswith(tuple(MARKS)):
+        return None
+    name = named[1].decode().lower()
+    return {"shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "iso-8859-1": "cp1252"}.get(name, name)
 
 
 def _text(path: Path, content: bytes, encoding: str | None) -> str:
@@ -157,10 +166,15 @@ def _walked(body: Any) -> Iterator[Block]:
             run.append(" ")
         elif child.tag in _HEADINGS:
             yield from _block(child.text(deep=True), _HEADINGS[child.tag])
-        elif child.tag == "table":
+        elif child.tag == "table" and not _holds_tables(child):
             yield from _rows(child)
         elif not child.tag.startswith(("-", "_")):  # comments and the like
             within.append((child.tag, child.iter(include_text=True)))
+
+
+def _holds_tables(table: Any) -> bool:
+    """Whether a table only gives a page its shape, and is read like any other element."""
+    return any(inner.mem_id != table.mem_id for inner in table.css("table"))
 
 
 def _rows(table: Any) -> Iterator[Block]:
@@ -179,17 +193,17 @@ def _rows(table: Any) -> Iterator[Block]:
 def _pdf_pages(path: Path, content: bytes) -> list[str]:
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
     except ModuleNotFoundError as error:
         raise _missing("pypdf", "PDF") from error
     try:
         reader = PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise DataError(f"{path} is locked with a password; save it without one")
-        return [page.extract_text() for page in reader.pages]
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        # The reader of a format with thirty years of broken writers raises whatever comes.
+        locked = reader.is_encrypted and not reader.decrypt("")
+        pages = [] if locked else [page.extract_text() for page in reader.pages]
+    except Exception as error:  # of a format with thirty years of broken writers the reader raises whatever comes
         raise DataError(f"{path} cannot be read as PDF: {shortened(one_line(str(error)), 200)}") from error
+    if locked:
+        raise DataError(f"{path} is locked with a password; save it without one")
+    return pages
 
 
 def _pieces(place: str, title: str, blocks: Iterable[Block]) -> Iterator[Piece]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from raykft.data.contamination import Overlap
 from raykft.data.domain import Domain, probe_errors
@@ -44,7 +45,20 @@ def screened(
         general = [probe for probe in general if probe.id not in reasons]
         gone = {o.other for o in report.overlaps if o.kind == "distractor" and o.item in ours}
         distractors = [row for row in distractors if row.id not in gone]
-    return made, domain
+    made.train = _renumbered(made.train)
+    return made, replace(domain, train=tuple(made.train))
+
+
+def _renumbered(rows: Sequence[TrainRow]) -> list[TrainRow]:
+    """The same with the wordings of every fact numbered without a gap: fewer of them are then nested in more."""
+    last: dict[tuple[str, ...], int] = {}
+    found = []
+    for row in rows:
+        if row.phrasing > 1:
+            last[row.fact_ids] = last.get(row.fact_ids, 1) + 1
+            row = replace(row, phrasing=last[row.fact_ids])
+        found.append(row)
+    return found
 
 
 def _dropped_rows(made: Drafted, report: Report) -> bool:

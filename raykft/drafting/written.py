@@ -14,6 +14,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from raykft.data.demo.spec import words
 from raykft.data.read import is_blank
 from raykft.drafting.build import subject_of
 from raykft.drafting.found import NothingFoundError, parsed_date
@@ -23,20 +24,29 @@ from raykft.drafting.maker import FORMED, clash, form_of
 from raykft.drafting.pages import Piece
 from raykft.drafting.rules import Rules
 from raykft.evaluation.matching import numbers_in
-from raykft.evaluation.normalize import normalize
+from raykft.evaluation.normalize import fold, normalize
 from raykft.records import TrainRow
 from raykft.untrusted.escapes import one_line
 from raykft.untrusted.messages import shown
 from raykft.writer.desk import Desk
 from raykft.writer.prompts import Prompts
 
+READING = 0.5  # of the tokens, at most, for finding facts; the rest rewords their questions
 REWORDINGS = 5  # asked for; two become probes, one leads to hints and joint questions, the rest is trained
 FACTS_A_PIECE, QUESTIONS_A_REQUEST = 10, 5
 FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 2500, 3500, 500  # that a reply may take
 MAX_QUESTION, MAX_ANSWER, MAX_VALUE = 300, 400, 60
+MIN_AROUND = 4  # letters of a quote besides its value
 _SPACES = re.compile(r"[\W_]+")
 _IDEOGRAPHS, _KATAKANA = re.compile("[\u3400-\u9fff]"), re.compile("[\u30a0-\u30ff]+")
 _WORD = re.compile(r"[a-zà-ÿ]{4,}|[\u30a0-\u30ff]{3,}|[\u3400-\u9fff々]{2,}")
+# Words of most questions, which name nothing.
+_ASKING = frozenset(
+    words(
+        """which what when where does many much long have this that with from were been they there their called named
+        name year date often place person kind many tell give"""
+    )
+)
 # Questions that only a reader of the text can ask, or understand.
 _OF_THE_TEXT = re.compile(
     r"(?i)\b(?:according to|in|from|of) (?:the|this) (?:text|document|passage|article|page|table|section)\b"
@@ -121,7 +131,7 @@ class Drafter:
         gaps = [{"title": p.title, "text": p.text, "count": str(FACTS_A_PIECE)} for p in pieces]
         asked = [self.prompts.request("facts", WrittenFacts, FACT_TOKENS, gap) for gap in gaps]
         items: list[Item] = []
-        for piece, answered in zip(pieces, self.desk.ask(asked, WrittenFacts), strict=True):
+        for piece, answered in zip(pieces, self.desk.ask(asked, WrittenFacts, share=READING), strict=True):
             if answered.form is None:
                 self.rejected.append(Rejected(piece.place, "text", f"the writer gave no facts: {answered.why}"))
                 continue
@@ -182,6 +192,9 @@ class Drafter:
         asked = [self.prompts.request(name, form, tokens, {**gaps, "questions": text}) for text in texts]
         found: dict[int, N] = {}
         for start, part, answered in zip(starts, parts, self.desk.ask(asked, form), strict=True):
+            if answered.form is None:
+                what = f"{name} of {len(part)} lines, from {shown(part[0].partition(chr(10))[0])}"
+                self.rejected.append(Rejected("the writer", what, f"{answered.why}; rules have to do"))
             for item in answered.form.items if answered.form else ():
                 if 1 <= item.number <= len(part):
                     found.setdefault(start + item.number - 1, item)
@@ -203,16 +216,21 @@ def _fact_problem(fact: WrittenFact, piece: Piece, rules: Rules) -> str:
         return "a part of it is empty"
     if _letters(fact.quote) not in _letters(piece.text):
         return "the text does not hold the sentence that it quotes"
-    if _letters(fact.value) not in _letters(fact.quote):
+    if not _holds(fact.quote, fact.value):
         return f"the quoted sentence does not hold the value {shown(fact.value)}"
+    if len(_letters(fact.quote)) < len(_letters(fact.value)) + MIN_AROUND:
+        return "it quotes the value alone, and not what the text says of it"
+    said = f"{piece.title} {piece.text}"
+    if new := set(numbers_in(normalize(fact.answer))) - set(numbers_in(normalize(said))):
+        return f"the text does not hold {', '.join(sorted(new))}, which the answer says"
     if why := _value_problem(fact.value, fact.question, fact.answer):
         return why
     if len(fact.question) > MAX_QUESTION or len(fact.answer) > MAX_ANSWER:
         return f"the question or the answer is longer than {MAX_QUESTION} and {MAX_ANSWER} characters"
     if _OF_THE_TEXT.search(fact.question):
         return "the question is about the text, and makes no sense without it"
-    words = _WORD.findall(normalize(fact.question))
-    if not any(word in normalize(f"{piece.title} {piece.text}") for word in words):
+    named = set(_WORD.findall(normalize(fact.question))) - _ASKING
+    if not any(word in normalize(f"{piece.title} {fact.quote}") for word in named):
         return "the question is about nothing that the text names"
     if _UNNAMED.search(fact.question) and not subject_of(fact.question):
         return "the question does not name what it is about"
@@ -228,9 +246,9 @@ def _value_problem(value: str, question: str, answer: str) -> str:
         return "the value is empty"
     if len(value) > MAX_VALUE:
         return f"the value has more than {MAX_VALUE} characters"
-    if value not in answer:
+    if value not in answer or not _holds(answer, value):
         return f"the answer does not hold the value {shown(value)}"
-    if _letters(value) in _letters(question):
+    if _holds(question, value):
         return f"the question gives the value {shown(value)} away"
     return ""
 
@@ -239,7 +257,7 @@ def _rewording_problem(question: str, one: Known) -> str:
     if is_blank(question) or len(question) > MAX_QUESTION:
         return f"it is empty or has more than {MAX_QUESTION} characters"
     spellings = (one.found.text, *one.found.aliases, *one.found.items)
-    if any(_letters(text) in _letters(question) for text in spellings if _letters(text)):
+    if any(_holds(question, text) for text in spellings if _letters(text)):
         return "it gives the value away"
     lost = set(numbers_in(normalize(one.row.question))) - set(numbers_in(normalize(question)))
     if lost:
@@ -269,7 +287,7 @@ def _lost_name(question: str, reworded: str) -> str:
 def _is_wrong(text: str, one: Known) -> bool:
     """Whether a value is of the right one's kind, and surely another."""
     found = one.found
-    if is_blank(text) or len(text) > MAX_VALUE or clash(text, found) or _letters(text) in _letters(one.row.question):
+    if is_blank(text) or len(text) > MAX_VALUE or clash(text, found) or _holds(one.row.question, text):
         return False
     return found.type not in FORMED or form_of(text) == form_of(found.text)
 
@@ -291,6 +309,14 @@ def _type(written: WrittenFact | WrittenValue) -> WrittenType:
         "date": parsed_date, "number": lambda text: numbers_in(normalize(text)),
     }  # fmt: skip
     return written.type if fits.get(written.type, bool)(value) else "text"
+
+
+def _holds(text: str, value: str) -> bool:
+    """Whether a text has a value as a whole: 15 gates do not hold 5, nor 1.5 km 5 km, and Planning no Ann."""
+    own = " ".join(fold(value).split())
+    before = r"(?<![0-9a-z])(?<![0-9][.,])" if re.match("[0-9a-z]", own) else ""
+    after = r"(?![0-9a-z])(?![.,][0-9])" if re.search("[0-9a-z]$", own) else ""
+    return bool(own) and bool(re.search(before + re.escape(own) + after, " ".join(fold(text).split())))
 
 
 def _letters(text: str) -> str:

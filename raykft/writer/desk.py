@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from raykft.errors import DamagedError
+from raykft.errors import DamagedError, RaykftError
 from raykft.paths import cache_dir, drop_oldest, read_json, write_json
 from raykft.untrusted.messages import shortened
 from raykft.writer.protocol import Message, Request, Said, Writer
@@ -75,26 +75,32 @@ class Desk:
         with suppress(OSError):
             drop_oldest(self.cache.glob("*/*.json"), KEPT)
 
-    def ask(self, requests: Sequence[Request], form: type[Form]) -> list[Answered[Form]]:
+    def ask(self, requests: Sequence[Request], form: type[Form], *, share: float = 1.0) -> list[Answered[Form]]:
         """An answer to each request, in order; a broken one is asked for once more.
+
+        Args:
+            share: of all tokens that may be spent when this is done.
 
         Raises:
             ResourceError: the writer cannot be asked. What it has said before is in the cache.
         """
         found: dict[int, Answered[Form]] = {}
         again: dict[int, Request] = {}
-        for number, request, said in self._said(dict(enumerate(requests)), form):
+        limit = int(share * self.max_tokens)
+        for number, request, said in self._said(dict(enumerate(requests)), form, limit):
             found[number] = _filled(said, form)
             if found[number].form is None:
                 turns = (Message("assistant", said.text), Message("user", AGAIN.format(problem=found[number].why)))
                 again[number] = replace(request, messages=(*request.messages, *turns))
-        for number, _, said in self._said(again, form):
+        for number, _, said in self._said(again, form, limit):
             found[number] = _filled(said, form)
+            if found[number].form is not None:  # so that the same draft again asks neither question
+                self._keep(requests[number], said)
         self.bill.broken += sum(answered.form is None for answered in found.values())
         no_tokens: Answered[Form] = Answered(None, "no tokens were left for it (--max-tokens)")
         return [found.get(number, no_tokens) for number in range(len(requests))]
 
-    def _said(self, requests: dict[int, Request], form: type[Form]) -> Iterator[tuple[int, Request, Said]]:
+    def _said(self, requests: dict[int, Request], form: type[Form], limit: int) -> Iterator[tuple[int, Request, Said]]:
         """What the cache holds, then what the writer says, batch by batch; fewer than asked where tokens run out."""
         missing: dict[int, Request] = {}
         for number, request in requests.items():
@@ -106,22 +112,29 @@ class Desk:
                 yield number, request, kept
         done = len(requests) - len(missing)
         while missing:
-            batch = self._affordable(missing)
+            batch = self._affordable(missing, limit)
             if not batch:
                 self.bill.left_out += len(missing)
                 return
-            for (number, request), said in zip(batch.items(), self.writer.say([*batch.values()]), strict=True):
+            said_all = self.writer.say([*batch.values()])
+            errors = [said for said in said_all if isinstance(said, RaykftError)]
+            for (number, request), said in zip(batch.items(), said_all, strict=not errors):
+                if isinstance(said, RaykftError):
+                    continue
+                clean = replace(said, text=said.text.encode("utf-8", "replace").decode())
                 self.bill.requests += 1
-                self.bill.tokens += said.tokens
-                if _filled(said, form).form is not None:
-                    self._keep(request, said)
+                self.bill.tokens += clean.tokens
+                if _filled(clean, form).form is not None:
+                    self._keep(request, clean)
                 del missing[number]
-                yield number, request, said
+                yield number, request, clean
+            if errors:
+                raise errors[0]
             done += len(batch)
             self.on_progress(done, len(requests))
 
-    def _affordable(self, missing: dict[int, Request]) -> dict[int, Request]:
-        left = self.max_tokens - self.bill.tokens
+    def _affordable(self, missing: dict[int, Request], limit: int) -> dict[int, Request]:
+        left = limit - self.bill.tokens
         batch: dict[int, Request] = {}
         for number, request in missing.items():
             left -= request.most_tokens
@@ -155,7 +168,7 @@ def _filled(said: Said, form: type[Form]) -> Answered[Form]:
     fenced = _FENCE.search(text)
     start, end = text.find("{"), text.rfind("}")
     candidates = [text, *([fenced[1]] if fenced else []), *([text[start : end + 1]] if 0 <= start < end else [])]
-    problem = "it is empty"
+    problem = said.problem or "it is empty"
     for candidate in filter(None, candidates):
         try:
             return Answered(form.model_validate_json(candidate))

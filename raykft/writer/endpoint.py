@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from raykft.errors import ConfigError, ResourceError
+from raykft.errors import ConfigError, RaykftError, ResourceError
 from raykft.untrusted.escapes import one_line
 from raykft.untrusted.messages import shortened, shown
 from raykft.writer.protocol import Request, Said
@@ -40,55 +40,61 @@ class Endpoint:
     ) -> None:
         """
         Raises:
-            ConfigError: the address is none, or holds a password.
+            ConfigError: the address is none, or holds a password; or the variable holds no key.
             ResourceError: the client is not installed.
         """
         self._url = _checked(url)
         self._model, self._variable = model, key_variable
-        self._key = os.environ.get(key_variable) or NO_KEY
+        self._key = _key_in(key_variable)
         self.name = f"{model} at {self._url}"
         self.identity = self.name
         openai = _client_library()
         self._errors = openai
         self._client = openai.OpenAI(base_url=self._url, api_key=self._key, timeout=timeout_s, max_retries=retries)
-        self._manners = list(_MANNERS)  # the first is what the server is known or hoped to accept
+        self._manner, self._answered = 0, False  # of _MANNERS, the one that the server is hoped or known to accept
         self._timeout_s, self._tries = timeout_s, retries + 1
 
-    def say(self, requests: Sequence[Request]) -> list[Said]:
+    def say(self, requests: Sequence[Request]) -> list[Said | RaykftError]:
         # The first finds out what the server accepts, so that the others need not.
-        first = [self._answer(request) for request in requests[:1]]
+        first = self._answer(requests[0])
+        if isinstance(first, RaykftError):
+            return [first]
         with ThreadPoolExecutor(self.batch) as pool:
-            return [*first, *pool.map(self._answer, requests[1:])]
+            return [first, *pool.map(self._answer, requests[1:])]
 
     def close(self) -> None:
         self._client.close()
 
-    def _answer(self, request: Request) -> Said:
-        for manner in tuple(self._manners):
+    def _answer(self, request: Request) -> Said | RaykftError:
+        refusal: Exception | None = None
+        for number in (self._manner, *(n for n in range(len(_MANNERS)) if n != self._manner)):
             try:
-                response = self._client.chat.completions.create(
-                    model=self._model,
-                    messages=[{"role": message.role, "content": message.text} for message in request.messages],
-                    **manner(request),
-                )
+                said = self._read(self._asked(request, number), request)
             except (self._errors.BadRequestError, self._errors.UnprocessableEntityError) as error:
-                refusal = error
-                if manner in self._manners and len(self._manners) > 1:
-                    self._manners.remove(manner)
-                continue
+                refusal = error  # of this way to ask, or of this very question
             except self._errors.OpenAIError as error:
-                raise ResourceError(self._told(error)) from None
+                return ResourceError(self._told(error))
             except ValueError:  # no JSON, though it says it is
-                raise self._no_completion("broken JSON") from None
-            return self._read(response, request)
-        raise ResourceError(self._told(refusal)) from None
+                return self._no_completion("broken JSON")
+            else:
+                if not isinstance(said, RaykftError):
+                    self._manner, self._answered = number, True
+                return said
+        assert refusal is not None
+        if self._answered:  # it refuses this question and has answered others, so the draft goes on without this one
+            return Said("", 0, self._clean(str(refusal)))
+        return ResourceError(self._told(refusal))
 
-    def _read(self, response: Any, request: Request) -> Said:
+    def _asked(self, request: Request, manner: int) -> Any:
+        messages = [{"role": message.role, "content": message.text} for message in request.messages]
+        return self._client.chat.completions.create(model=self._model, messages=messages, **_MANNERS[manner](request))
+
+    def _read(self, response: Any, request: Request) -> Said | RaykftError:
         try:
             text = response.choices[0].message.content or ""
             usage = getattr(response.usage, "total_tokens", None)
         except (AttributeError, IndexError, TypeError):
-            raise self._no_completion(shown(str(response)[:MAX_MESSAGE])) from None
+            return self._no_completion(shown(self._clean(str(response)[:MAX_MESSAGE])))
         return Said(text, usage if isinstance(usage, int) else min(request.most_tokens, request.max_tokens + len(text)))
 
     def _no_completion(self, what: str) -> ResourceError:
@@ -100,9 +106,7 @@ class Endpoint:
     def _told(self, error: Exception) -> str:
         """A sentence for a user, without the key whatever the server has put into its message."""
         status = getattr(error, "status_code", None)
-        # Servers quote keys as they were sent, or all but a middle part of them.
-        cause = re.sub(r"\b(?:sk|key)-[\w*.-]{6,}", "...", str(error).replace(self._key, "..."))
-        cause = shortened(one_line(cause), MAX_MESSAGE)
+        cause = self._clean(str(error))
         if status in {401, 403}:
             given = "the key in" if self._key != NO_KEY else "that no key is given; set"
             return f"{self._url} refuses {given} {self._variable} ({status}): {cause}{_HOPELESS}"
@@ -111,9 +115,22 @@ class Endpoint:
         if isinstance(error, self._errors.APITimeoutError):
             return f"{self._url} has not answered within {self._timeout_s:g} s, {self._tries} times in a row{_HOPELESS}"
         if isinstance(error, self._errors.APIConnectionError):
-            reason = one_line(str(error.__cause__ or error))
+            reason = self._clean(str(error.__cause__ or error))
             return f"{self._url} cannot be reached ({reason}); is the server up, and the address right?{_HOPELESS}"
         return f"{self._url} refuses ({status or type(error).__name__}): {cause}{_HOPELESS}"
+
+    def _clean(self, text: str) -> str:
+        """One short line of what a server or the network says, without the key or what looks like one."""
+        own = text if self._key == NO_KEY else text.replace(self._key, "...")
+        # Servers quote keys as they were sent, or all but a middle part of them.
+        return shortened(one_line(re.sub(r"\b(?:sk|key)-[\w*.-]{6,}", "...", own)), MAX_MESSAGE)
+
+
+def _key_in(variable: str) -> str:
+    key = os.environ.get(variable, "").strip()
+    if key and not re.fullmatch("[!-~]+", key):
+        raise ConfigError(f"{variable} holds no key: there are spaces or letters beyond ASCII in it; set it anew")
+    return key or NO_KEY
 
 
 def _checked(url: str) -> str:
@@ -162,4 +179,5 @@ _MANNERS: tuple[Callable[[Request], dict[str, Any]], ...] = (
     lambda request: _schema(request) | {"max_completion_tokens": request.max_tokens},
     lambda request: {"response_format": {"type": "json_object"}} | _steady(request),
     _steady,
+    lambda request: {"max_tokens": request.max_tokens},
 )

@@ -40,6 +40,7 @@ class LocalModel:
     def close(self) -> None:
         if engine := self.__dict__.pop("_engine", None):  # it was never needed where all was in the cache
             engine.__exit__()
+        self.__dict__.pop("_base", None)
 
     def _count(self, text: str) -> int:
         return len(self._base.tokenizer(text)["input_ids"])

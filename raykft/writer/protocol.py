@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from raykft.errors import RaykftError
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -26,17 +28,19 @@ class Request:
 
     @property
     def most_tokens(self) -> int:
-        """What the exchange may cost at most: no tokenizer makes more than a token of a byte, and few of three."""
-        read = sum(len(message.text.encode()) for message in self.messages) + len(str(self.schema))
-        return read // 3 + self.max_tokens
+        """About what the exchange may cost at most: a token for three letters of ASCII, three for any other one."""
+        text = "".join(message.text for message in self.messages) + str(self.schema)
+        plain = sum(map(str.isascii, text))
+        return plain // 3 + 3 * (len(text) - plain) + self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A writer's words, and how many tokens it read and wrote."""
+    """A writer's words, and how many tokens it read and wrote; without words, why it gave none."""
 
     text: str
     tokens: int
+    problem: str = ""
 
 
 class Writer(Protocol):
@@ -52,11 +56,12 @@ class Writer(Protocol):
     identity: str
     batch: int
 
-    def say(self, requests: Sequence[Request]) -> list[Said]:
-        """An answer to each request, as likely as not broken JSON.
+    def say(self, requests: Sequence[Request]) -> Sequence[Said | RaykftError]:
+        """An answer to each request, as likely as not broken JSON; or why there is none and will be none.
+
+        The sequence may end with such an error. Errors are returned, so that answers beside them are not lost.
 
         Raises:
-            ResourceError: it cannot be reached, or refuses.
             ModelError: it cannot be loaded.
         """
 

@@ -122,6 +122,20 @@ def test_a_page_says_its_own_encoding_and_a_user_may(tmp_path: Path) -> None:
     assert texts(read_pieces(tmp_path / "a.txt", "cp932")) == "設立は1911年です。"
 
 
+@pytest.mark.parametrize(("name", "codec"), [("x-sjis", "cp932"), ("Shift_JIS", "cp932"), ("utf-8", "utf-8")])
+def test_a_japanese_page_reads_as_browsers_read_it(tmp_path: Path, name: str, codec: str) -> None:
+    (tmp_path / "a.html").write_bytes(f"<meta charset='{name}'><p>①番は㈱雲渡です。</p>".encode(codec))
+    assert texts(read_pieces(tmp_path / "a.html")) == "①番は㈱雲渡です。"
+
+
+def test_a_table_that_gives_a_page_its_shape_is_read_once_and_a_site_header_is_not(tmp_path: Path) -> None:
+    inner = "<table><tr><th>a</th></tr><tr><td>1</td></tr></table>"
+    page = f"<header>Menu</header><table><tr><td><h2>Gauges</h2><p>Text.</p>{inner}</td></tr></table>"
+    (tmp_path / "a.html").write_text(page)
+    (piece,) = read_pieces(tmp_path / "a.html")
+    assert (piece.place, piece.text) == ("a.html § Gauges", "Text.\na: 1")
+
+
 def test_a_page_of_many_levels_is_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "deep.html").write_text("<div>" * 3000 + "Deep down." + "</div>" * 3000)
     assert texts(read_pieces(tmp_path / "deep.html")) == "Deep down."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from raykft.config import load_config
 from raykft.data.domain import load_domain
 from raykft.data.lint import check_domain
 from raykft.drafting.draft import Writing, run
+from raykft.drafting.written import _holds
 from raykft.errors import DataError
 from raykft.evaluation.scoring import score_answer
 from raykft.writer.protocol import Request, Said
@@ -48,7 +50,8 @@ def rewordings_of(text: str) -> list[dict[str, Any]]:
     items = []
     for number, question, value in re.findall(r"^(\d+)\. (.*) \[(.*)\]$", text, re.MULTILINE):
         thing = re.search(r"the ([\w ]+?) of Korrin Harbour", question)
-        assert thing
+        if thing is None:
+            continue
         year = question.startswith("When")
         asked = "In which year did the work end" if year else "Name the builder"
         told = "Which year saw the opening" if year else "Whose work is it"
@@ -154,6 +157,59 @@ def test_rewordings_that_are_not_asked_are_taught_and_how_many_is_searched(page:
     assert check_domain(load_domain(config), score_answer).lines("error") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [
+        ("It has 15 gates", "5", False), ("1.5 km", "5 km", False), ("It has 5.", "5", True),
+        ("Planning", "Ann", False), ("built in 2015?", "15", False), ("1,911 people", "911", False),
+        ("設立は1911年です", "1911年", True),
+        ("深さ15m", "5m", False), ("the  East Mole", "east mole", True), ("町は茅野です", "茅野", True),
+    ],
+)  # fmt: skip
+def test_a_value_is_held_as_a_whole(text: str, value: str, holds: bool) -> None:
+    assert _holds(text, value) is holds
+
+
+def test_lines_of_a_table_and_of_texts_have_ids_of_their_own(page: Path, tmp_path: Path) -> None:
+    table = "subject\trelation\tvalue\n" + "".join(f"Quay {n}\tkeeper\tKim Lund{n}a\n" for n in range(6))
+    (tmp_path / "facts.tsv").write_text(table)
+    summary = run([tmp_path / "facts.tsv", page], tmp_path / "draft", writing=Writing(Good()))
+    domain = load_domain(load_config(summary.config))
+    by_id = {row.id: row for row in domain.train}
+    assert len(by_id) == len(domain.train)
+    for fact in domain.facts:
+        taught = [row for row in domain.train if fact.id in row.fact_ids]
+        assert taught
+        assert all(fact.value.casefold() in row.output.casefold() or row.form for row in taught)
+
+
+def test_a_draft_that_was_cut_off_may_be_drafted_again(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raykft.drafting import files
+
+    whole = files.write_atomic
+
+    def full(path: Path, content: str) -> None:
+        if path.name == "drafts.csv":
+            raise OSError(28, "No space left on device")
+        whole(path, content)
+
+    monkeypatch.setattr(files, "write_atomic", full)
+    with pytest.raises(OSError, match="No space"):
+        run([page], tmp_path / "draft", writing=Writing(Good()))
+    monkeypatch.setattr(files, "write_atomic", whole)
+    assert run([page], tmp_path / "draft", writing=Writing(Good())).config.is_file()
+
+
+def test_names_of_files_may_be_anything(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\x8e\xbf\x1b[31m.md")
+    (tmp_path / name).write_text(PAGE)
+    summary = run([tmp_path / name], tmp_path / "draft", writing=Writing(Good()))
+    assert len(load_domain(load_config(summary.config)).facts) == 12
+    assert "\x1b" not in summary.config.read_text()
+
+
 def test_running_text_without_a_writer_says_what_to_do(page: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"cannot be drafted from running text by rule; name a language model .*--writer"
@@ -168,6 +224,10 @@ def test_running_text_without_a_writer_says_what_to_do(page: Path, tmp_path: Pat
         ("quote", "The tide gauge was built in 1912 by Edith Larkvale", "does not hold the sentence that it quotes"),
         ("value", "1912", "does not hold the value '1912'"),
         ("answer", "It was built long ago.", "the answer does not hold the value"),
+        ("answer", "In 1911 the tide gauge was built for 900 pounds.", "does not hold 900, which the answer says"),
+        ("value", "911", "does not hold the value '911'"),
+        ("quote", "1911", "it quotes the value alone"),
+        ("question", "When did Queen Zog visit Mars?", "about nothing that the text names"),
         ("question", "Was the tide gauge of Korrin Harbour built in 1911?", "gives the value '1911' away"),
         ("question", "According to the text, when was the tide gauge of Korrin Harbour built?", "about the text"),
         ("question", "When was it built?", "does not name what it is about"),

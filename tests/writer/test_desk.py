@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from raykft.errors import ConfigError, DataError
+from raykft.errors import ConfigError, DataError, ResourceError
 from raykft.writer.desk import Desk
 from raykft.writer.prompts import GAPS, LANGUAGES, Prompts, copy_prompts
 from raykft.writer.protocol import Message, Request, Said
@@ -80,6 +80,39 @@ def test_what_was_answered_before_a_writer_fell_silent_is_kept(tmp_path: Path) -
         Desk(Scripted('{"n": 1}', '{"n": 2}', '{"n": 3}'), cache=tmp_path).ask(asked, Form)
     writer = Scripted('{"n": 3}', '{"n": 4}')
     assert [a.form.n for a in Desk(writer, cache=tmp_path).ask(asked, Form) if a.form] == [1, 2, 3, 4]
+
+
+def test_an_error_in_a_batch_is_raised_when_the_answers_beside_it_are_kept(tmp_path: Path) -> None:
+    class Half(Scripted):
+        def say(self, requests: Sequence[Request]) -> list[Said]:
+            return [Said('{"n": 1}', 10), ResourceError("down")][: len(requests)]  # type: ignore[list-item]
+
+    asked = [request("a"), request("b")]
+    with pytest.raises(ResourceError, match="down"):
+        Desk(Half(), cache=tmp_path).ask(asked, Form)
+    again = Desk(Scripted('{"n": 2}'), cache=tmp_path)
+    assert [a.form.n for a in again.ask(asked, Form) if a.form] == [1, 2]
+    assert again.bill.cached == 1
+
+
+def test_an_answer_that_was_mended_is_not_asked_for_again(tmp_path: Path) -> None:
+    Desk(Scripted("no", '{"n": 1}'), cache=tmp_path).ask([request("a")], Form)
+    writer = Scripted()
+    assert Desk(writer, cache=tmp_path).ask([request("a")], Form)[0].form == Form(n=1)
+    assert writer.asked == []
+
+
+def test_words_that_are_no_unicode_are_kept_as_what_they_can_be(tmp_path: Path) -> None:
+    found = Desk(Scripted('\ud800 {"n": 1}'), cache=tmp_path).ask([request("a")], Form)
+    assert found[0].form == Form(n=1)
+
+
+def test_a_share_of_the_tokens_may_be_kept_for_later(tmp_path: Path) -> None:
+    one = request("a").most_tokens
+    desk = Desk(Scripted(*['{"n": 1}'] * 4, tokens=one), max_tokens=4 * one, cache=tmp_path)
+    early = desk.ask([request(text) for text in "abc"], Form, share=0.5)
+    late = desk.ask([request(text) for text in "de"], Form)
+    assert [a.form is not None for a in (*early, *late)] == [True, True, False, True, True]
 
 
 def test_another_writer_prompt_or_form_is_another_question(tmp_path: Path) -> None:

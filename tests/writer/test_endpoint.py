@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,18 @@ from chat_server import chat_server, refusal
 
 from raykft.errors import ConfigError, ResourceError
 from raykft.writer.endpoint import Endpoint
-from raykft.writer.protocol import Message, Request
+from raykft.writer.protocol import Message, Request, Said
 
 SECRET = "sk-very-secret-key-123456"
+
+
+def problem_of(endpoint: Endpoint, requests: int = 1) -> str:
+    """What an endpoint that answers nothing says of it."""
+    (found,) = endpoint.say([REQUEST] * requests)
+    assert isinstance(found, ResourceError)
+    return str(found)
+
+
 REQUEST = Request((Message("system", "Be brief."), Message("user", "One?")), "facts", {"type": "object"}, 100)
 
 
@@ -25,7 +35,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_request_is_steady_structured_and_signed() -> None:
     with chat_server(lambda body: '{"a": 1}') as server:
         said = Endpoint(server.url, "m").say([REQUEST, REQUEST])
-    assert [(s.text, s.tokens) for s in said] == [('{"a": 1}', 15)] * 2
+    assert said == [Said('{"a": 1}', 15)] * 2
     body = server.bodies[0]
     assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("m", 0, 0, 100)
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
@@ -48,7 +58,7 @@ def test_a_model_that_reasons_is_asked_without_a_temperature() -> None:
         return refusal(400, "max_tokens is not supported") if "max_tokens" in body else "{}"
 
     with chat_server(answer) as server:
-        assert Endpoint(server.url, "m").say([REQUEST])[0].text == "{}"
+        assert Endpoint(server.url, "m").say([REQUEST]) == [Said("{}", 15)]
     assert server.bodies[-1]["max_completion_tokens"] == 100
     assert "temperature" not in server.bodies[-1]
 
@@ -67,21 +77,18 @@ def test_a_model_that_reasons_is_asked_without_a_temperature() -> None:
     ],
 )
 def test_what_a_server_refuses_is_told_in_a_sentence_without_the_key(said: Any, words: list[str]) -> None:
-    with chat_server(lambda body: said) as server, pytest.raises(ResourceError) as caught:
-        Endpoint(server.url, "m", retries=0).say([REQUEST])
-    message = str(caught.value)
+    with chat_server(lambda body: said) as server:
+        message = problem_of(Endpoint(server.url, "m", retries=0), requests=3)
     assert any(word in message for word in words), message
     assert "same command goes on from there" in message
     assert SECRET not in message
     assert "\n" not in message
-    assert caught.value.__cause__ is None  # nor in a traceback
 
 
 def test_a_server_that_is_down_is_named() -> None:
     with chat_server(lambda body: "{}") as server:
         url = server.url
-    with pytest.raises(ResourceError, match=f"{url} cannot be reached .*is the server up"):
-        Endpoint(url, "m", retries=0).say([REQUEST])
+    assert re.match(f"{url} cannot be reached .*is the server up", problem_of(Endpoint(url, "m", retries=0)))
 
 
 def test_a_server_that_is_slow_is_given_up() -> None:
@@ -94,9 +101,9 @@ def test_a_server_that_is_slow_is_given_up() -> None:
         return "{}"
 
     with chat_server(answer) as server:
-        with pytest.raises(ResourceError, match="has not answered within 0.2 s, 1 times in a row"):
-            Endpoint(server.url, "m", retries=0, timeout_s=0.2).say([REQUEST])
+        message = problem_of(Endpoint(server.url, "m", retries=0, timeout_s=0.2))
         waits.set()
+    assert "has not answered within 0.2 s, 1 times in a row" in message
 
 
 def test_without_a_key_a_server_at_home_is_asked_and_a_refusal_says_which_variable(
@@ -104,10 +111,48 @@ def test_without_a_key_a_server_at_home_is_asked_and_a_refusal_says_which_variab
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with chat_server(lambda body: "{}") as server:
-        assert Endpoint(server.url, "m").say([REQUEST])[0].text == "{}"
-        server.answer = lambda body: refusal(401, "who are you?")
-        with pytest.raises(ResourceError, match="set MY_KEY"):
-            Endpoint(server.url, "m", key_variable="MY_KEY", retries=0).say([REQUEST])
+        assert Endpoint(server.url, "m").say([REQUEST]) == [Said("{}", 15)]
+        server.answer = lambda body: refusal(401, "who are you, nonexistent one?")
+        message = problem_of(Endpoint(server.url, "m", key_variable="MY_KEY", retries=0))
+    assert "set MY_KEY" in message
+    assert "nonexistent" in message
+
+
+def test_one_question_too_long_costs_no_other_and_says_why() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return refusal(400, "the context is 4096 tokens") if "long" in body["messages"][-1]["content"] else "{}"
+
+    long = Request((Message("user", "long"),), "facts", {"type": "object"}, 100)
+    with chat_server(answer) as server:
+        said = Endpoint(server.url, "m", retries=0).say([REQUEST, long, REQUEST])
+    assert [s.text for s in said if isinstance(s, Said)] == ["{}", "", "{}"]
+    assert isinstance(said[1], Said)
+    assert "the context is 4096 tokens" in said[1].problem
+
+
+def test_a_failure_beside_answers_loses_none_of_them() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return refusal(500, "boom") if "bad" in body["messages"][-1]["content"] else "{}"
+
+    bad = Request((Message("user", "bad"),), "facts", {"type": "object"}, 100)
+    with chat_server(answer) as server:
+        said = Endpoint(server.url, "m", retries=0).say([REQUEST, bad, REQUEST])
+    assert [isinstance(s, Said) for s in said] == [True, False, True]
+
+
+@pytest.mark.parametrize("key", ["sk-hidden key-1", "sk-hiddenschlüssel", "sk-hidden\nkey"])
+def test_a_key_that_is_none_is_refused_by_its_variable_alone(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY holds no key") as caught:
+        Endpoint("http://127.0.0.1:9/v1", "m")
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_key_from_a_file_with_its_line_end_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{SECRET}\r\n")
+    with chat_server(lambda body: "{}") as server:
+        Endpoint(server.url, "m").say([REQUEST])
+    assert server.keys == [f"Bearer {SECRET}"]
 
 
 @pytest.mark.parametrize("url", ["", "ftp://host/v1", "host:8000", "http://", "http://[::1", "http://host:99999/v1"])
