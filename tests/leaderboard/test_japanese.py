@@ -145,8 +145,10 @@ class Texts(HTMLParser):
 
 
 def test_no_english_is_left_in_the_terminal(board: Leaderboard) -> None:
+    # A long path is broken wherever a line ends.
+    path = r"\s*".join(map(re.escape, str(board.directory)))
     for width in (60, 80, 400):
-        assert english_in("\n".join(terminal(board, width))) == set()
+        assert english_in(re.sub(path, "/path", "\n".join(terminal(board, width)))) == set()
 
 
 def test_no_english_is_left_in_markdown_and_on_the_page(board: Leaderboard) -> None:
