@@ -10,6 +10,7 @@ import typer
 from raykft.commands.options import ConfigFile, Overrides
 from raykft.commands.writers import writing_of
 from raykft.untrusted.terminal import say
+from raykft.writer.endpoint import KEY_VARIABLE
 
 data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -70,7 +71,7 @@ def data_draft(
     ] = None,
     writer_key: Annotated[
         str, typer.Option("--writer-key", metavar="VARIABLE", help="of the environment, which holds its key")
-    ] = "OPENAI_API_KEY",
+    ] = KEY_VARIABLE,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", help="for the writer, read and written in all")
     ] = None,

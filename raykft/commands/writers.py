@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from raykft.errors import ConfigError
 from raykft.untrusted.terminal import say
+from raykft.writer.endpoint import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from raykft.drafting.draft import Writing
 
 LOCAL = "local"
-KEY_VARIABLE = "OPENAI_API_KEY"
 QUIET_S = 10.0  # between lines of progress
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from raykft.data.demo.spec import words
-from raykft.data.read import MAX_BYTES, is_blank
+from raykft.data.read import is_blank
 from raykft.data.tables import MARKS, decoded
 from raykft.errors import DataError, ResourceError
 from raykft.untrusted.escapes import one_line
@@ -66,7 +66,7 @@ def read_pieces(path: Path, encoding: str | None = None) -> list[Piece]:
         DataError: the file is missing, broken, too large, or holds no text.
         ResourceError: what reads such files is not installed.
     """
-    content = read_plain(path, min(MAX_TEXT_BYTES, MAX_BYTES), DataError, "divide it")
+    content = read_plain(path, MAX_TEXT_BYTES, DataError, "divide it")
     suffix = path.suffix.lower()
     if suffix == ".pdf":
         pages = _pdf_pages(path, content)

@@ -49,8 +49,8 @@ def sheet(made: Drafted) -> str:
     writer.writerow(COLUMNS)
     for draft in made.drafts:
         probe, verdict = draft.probe, made.verdicts.get(draft.probe.id)
-        answered = ["" if verdict is None else YES[0] if right else NO[0]
-                    for right in (verdict and verdict.alone, verdict and verdict.told)]  # fmt: skip
+        answers = (None, None) if verdict is None else (verdict.alone, verdict.told)
+        answered = ("" if right is None else YES[0] if right else NO[0] for right in answers)
         seen = " / ".join(dict.fromkeys(made.evidence.get(fact, "") for fact in probe.fact_ids))
         cells = ("yes", probe.id, str(probe.level), probe.kind, probe.question, probe.gold, keys_text(probe.key_facts),
                  OR.join(probe.contrast), probe.split, draft.place, seen, draft.rule, *answered)  # fmt: skip

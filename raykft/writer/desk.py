@@ -65,13 +65,11 @@ class Desk:
 
     writer: Writer
     max_tokens: int = MAX_TOKENS
-    cache: Path | None = None
+    cache: Path = field(default_factory=lambda: cache_dir() / "writer")
     on_progress: Callable[[int, int], object] = lambda _done, _all: None
     bill: Bill = field(default_factory=Bill)
 
     def __post_init__(self) -> None:
-        if self.cache is None:
-            self.cache = cache_dir() / "writer"
         with suppress(OSError):
             drop_oldest(self.cache.glob("*/*.json"), KEPT)
 
@@ -87,29 +85,35 @@ class Desk:
         found: dict[int, Answered[Form]] = {}
         again: dict[int, Request] = {}
         limit = int(share * self.max_tokens)
-        for number, request, said in self._said(dict(enumerate(requests)), form, limit):
-            found[number] = _filled(said, form)
-            if found[number].form is None:
-                turns = (Message("assistant", said.text), Message("user", AGAIN.format(problem=found[number].why)))
+        for number, request, said, answered in self._said(dict(enumerate(requests)), form, limit):
+            found[number] = answered
+            if answered.form is None:
+                turns = (Message("assistant", said.text), Message("user", AGAIN.format(problem=answered.why)))
                 again[number] = replace(request, messages=(*request.messages, *turns))
-        for number, _, said in self._said(again, form, limit):
-            found[number] = _filled(said, form)
-            if found[number].form is not None:  # so that the same draft again asks neither question
+        for number, _, said, answered in self._said(again, form, limit):
+            found[number] = answered
+            if answered.form is not None:  # so that the same draft again asks neither question
                 self._keep(requests[number], said)
         self.bill.broken += sum(answered.form is None for answered in found.values())
         no_tokens: Answered[Form] = Answered(None, "no tokens were left for it (--max-tokens)")
         return [found.get(number, no_tokens) for number in range(len(requests))]
 
-    def _said(self, requests: dict[int, Request], form: type[Form], limit: int) -> Iterator[tuple[int, Request, Said]]:
-        """What the cache holds, then what the writer says, batch by batch; fewer than asked where tokens run out."""
+    def _said(
+        self, requests: dict[int, Request], form: type[Form], limit: int
+    ) -> Iterator[tuple[int, Request, Said, Answered[Form]]]:
+        """What the cache holds, then what the writer says, batch by batch, with what of it fills the form.
+
+        Fewer than are asked for where tokens run out.
+        """
         missing: dict[int, Request] = {}
         for number, request in requests.items():
             kept = self._kept(request)
-            if kept is None or _filled(kept, form).form is None:
+            answered = _filled(kept, form)
+            if answered.form is None:
                 missing[number] = request
             else:
                 self.bill.cached += 1
-                yield number, request, kept
+                yield number, request, kept, answered
         done = len(requests) - len(missing)
         while missing:
             batch = self._affordable(missing, limit)
@@ -124,10 +128,11 @@ class Desk:
                 clean = replace(said, text=said.text.encode("utf-8", "replace").decode())
                 self.bill.requests += 1
                 self.bill.tokens += clean.tokens
-                if _filled(clean, form).form is not None:
+                answered = _filled(clean, form)
+                if answered.form is not None:
                     self._keep(request, clean)
                 del missing[number]
-                yield number, request, clean
+                yield number, request, clean, answered
             if errors:
                 raise errors[0]
             done += len(batch)
@@ -147,15 +152,15 @@ class Desk:
         turns = [[message.role, message.text] for message in request.messages]
         content = json.dumps([FORMAT, self.writer.identity, turns, request.schema, request.max_tokens])
         name = hashlib.sha256(content.encode()).hexdigest()[:32]
-        assert self.cache is not None
         return self.cache / name[:2] / f"{name}.json"
 
-    def _kept(self, request: Request) -> Said | None:
+    def _kept(self, request: Request) -> Said:
+        """What the cache holds of an answer; no words where it holds none."""
         try:
             tree = read_json(self._file(request))
             return Said(str(tree["text"]), 0)
         except (DamagedError, KeyError, OSError):  # or it was never there
-            return None
+            return Said("", 0)
 
     def _keep(self, request: Request, said: Said) -> None:
         with suppress(OSError):  # a cache that cannot be written is done without
