@@ -20,6 +20,8 @@ os.environ |= {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+    # Workers that Ray starts ahead lack the job's environment, so no actor of ours is ever one of them.
+    "RAY_prestart_worker_first_driver": "0",
 }
 
 import pytest

@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any, Literal
-
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics.bleu import BLEU
+from typing import TYPE_CHECKING, Any, Literal
 
 from raykft.errors import DataError, ResourceError
 from raykft.evaluation.behaviour import first_sentence
 from raykft.records import Probe
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
 
 Tokenizer = Literal["13a", "char", "ja-mecab"]  # sacrebleu's names
 TokenizerChoice = Tokenizer | Literal["auto"]
@@ -94,6 +94,8 @@ def bleu_rouge(
         DataError: no answers, not as many as references, or a tokenizer of another language.
         ResourceError: MeCab is asked for and not installed.
     """
+    from rouge_score.rouge_scorer import RougeScorer  # imports nltk and scipy: a second, for a table few ask for
+
     if len(references) != len(answers):
         raise DataError(f"{len(answers)} answers for {len(references)} references; there must be one for each")
     if not answers:
@@ -214,6 +216,8 @@ def _tokenizer_for(lang: str, asked: TokenizerChoice) -> Tokenizer:
 
 
 def _bleu(tokenizer: Tokenizer) -> BLEU:
+    from sacrebleu.metrics.bleu import BLEU
+
     try:
         # `force` silences advice about answers that end in " ."
         return BLEU(tokenize=tokenizer, force=True)
