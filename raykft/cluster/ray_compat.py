@@ -195,6 +195,12 @@ def brackets_of(scheduler: Any) -> Sequence[Any]:
     return brackets
 
 
+def keep_first_rungs(scheduler: Any, count: int) -> None:
+    """Let every bracket of an `AsyncHyperBandScheduler` compare trials at its first `count` rungs only."""
+    for bracket in brackets_of(scheduler):
+        bracket._rungs = bracket._rungs[-count:]  # the last rung comes first
+
+
 def study_of(search: Any) -> Any:
     """The Optuna study behind an `OptunaSearch`."""
     return search._ot_study

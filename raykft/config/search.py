@@ -115,6 +115,7 @@ class SearchConfig(Section):
         warm_start: directory of an earlier experiment whose scores the searcher begins with.
         fidelity: "epochs" gives every trial the most epochs that the file allows, and leaves it to the scheduler how
             many of them it trains; "none" lets trials have epochs of their own.
+        max_rungs: how many times `asha` compares a trial at most; null for as often as its epochs allow.
         race: what the best recipes do after `trials` have ended; false for nothing.
         objectives: two metrics to search a front of; empty for the single number of `objective`.
         constrain_forgetting: tell the searcher that more forgetting than `objective.forgetting_budget` is infeasible.
@@ -130,6 +131,7 @@ class SearchConfig(Section):
     fidelity: Literal["none", "epochs"] = "none"
     grace_epochs: int = Field(4, ge=1, le=10_000)
     reduction_factor: float = Field(3.0, ge=1.1, le=1000)  # nearer to 1 there are more rungs than epochs
+    max_rungs: int | None = Field(None, ge=1, le=10_000)
     race: RaceConfig | Literal[False] = RaceConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     objectives: tuple[Literal["knowledge", "gain", "forgetting"], ...] = ()
@@ -154,6 +156,7 @@ class SearchConfig(Section):
             *_objective_problems(self),
             *_condition_problems(self),
             *_fidelity_problems(self),
+            *_rung_problems(self),
             *(_grid_problems(self) if self.searcher == "grid" and self.space else []),
         ]
         if problems:
@@ -161,8 +164,10 @@ class SearchConfig(Section):
         return self
 
     def rungs(self, longest: int) -> int:
-        """How many times ASHA compares trials of up to `longest` epochs, more than `grace_epochs`, by Ray's rule."""
-        return int(math.log(longest / self.grace_epochs) / math.log(self.reduction_factor) + 1)
+        """How many times ASHA compares trials of up to `longest` epochs, more than `grace_epochs`: by Ray's rule, but
+        `max_rungs` at most."""
+        possible = int(math.log(longest / self.grace_epochs) / math.log(self.reduction_factor) + 1)
+        return min(possible, self.max_rungs or possible)
 
     @property
     def conditional(self) -> list[str]:
@@ -270,6 +275,11 @@ def _fidelity_problems(search: SearchConfig) -> Iterator[str]:
     for path, dimension in search.space.items():
         if EPOCHS in dimension.conditions or (path == EPOCHS and dimension.when):
             yield f"space.{path}.when: {fixed}; it can neither have a condition nor be one"
+
+
+def _rung_problems(search: SearchConfig) -> Iterator[str]:
+    if search.max_rungs is not None and search.scheduler != "asha":
+        yield f"max_rungs: only scheduler: asha counts its rungs, not {search.scheduler}; leave it out"
 
 
 def _grid_problems(search: SearchConfig) -> Iterator[str]:

@@ -62,7 +62,7 @@ train:
   batch_size: 2
 
 search:
-  trials: 12  # a total: running the same file again continues
+  trials: 8  # a total: running the same file again continues
   space:
     adapter.rank: {{choice: [8, 16, 32]}}
     adapter.target_layers: {{choice: [attention, mlp, all-linear]}}
@@ -70,7 +70,8 @@ search:
     train.epochs: {{int: [{epochs[0]}, {epochs[1]}]}}
     data.distractor_ratio: {{choice: [{ratios}]}}
 {leash}{again}  grace_epochs: 1
-  reduction_factor: 3
+  reduction_factor: 2
+  max_rungs: 1  # compared once, after the first epoch; the better half runs to its end
   race: {{top: 2, seeds: 2}}
   objective: {{name: graded}}
 

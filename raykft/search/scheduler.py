@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-from raykft.cluster.ray_compat import brackets_of
+from raykft.cluster.ray_compat import brackets_of, keep_first_rungs
 from raykft.config import ExperimentConfig, SearchConfig
 from raykft.search.space import max_epochs
 
@@ -18,7 +18,7 @@ EPOCH, RUNG_SCORE = "epoch", "rung_score"
 
 
 def _halving(search: SearchConfig, longest: int, brackets: int) -> TrialScheduler:
-    return AsyncHyperBandScheduler(
+    scheduler = AsyncHyperBandScheduler(
         time_attr=EPOCH,
         metric=RUNG_SCORE,
         mode="max",
@@ -27,6 +27,9 @@ def _halving(search: SearchConfig, longest: int, brackets: int) -> TrialSchedule
         reduction_factor=search.reduction_factor,
         brackets=brackets,
     )
+    if search.max_rungs is not None:
+        keep_first_rungs(scheduler, search.max_rungs)
+    return scheduler
 
 
 def _median(search: SearchConfig, _longest: int) -> TrialScheduler:

@@ -238,14 +238,15 @@ def test_schedulers_that_are_not_foreseen_are_said_to_be(tmp_path: Path, tree: d
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("most", [None, 1, 2, 9])
 @pytest.mark.parametrize(("grace", "epochs", "factor"), [(1, 8, 3), (4, 16, 3), (2, 40, 4), (8, 8, 2), (1, 9, 1.5)])
 def test_milestones_are_those_of_the_scheduler(
-    tmp_path: Path, tree: dict[str, Any], grace: int, epochs: int, factor: float, embedded_ray: None
+    tmp_path: Path, tree: dict[str, Any], grace: int, epochs: int, factor: float, most: int | None, embedded_ray: None
 ) -> None:
     from raykft.search.scheduler import make_scheduler
 
     tree["train"]["epochs"] = epochs
-    tree["search"] |= {"grace_epochs": grace, "reduction_factor": factor}
+    tree["search"] |= {"grace_epochs": grace, "reduction_factor": factor, "max_rungs": most}
     config, _ = load(tmp_path, tree)
     brackets = getattr(make_scheduler(config), "_brackets", None)
     milestones = sorted(rung for rung, _ in brackets[0]._rungs) if brackets else []

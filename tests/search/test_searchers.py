@@ -395,6 +395,25 @@ def test_trials_of_an_earlier_run_are_rivals_at_every_rung(tmp_path: Path, sched
     assert make_scheduler(config)._brackets[0].on_result(new, 1, 0.05) == "CONTINUE"
 
 
+def test_after_the_last_of_the_rungs_that_there_may_be_nobody_is_stopped(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"scheduler": "asha", "reduction_factor": 2, "max_rungs": 1}, train={"epochs": 9})
+    made = make_scheduler(config)
+    bracket, good, bad = made._brackets[0], FakeTrial("good"), FakeTrial("bad")
+    assert [bracket.on_result(good, epoch, 0.9) for epoch in range(1, 9)] == ["CONTINUE"] * 8
+    # Passed before anybody else came, worse ever after: a second rung would stop it.
+    late = make_scheduler(config)._brackets[0]
+    assert late.on_result(bad, 1, 0.1) == "CONTINUE"
+    assert late.on_result(good, 2, 0.9) == "CONTINUE"
+    assert late.on_result(bad, 8, 0.1) == "CONTINUE"
+    assert bracket.on_result(bad, 1, 0.1) == "STOP"
+
+
+@pytest.mark.parametrize("scheduler", ["hyperband", "median", "none"])
+def test_only_asha_has_a_number_of_rungs(tmp_path: Path, scheduler: str) -> None:
+    with pytest.raises(ConfigError, match="max_rungs: only scheduler: asha counts its rungs"):
+        configure(tmp_path, {"scheduler": scheduler, "max_rungs": 1})
+
+
 def test_a_resumed_trial_is_compared_at_rungs_it_has_not_reached(tmp_path: Path) -> None:
     """Not again at those it passed in its earlier run: by now it has been trained for longer than its rivals there."""
     config = configure(tmp_path, {"scheduler": "asha", "reduction_factor": 3}, train={"epochs": 9})
