@@ -22,6 +22,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
@@ -55,6 +56,7 @@ class Strategy:
     epoch: int = 1
     asks: str = ""  # which cost a rung has
     race: bool = False
+    reduction: float = REDUCTION  # the best 1/reduction of those that came so far pass the rung
 
 
 PLANS = {
@@ -77,7 +79,10 @@ class Replays:
         self.seeds = sorted(seeds or {run["seed"] for run in runs})
         whole = {name: by_seed for name, by_seed in grid.items() if set(by_seed) >= set(self.seeds)}
         self.grid = {name: {seed: by_seed[seed] for seed in self.seeds} for name, by_seed in whole.items()}
-        self.costs, self._value = costs, value
+        self.costs, self._value = (
+            costs,
+            lru_cache(None)(lambda name, recipe, seed: value(name, self.grid[recipe][seed])),
+        )
         self.truth = {n: {s: run["metrics_report"]["score"] for s, run in r.items()} for n, r in self.grid.items()}
         means = {name: fmean(each.values()) for name, each in self.truth.items()}
         self.best = max(means.values(), default=0.0)
@@ -88,7 +93,7 @@ class Replays:
     def value(self, name: str, run: Run) -> float:
         if name == "loss":
             return -float(run["epochs"][0]["loss"])
-        found = self._value(name, run)
+        found = self._value(name, run["recipe"], run["seed"])
         return -math.inf if math.isnan(found) else found
 
     @staticmethod
@@ -97,16 +102,16 @@ class Replays:
         rows = run["epochs"]
         return float(rows[min(epochs or len(rows), len(rows)) - 1]["tokens"])
 
-    def regret(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> float:
+    def regret(self, plan: Strategy, order: Sequence[str], seeds: Sequence[int], budget: float) -> float:
         """Of one replay: `seeds` are those of the search, the race's, and last the one that tells the truth."""
-        return self.lost(self.pick(strategy, order, seeds, budget), seeds[-1])
+        return self.lost(self.pick(plan, order, seeds, budget), seeds[-1])
 
     def lost(self, pick: str, unseen: int) -> float:
         """How far a recipe lies below the best one, by what a seed that the search has not seen turned out to be."""
         return self.best - self.truth[pick][unseen]
 
-    def pick(self, strategy: str, order: Sequence[str], seeds: Sequence[int], budget: float) -> str:
-        plan, limit = PLANS[strategy], budget * self.unit
+    def pick(self, plan: Strategy, order: Sequence[str], seeds: Sequence[int], budget: float) -> str:
+        limit = budget * self.unit
         own, *others = seeds[:-1]
         spent, scored = self._screen(plan, order, own, limit * (RACE_SHARE if plan.race else 1))
         if plan.race:
@@ -123,7 +128,7 @@ class Replays:
                 value = self.value(plan.rung, run)
                 rungs.append(value)
                 asked = getattr(self.costs, plan.asks) if plan.asks else 0.0
-                if value < np.quantile(rungs, 1 - 1 / REDUCTION):
+                if value < np.quantile(rungs, 1 - 1 / plan.reduction):
                     cost = self.trained(run, plan.epoch) + asked
                     if spent + cost > limit and scored:
                         break
@@ -152,7 +157,9 @@ class Replays:
         return {n: fmean(v) for n, v in values.items()}
 
 
-def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict[str, dict[str, list[float]]]:
+def strategies(
+    replays: Replays, plans: Mapping[str, Strategy] = PLANS, *, seed: int = 0, tables: int = TABLES
+) -> dict[str, dict[str, list[float]]]:
     """Mean regret by strategy over `BUDGETS`, with 95 % intervals over resampled recipes.
 
     `hits` is how often the pick is among the true best three of the recipes that there were to find.
@@ -164,7 +171,7 @@ def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict
     orders = list(itertools.permutations(replays.seeds, min(len(replays.seeds), RACE_SEEDS + 1)))
     names = sorted(replays.grid)
     means: dict[str, list[list[float]]] = {
-        name: [] for name, plan in PLANS.items() if not plan.race or len(replays.seeds) > 2
+        name: [] for name, plan in plans.items() if not plan.race or len(replays.seeds) > 2
     }
     hits: dict[str, list[list[float]]] = {name: [] for name in means}
     for _ in range(tables):
@@ -172,7 +179,7 @@ def strategies(replays: Replays, *, seed: int = 0, tables: int = TABLES) -> dict
         plays = [(rng.sample(drawn, len(drawn)), rng.choice(orders)) for _ in range(REPLAYS)]
         leaders = [name for name in replays.ranking if name in drawn][:LEADERS]
         for strategy in means:
-            picks = [[replays.pick(strategy, *play, budget) for play in plays] for budget in BUDGETS]
+            picks = [[replays.pick(plans[strategy], *play, budget) for play in plays] for budget in BUDGETS]
             means[strategy].append(
                 [
                     fmean(replays.lost(pick, seeds[-1]) for pick, (_, seeds) in zip(row, plays, strict=True))

@@ -310,8 +310,35 @@ def test_a_replay_spends_no_more_than_it_may(script: Any) -> None:
         assert spent <= 5 * replays.unit, strategy
         assert scored
     # Without noise, and with all the budget of the world, the best recipe is found.
-    assert replays.regret("graded-race", names, (0, 1, 2, 3), 1000) == pytest.approx(0)
-    assert replays.regret("random", names, (0, 1), 1000) == pytest.approx(0)
+    assert replays.regret(strategies.PLANS["graded-race"], names, (0, 1, 2, 3), 1000) == pytest.approx(0)
+    assert replays.regret(strategies.PLANS["random"], names, (0, 1), 1000) == pytest.approx(0)
+
+
+def test_rungs_are_compared_by_what_they_foretell_and_pick(script: Any) -> None:
+    """Recipes that learn alike an epoch and differ in how many they have: only a projected score can tell them apart."""
+    table, rungs = a_table(count=8), script("rungs")
+    for run in table["runs"]:
+        if "error" not in run:
+            count = 3 + int(run["recipe"][1:])
+            noise = 1e-3 * ((int(run["recipe"][1:]) * 5 + run["seed"]) % 7)
+            row = run["epochs"][0]
+            run["epochs"] = [
+                row | {"domain": dict.fromkeys(("p2", "p4"), 0.1 + 0.05 * n + noise), "tokens": 100 * n}
+                for n in range(1, count + 1)
+            ]
+            run["metrics_report"] = {"score": 0.05 * count}
+    table["costs"] = {"rung": 10, "graded": 20, "full": 100}
+    found = rungs.foretold(table)
+    assert found["epoch 2, share"]["truth"] == found["epoch 2, share"]["graded_score"] == pytest.approx(1)
+    assert abs(found["epoch 2"]["truth"]) < 0.9
+    assert found["epoch 1"]["seeds"] == 2
+    curves = rungs.replayed(table, tables=10)
+    assert list(curves) == list(rungs.PLANS)
+    assert curves["no rung"]["regret"][-1] < curves["no rung"]["regret"][0] / 10
+    for row in table["runs"]:
+        for epoch in row["epochs"][:1]:
+            del epoch["domain"]  # a sparse table: what was not graded is no rung
+    assert not [name for name in rungs.replayed(table, tables=2) if "epoch 1" in name or "slope" in name]
 
 
 def test_the_plot_of_replays_has_a_named_line_for_every_strategy(script: Any, tmp_path: Path) -> None:
