@@ -29,11 +29,6 @@ class LoraPair:
     B: nn.Parameter
     scale: float
 
-    def copy(self) -> LoraPair:
-        """In main memory, and as it is now: what it is a view of goes on changing."""
-        A, B = (nn.Parameter(p.detach().to("cpu", copy=True), requires_grad=False) for p in (self.A, self.B))
-        return LoraPair(A, B, self.scale)
-
 
 class Part(NamedTuple):
     """Rows `start:stop` of a layer's input go through `pair`; `keep_nD` are the dropout factors of these rows."""

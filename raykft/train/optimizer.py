@@ -29,6 +29,11 @@ class FlatParameters:
             p.grad = self.flat.grad[start:stop].view(p.shape)
             start = stop
 
+    def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        """The parameters as views of a tensor that lies as `flat` does."""
+        pieces = torch.split(flat.detach(), [p.numel() for p in self.parameters])
+        return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
+
     @property
     def grad(self) -> torch.Tensor:
         assert self.flat.grad is not None
