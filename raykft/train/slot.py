@@ -37,8 +37,8 @@ class Batch(NamedTuple):
     """A micro-batch: where among its rows' tokens an answer's next one is to be foretold, those, and what is taught."""
 
     block: Block
-    places: torch.Tensor
-    targets: torch.Tensor
+    places: list[int]
+    targets: list[int]
     soft: SoftTargets | None
 
 
@@ -138,8 +138,7 @@ class Slot:
             start += len(row.ids) - 1 - len(block.prefix)
         self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
         taught = [(self.rows[i].answer_tokens, self.taught.get(i)) for i in numbers] if own else []
-        tensors = torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.long)
-        return Batch(block, *tensors, of_rows(taught))
+        return Batch(block, places, targets, of_rows(taught))
 
     def _open_window(self) -> None:
         """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""
@@ -168,17 +167,22 @@ class Slot:
         """Supervised tokens of the running optimizer step: what its summed loss is divided by."""
         return self._window_tokens
 
-    def finish_block(self, loss: float) -> None:
-        """Count the micro-batch as done, `loss` nats a supervised token; clip and step when its window is complete."""
+    def finish_block(self, loss: float) -> bool:
+        """Count the micro-batch as done, `loss` nats a supervised token; whether its window is complete: then the
+        gradient is whole, and `finish_step` is due."""
         self._window.pop(0)
         self._window_losses.append(loss)
         if self._window:
-            return
+            return False
         self.replicas.sum(self.parameters.grad)
-        norm = self.parameters.clip(self.recipe.max_grad_norm)
+        return True
+
+    def finish_step(self, norm: float) -> None:
+        """Clip the gradient, of this `norm`, and step."""
         if not math.isfinite(norm):
             self.failure = f"the gradient norm became {norm} at step {self.step + 1}"
             return
+        self.parameters.clip(self.recipe.max_grad_norm, norm)
         factor = learning_rate_factor(
             self.step,
             total_steps=self.total_steps,
