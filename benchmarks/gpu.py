@@ -266,9 +266,10 @@ def trials(run: Run) -> dict[str, Any]:
         def live(name: str) -> list[float]:
             engine.attach(name, recipe(int(name[1:]), 4, epochs=3))
             losses = [engine.train_epoch(name).loss for _ in range(2)]
-            engine.save_checkpoint(name, Path(folder) / name / "2")
+            engine.save(name, Path(folder) / name / "adapter", Path(folder) / name / "2")
             losses.append(engine.train_epoch(name).loss)
-            engine.save_adapter(name, Path(folder) / name / "adapter")
+            engine.save(name, Path(folder) / name / "adapter")
+            engine.saved(name)
             return losses
 
         with ThreadPoolExecutor(len(names)) as pool:

@@ -32,7 +32,7 @@ class Scorer:
         )
         self.base: BaseScores = self._evaluator.base(host, {FACTS_NEEDED: Contexts(domain.facts, max_tokens=0).needed})
 
-    def fix(self, _trial_id: str) -> bool:
+    def elsewhere(self) -> bool:
         return False
 
     def rung(self, trial_id: str) -> dict[str, float]:

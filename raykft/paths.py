@@ -21,7 +21,7 @@ PACKAGE_DATA = Path(__file__).parent / "data" / "demo"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS, MODEL_CONFIG = "adapter_config.json", "adapter_model.safetensors", "config.json"
 CHECKPOINT_STATE, CHECKPOINT_TENSORS = "state.json", "state.safetensors"  # the first is written last
 RESULT, REPORT = "result.json", "report.json"  # written last, of a trial and of its held-out score
-ADAPTER, CHECKPOINT, EXCHANGE, RAY = "adapter", "checkpoint", "exchange", "ray"  # folders
+ADAPTER, CHECKPOINT, RAY = "adapter", "checkpoint", "ray"  # folders
 LOCK, STORED_LOCK = ".lock", ".lock.json"  # of a directory, and of the storage it is a copy of
 STORAGE_MARKER = "storage.url"  # in the folder of a storage's copies: which storage that is
 
@@ -128,11 +128,6 @@ class ExperimentPaths:
     def seed_run(self, trial_id: str, seed: int) -> TrialPaths:
         """The files of a trial's recipe trained with another seed."""
         return TrialPaths(self.seed_runs / f"{self.trial(trial_id).root.name}-s{seed}")
-
-    @property
-    def exchange(self) -> Path:
-        """Adapters on their way to another host."""
-        return self.root / EXCHANGE
 
     @property
     def lock(self) -> Path:

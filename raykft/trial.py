@@ -61,8 +61,8 @@ TOO_LARGE = "out_of_memory_at"  # in config.json: the micro-batch that did not f
 class Scorer(Protocol):
     """What scores the trial's adapter."""
 
-    def fix(self, trial_id: str) -> bool:
-        """Keep the adapter as it is now for the scoring to come; whether the trial may train on meanwhile."""
+    def elsewhere(self) -> bool:
+        """Whether rungs score the adapter as it was saved, on another host: then the trial may train on meanwhile."""
 
     def rung(self, trial_id: str) -> dict[str, float]:
         """The cheap scores, the same quantities after every epoch."""
@@ -115,23 +115,24 @@ def _live(
         while True:
             epoch = epochs.next()
             last = epoch.epoch == recipe.epochs
-            host.save_adapter(name, paths.adapter)
+            # Copied now and written while it is scored, or trains on.
+            host.save(name, paths.adapter, None if last else paths.checkpoint / str(epoch.epoch))
             if last:
                 _check_trained(epoch, modules)
-            else:
-                host.save_checkpoint(name, paths.checkpoint / str(epoch.epoch))
-            if scorer.fix(name) and not last:  # it is scored on another host
+            if scorer.elsewhere() and not last:
                 epochs.begin_next()
             row = {"epochs": recipe.epochs, "final": last} | _progress(epoch, clock) | scorer.rung(name)
             if last:
                 full = scorer.full(name, "select")
                 row |= full.metrics
+                host.saved(name)
                 write_jsonl(paths.probe_results, (r.as_dict() for r in full.results))
                 append_jsonl(paths.metrics, row)
                 sync_tree(paths.root)
                 write_result(trial, row, TrialStatus.OK, reason=note, passage_nats=full.passage_nats)
                 tell(complete(row))
                 return
+            host.saved(name)  # before anybody hears of the epoch
             append_jsonl(paths.metrics, row)
             _drop_checkpoints(paths, epoch.epoch)
             # While the scheduler thinks: a slot that waits for it idles, and what a stopped trial has trained ahead is

@@ -38,7 +38,7 @@ class Scorer:
         contexts = {FACTS_NEEDED: Contexts(domain.facts, max_tokens=0).needed}
         self.base: BaseScores = self.evaluator.base(host, contexts)
 
-    def fix(self, trial_id: str) -> bool:
+    def elsewhere(self) -> bool:
         return False
 
     def rung(self, trial_id: str) -> dict[str, float]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -46,32 +43,6 @@ class HostConfig:
     replicas: int = 1  # processes that train every adapter together
 
 
-class Writers:
-    """Who writes files of which trial now: a call to an actor goes on when its caller has died."""
-
-    def __init__(self) -> None:
-        self._writing: Counter[str] = Counter()
-        self._ended = threading.Condition()
-
-    @contextmanager
-    def of(self, trial_id: str) -> Iterator[None]:
-        """Files of a trial are written while the body runs."""
-        with self._ended:
-            self._writing[trial_id] += 1
-        try:
-            yield
-        finally:
-            with self._ended:
-                self._writing[trial_id] -= 1
-                self._ended.notify_all()
-
-    def wait(self, trial_id: str) -> None:
-        """Until nobody writes a file of a trial."""
-        with self._ended:
-            self._ended.wait_for(lambda: not self._writing[trial_id])
-            del self._writing[trial_id]
-
-
 class TrainingHost:
     """The actor class (the crew applies `ray.remote`), a `raykft.hosts.protocol.Host`. Imports nothing heavy before
     its process does."""
@@ -84,7 +55,6 @@ class TrainingHost:
         text: Sequence[Document] = (),
     ) -> None:
         self._failure: RaykftError | None = None
-        self._writers = Writers()
         try:
             self._start(config, train_rows, distractors, text)
         except RaykftError as error:
@@ -159,30 +129,26 @@ class TrainingHost:
         fetch(directory)
         self._engine.attach_adapter(trial_id, directory)
 
-    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        with self._writers.of(trial_id):
-            published, digest = self._engine.publish(trial_id, directory)
-            if published == directory:
-                keep(directory)
-        return published, digest
+    def publish(self, trial_id: str) -> tuple[Path, str]:
+        return self._engine.publish(trial_id)
 
     def train_epoch(self, trial_id: str) -> EpochResult:
         return self._engine.train_epoch(trial_id)
 
-    def save_adapter(self, trial_id: str, directory: Path) -> None:
-        with self._writers.of(trial_id):
-            self._engine.save_adapter(trial_id, directory)
-            keep(directory)
+    def save(self, trial_id: str, adapter: Path, checkpoint: Path | None = None) -> None:
+        def store() -> None:
+            keep(adapter)
+            if checkpoint is not None:
+                keep(checkpoint)
+                release(checkpoint)  # of a storage's copy: `attach` fetches it where it is needed
 
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        with self._writers.of(trial_id):
-            self._engine.save_checkpoint(trial_id, directory)
-            keep(directory)
-            release(directory)  # of a storage's copy: `attach` fetches it where it is needed
+        self._engine.save(trial_id, adapter, checkpoint, store)
+
+    def saved(self, trial_id: str) -> None:
+        self._engine.saved(trial_id)
 
     def detach(self, trial_id: str) -> None:
         self._engine.detach(trial_id)
-        self._writers.wait(trial_id)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         return self._engine.answer(trial_id, questions)

@@ -33,7 +33,7 @@ from raykft.hosts.evaluator import EvaluatorActor
 from raykft.hosts.remote import Sealed, get, on_this_node
 from raykft.paths import ExperimentPaths, read_json
 from raykft.planning.slots import most_slots, slots_for
-from raykft.storage.store import address, discard, keep
+from raykft.storage.store import address, keep
 from raykft.train.admission import MAX_SLOTS, HostCapacity, HostCounters
 
 # Room in the context window for a question and its answer, when all facts are put before it.
@@ -120,7 +120,6 @@ class Crew:
             ray.kill(actor)
         for group in self._groups:
             places.release(group)
-        discard(self.paths.exchange)
         if details and details[0] is None:  # else trials may have gone further than the driver has seen
             keep(self.paths.root, light=True)
 
@@ -234,7 +233,6 @@ class Crew:
                 Objective(objective.name, objective.forgetting_budget, objective.penalty),
                 rungs={k: getattr(config.evaluate, k) for k in ("rung_probes", "rung_general", "rung_passages")},
                 hosts=Sealed(self.hosts),
-                exchange=self.paths.exchange,
                 evaluation_hosts=Sealed(self.evaluation_hosts),
                 slots=self.slots,
                 base_key=key,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -97,7 +96,6 @@ class EvaluatorActor:
         *,
         rungs: dict[str, int],
         hosts: Hosts,
-        exchange: Path,
         evaluation_hosts: Sequence[Any] = (),
         slots: int = 1,
         base_key: dict[str, Any],
@@ -108,17 +106,14 @@ class EvaluatorActor:
             rungs: how much is asked at a rung, as `Evaluator` takes it.
             base_key: everything the base's answers depend on besides what it is asked (see `base_key`).
             contexts: what the base model is shown before a probe, by the name of the baseline.
-            exchange: where adapters in training are put down for other hosts to read; every node must see it.
             evaluation_hosts: handles of the hosts for evaluation alone.
         """
         self._evaluator = Evaluator(suite, objective, **rungs)
         self._hosts = hosts
-        self._exchange = exchange
         self._evaluation_hosts = list(evaluation_hosts)
         self._free: SimpleQueue[Any] = SimpleQueue()
         for handle in self._evaluation_hosts * slots:
             self._free.put(handle)
-        self._fixed: dict[str, tuple[Path, str]] = {}
         self._contexts = dict(contexts)
         self._base: BaseScores | None = None
         self._base_digest = self._digest(base_key)
@@ -136,20 +131,14 @@ class EvaluatorActor:
         write_json(path, self._base.as_dict())
         return self._base, False
 
-    def fix(self, host: str, trial_id: str) -> bool:
-        """Keep the trial's adapter as it is now for the scoring to come, if that is done on another host.
-
-        Returns:
-            Whether it is: then the trial may train on while it is scored.
-        """
-        if self._evaluation_hosts:
-            self._fixed[trial_id] = self._publish(host, trial_id)
+    def elsewhere(self) -> bool:
+        """Whether rungs are scored on another host than trains: then a trial may train on meanwhile."""
         return bool(self._evaluation_hosts)
 
     def rung(self, host: str, trial_id: str) -> dict[str, float]:
         if not self._evaluation_hosts:
             return self._evaluator.rung(RemoteHost(self._hosts[host]), trial_id, self._scores())
-        directory, _ = self._take_fixed(host, trial_id)
+        directory, _ = self._publish(host, trial_id)
         try:
             with self._on_evaluation_host(trial_id, directory) as model:
                 return self._evaluator.rung(model, trial_id, self._scores())
@@ -161,15 +150,12 @@ class EvaluatorActor:
 
     def full(self, host: str, trial_id: str, split: Split) -> FullScores:
         """All probes of `split`; read from the cache where an adapter of the same content has been asked the same."""
-        directory, digest = self._take_fixed(host, trial_id)
+        directory, digest = self._publish(host, trial_id)
         path = self._cached(digest, split)
-        try:
-            kept = _kept(path)
-            if kept is not None and split in (row := kept.rows.get(ADAPTER, {})):
-                return row[split]
-            scores = self._full(host, trial_id, split, directory, self._known_nats(digest, split))
-        finally:
-            shutil.rmtree(self._exchange / trial_id, ignore_errors=True)
+        kept = _kept(path)
+        if kept is not None and split in (row := kept.rows.get(ADAPTER, {})):
+            return row[split]
+        scores = self._full(host, trial_id, split, directory, self._known_nats(digest, split))
         write_json(path, BaseScores(rows={ADAPTER: {split: scores}}).as_dict())
         drop_oldest(path.parent.glob("*.json"), KEPT_SCORES)
         return scores
@@ -231,11 +217,8 @@ class EvaluatorActor:
                 handle.detach.remote(trial_id)
 
     def _publish(self, host: str, trial_id: str) -> tuple[Path, str]:
-        published: tuple[Path, str] = ray.get(self._hosts[host].publish.remote(trial_id, self._exchange / trial_id))
+        published: tuple[Path, str] = ray.get(self._hosts[host].publish.remote(trial_id))
         return published
-
-    def _take_fixed(self, host: str, trial_id: str) -> tuple[Path, str]:
-        return self._fixed.pop(trial_id, None) or self._publish(host, trial_id)
 
     def _scores(self) -> BaseScores:
         return self._base or self.base()[0]

@@ -39,10 +39,12 @@ class Host(Answerer, Protocol):
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         """Hold a finished adapter, to be asked."""
 
-    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        """Where the adapter lies as files for other hosts to read, and the digest of its content.
+    def publish(self, trial_id: str) -> tuple[Path, str]:
+        """Where the adapter lies as files for other hosts to read, and the digest of its content: one in training as it
+        was last saved, once those files are whole, a finished one where it was read from.
 
-        One in training is saved to `directory` first; a finished one stays where it was read from.
+        Raises:
+            TrialError: it has never been saved.
         """
 
     def train_epoch(self, trial_id: str) -> EpochResult:
@@ -53,11 +55,25 @@ class Host(Answerer, Protocol):
             OutOfMemoryError: the device is too small for this trial.
         """
 
-    def save_adapter(self, trial_id: str, directory: Path) -> None:
-        """Write a standard PEFT directory."""
+    def save(self, trial_id: str, adapter: Path, checkpoint: Path | None = None) -> None:
+        """Have the trial written as it is now: a standard PEFT directory and, where asked for, everything that resuming
+        exactly needs.
 
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        """Write everything that resuming exactly needs."""
+        Returns as soon as it is copied, so that the trial may train on; `saved` waits for the files.
+
+        Raises:
+            Exception: what went wrong with files of an earlier call that nobody has waited for.
+        """
+
+    def saved(self, trial_id: str) -> None:
+        """Wait until the files of the last `save` are whole, where they are to be kept.
+
+        Raises:
+            ModelError: PEFT would make another adapter of them.
+            StorageError: they do not hold what was written to them.
+            OSError: they could not be written.
+            ResourceError: a storage behind a URL did not take them.
+        """
 
     def detach(self, trial_id: str) -> None:
         """Forget a trial; an unknown one is fine, so that cleaning up twice is. No file of it is written afterwards."""

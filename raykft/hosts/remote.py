@@ -65,19 +65,19 @@ class RemoteHost:
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         self._ask("attach_adapter", trial_id, directory)
 
-    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        published: tuple[Path, str] = self._ask("publish", trial_id, directory)
+    def publish(self, trial_id: str) -> tuple[Path, str]:
+        published: tuple[Path, str] = self._ask("publish", trial_id)
         return published
 
     def train_epoch(self, trial_id: str) -> EpochResult:
         epoch: EpochResult = self._ask("train_epoch", trial_id)
         return epoch
 
-    def save_adapter(self, trial_id: str, directory: Path) -> None:
-        self._ask("save_adapter", trial_id, directory)
+    def save(self, trial_id: str, adapter: Path, checkpoint: Path | None = None) -> None:
+        self._ask("save", trial_id, adapter, checkpoint)
 
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        self._ask("save_checkpoint", trial_id, directory)
+    def saved(self, trial_id: str) -> None:
+        self._ask("saved", trial_id)
 
     def detach(self, trial_id: str) -> None:
         self._ask("detach", trial_id)

@@ -83,8 +83,8 @@ class ParallelHost(ReplicaGroup):
     async def attach_adapter(self, trial_id: str, directory: Path) -> None:
         await self._everywhere("attach_adapter", trial_id, directory)
 
-    async def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        return cast(tuple[Path, str], await self._ask(0, "publish", trial_id, directory))
+    async def publish(self, trial_id: str) -> tuple[Path, str]:
+        return cast(tuple[Path, str], await self._ask(0, "publish", trial_id))
 
     async def train_epoch(self, trial_id: str) -> EpochResult:
         # Replicas meet in every step: steps of two trials would have to come in the same order everywhere.
@@ -94,11 +94,11 @@ class ParallelHost(ReplicaGroup):
             reports: list[EpochResult] = await epoch
             return reports[0]
 
-    async def save_adapter(self, trial_id: str, directory: Path) -> None:
-        await self._ask(0, "save_adapter", trial_id, directory)
+    async def save(self, trial_id: str, adapter: Path, checkpoint: Path | None = None) -> None:
+        await self._ask(0, "save", trial_id, adapter, checkpoint)
 
-    async def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        await self._ask(0, "save_checkpoint", trial_id, directory)
+    async def saved(self, trial_id: str) -> None:
+        await self._ask(0, "saved", trial_id)
 
     async def detach(self, trial_id: str) -> None:
         with suppress(LostError):  # then it has gone with the replicas

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 LAYOUTS = 64  # of recent passes, kept: all layers of a pass ask for the same
+MASK_ELEMENTS = 1 << 18  # of a mask that is kept: a byte each
 # FlashAttention's sums are in another order; in bf16 this much of the norm. A wrong mask is off by ten times that.
 AGREEMENT = 0.03
 _KINDS = ("cuda",)  # of devices that may have the kernel
@@ -58,6 +59,8 @@ def padded(
     groups = q.shape[0] // k.shape[0]
     if groups > 1:
         k, v = k.repeat_interleave(groups, 0), v.repeat_interleave(groups, 0)
+    if len(shapes) == 1:
+        return _block(q, k, v, shapes[0], scale, window)
     sizes = [shape.tokens for shape in shapes]
     blocks = zip(*(torch.split(t, sizes, 1) for t in (q, k, v)), shapes, strict=True)
     return torch.cat([_block(q, k, v, shape, scale, window) for q, k, v, shape in blocks])
@@ -76,21 +79,24 @@ def _block(
     Rows are padded on the right, so causality alone keeps padding out of every real position.
     """
     P, B, L = shape.P, len(shape.lengths), max(shape.lengths)
+    if not P:
+        q_rows, k_rows, v_rows = (_pad(t, shape.lengths) for t in (q, k, v))
+        mask = _causal_mask(L, L, window, q.device) if window and window < L else None
+        return _unpad(_attend(q_rows, k_rows, v_rows, mask, scale), shape.lengths)
     (q_P, q_n), (k_P, k_n), (v_P, v_n) = (torch.split(t, [P, t.shape[1] - P], 1) for t in (q, k, v))
     q_rows, k_rows, v_rows = (_pad(t, shape.lengths) for t in (q_n, k_n, v_n))
-    mask = None
-    if P:
-        k_rows = torch.cat([k_P.expand(B, -1, -1, -1), k_rows], 2)
-        v_rows = torch.cat([v_P.expand(B, -1, -1, -1), v_rows], 2)
-    if P or (window and window < L):
-        mask = _causal_mask(L, P + L, window, q.device)
-    rows = F.scaled_dot_product_attention(q_rows, k_rows, v_rows, attn_mask=mask, is_causal=mask is None, scale=scale)
-    out = _unpad(rows, shape.lengths)
-    if not P:
-        return out
-    mask = _causal_mask(P, P, window, q.device)
-    prefix = F.scaled_dot_product_attention(q_P[None], k_P[None], v_P[None], attn_mask=mask, scale=scale)
-    return torch.cat([prefix[0].transpose(0, 1), out])
+    k_rows = torch.cat([k_P.expand(B, -1, -1, -1), k_rows], 2)
+    v_rows = torch.cat([v_P.expand(B, -1, -1, -1), v_rows], 2)
+    rows = _attend(q_rows, k_rows, v_rows, _causal_mask(L, P + L, window, q.device), scale)
+    prefix = _attend(q_P[None], k_P[None], v_P[None], _causal_mask(P, P, window, q.device), scale)
+    return torch.cat([prefix[0].transpose(0, 1), _unpad(rows, shape.lengths)])
+
+
+def _attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, scale: float | None
+) -> torch.Tensor:
+    """Of `[B, H, L, d]`; without a mask each token looks at those before it."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale)
 
 
 def _pad(t_Hnd: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
@@ -117,9 +123,17 @@ def _places(lengths: tuple[int, ...], device: torch.device) -> torch.Tensor:
 
 
 def _causal_mask(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
-    """True where query i, the last `queries` of `keys` positions, may look at key j."""
+    """True where query i, the last `queries` of `keys` positions, may look at key j. All layers of a pass share it."""
+    make = _kept_mask if queries * keys <= MASK_ELEMENTS else _made_mask
+    return make(queries, keys, window, device)
+
+
+def _made_mask(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
     distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
     return (distance >= 0) & (distance < window) if window else distance >= 0
+
+
+_kept_mask = lru_cache(maxsize=LAYOUTS)(torch.inference_mode(mode=False)(_made_mask))
 
 
 class Sequences(NamedTuple):

@@ -85,8 +85,9 @@ class _HeadNll(torch.autograd.Function):
             for parameter, gradient in zip((pair.A, pair.B), d_pair, strict=True):
                 scaled = gradient.mul_(factor)
                 parameter.grad = scaled if parameter.grad is None else parameter.grad.add_(scaled)
-        sizes = torch.tensor(ctx.sizes, device=factor_S.device)
-        d_hidden = ctx.d_hidden * factor_S.repeat_interleave(sizes).unsqueeze(1).to(ctx.d_hidden.dtype)
+        factors = zip(factor_S.unbind(), ctx.sizes, strict=True)
+        factor_n = torch.cat([factor.expand(size) for factor, size in factors])
+        d_hidden = ctx.d_hidden * factor_n.unsqueeze(1).to(ctx.d_hidden.dtype)
         n_factors = 2 * sum(pair is not None for pair in ctx.pairs)
         return (None, d_hidden, None, None, None, None, None, *(None for _ in range(n_factors)))
 

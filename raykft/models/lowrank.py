@@ -29,11 +29,6 @@ class LoraPair:
     B: nn.Parameter
     scale: float
 
-    def copy(self) -> LoraPair:
-        """In main memory, and as it is now: what it is a view of goes on changing."""
-        A, B = (nn.Parameter(p.detach().to("cpu", copy=True), requires_grad=False) for p in (self.A, self.B))
-        return LoraPair(A, B, self.scale)
-
 
 class Part(NamedTuple):
     """Rows `start:stop` of a layer's input go through `pair`; `keep_nD` are the dropout factors of these rows."""
@@ -87,7 +82,7 @@ class Kernel(Protocol):
 
 
 class Loop:
-    """Slot after slot, so that no shape of a product depends on a neighbour."""
+    """Slot after slot, so that no shape of a product depends on a neighbour. Scales are the products' own factor."""
 
     name = "loop"
 
@@ -95,8 +90,8 @@ class Loop:
         inner = []
         for start, stop, pair, keep in parts:
             x = x_TD[start:stop] if keep is None else x_TD[start:stop] * keep
-            h_nr = torch.mm(x, pair.A.to(x.dtype).t()).mul_(pair.scale)
-            out_TE[start:stop].addmm_(h_nr, pair.B.to(x.dtype).t())
+            h_nr = torch.mm(x, pair.A.to(x.dtype).t())
+            out_TE[start:stop].addmm_(h_nr, pair.B.to(x.dtype).t(), alpha=pair.scale)
             inner.append(h_nr)
         return inner
 
@@ -111,15 +106,15 @@ class Loop:
         for (start, stop, pair, keep), h_nr in zip(parts, saved, strict=True):
             dy_nE = dy_TE[start:stop]
             x = x_TD[start:stop] if keep is None else x_TD[start:stop] * keep
-            dh_nr = torch.mm(dy_nE, pair.B.to(dy_nE.dtype)).mul_(pair.scale)
-            _accumulate(pair.B, dy_nE.t(), h_nr)
-            _accumulate(pair.A, dh_nr.t(), x)
+            dh_nr = torch.mm(dy_nE, pair.B.to(dy_nE.dtype))
+            _accumulate(pair.B, dy_nE.t(), h_nr, pair.scale)
+            _accumulate(pair.A, dh_nr.t(), x, pair.scale)
             if dx_TD is None:
                 continue
             if keep is None:
-                dx_TD[start:stop].addmm_(dh_nr, pair.A.to(dh_nr.dtype))
+                dx_TD[start:stop].addmm_(dh_nr, pair.A.to(dh_nr.dtype), alpha=pair.scale)
             else:
-                dx_TD[start:stop].addcmul_(torch.mm(dh_nr, pair.A.to(dh_nr.dtype)), keep)
+                dx_TD[start:stop].addcmul_(torch.mm(dh_nr, pair.A.to(dh_nr.dtype)), keep, value=pair.scale)
 
 
 LOOP = Loop()
@@ -178,13 +173,13 @@ class _AdaptedProduct(torch.autograd.Function):
         return (None, dy, dx_TD, None, None, *(None for _ in range(2 * len(ctx.parts))))
 
 
-def _accumulate(parameter: nn.Parameter, left: torch.Tensor, right: torch.Tensor) -> None:
-    """Add `left @ right` to the parameter's gradient without a tensor in between where dtypes allow."""
+def _accumulate(parameter: nn.Parameter, left: torch.Tensor, right: torch.Tensor, scale: float) -> None:
+    """Add `scale * left @ right` to the parameter's gradient without a tensor in between where dtypes allow."""
     if not parameter.requires_grad:
         return
     if parameter.grad is None:
-        parameter.grad = torch.mm(left, right).to(parameter.dtype)
+        parameter.grad = torch.mm(left, right).to(parameter.dtype).mul_(scale)
     elif parameter.grad.dtype == left.dtype:
-        parameter.grad.addmm_(left, right)
+        parameter.grad.addmm_(left, right, alpha=scale)
     else:
-        parameter.grad.add_(torch.mm(left, right))
+        parameter.grad.add_(torch.mm(left, right), alpha=scale)

@@ -27,6 +27,7 @@ from raykft.errors import ModelError
 from raykft.models.attention import BlockShape, choose_attention
 from raykft.models.head import head_nll
 from raykft.models.kernels import KernelChoice, always, choose_kernels
+from raykft.models.lean import make_lean
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
 from raykft.models.quantize import check_not_repacked
@@ -68,6 +69,13 @@ class Block(NamedTuple):
     def ids(self) -> list[int]:
         """Of all tokens, as they lie in a pass."""
         return [*self.prefix, *(token for row in self.rows for token in row)]
+
+
+class Inputs(NamedTuple):
+    """Token ids and positions of a pass, on the device."""
+
+    ids_T: torch.Tensor
+    positions_T: torch.Tensor
 
 
 @dataclass
@@ -148,6 +156,9 @@ class PackedModel:
             if "Attention" in type(module).__name__:
                 module.raykft_router = self.router
         model.set_attn_implementation(ATTENTION_NAME)
+        self.lean_modules = make_lean(model)
+        # A ready-made 4-D mask is passed through untouched and ignored by `_attention`, which knows the blocks.
+        self._no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
         self.decoder = model.get_decoder()
         self.softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
 
@@ -209,30 +220,47 @@ class PackedModel:
         finally:
             router.segments, router.shapes, router.dropout = (), None, {}
 
-    def hidden(
-        self, blocks: Sequence[Block], dropout: dict[int, tuple[float, torch.Generator]] | None = None
-    ) -> list[torch.Tensor]:
-        """Last hidden states `[n, D]` of every block's rows, computed in one packed pass without a KV cache.
+    def upload(self, blocks: Sequence[Block], *more: Sequence[int]) -> tuple[Inputs, list[torch.Tensor]]:
+        """What a pass over `blocks` must be told, and further whole numbers, on the device by one copy that nobody
+        waits for."""
+        ids = [token for block in blocks for token in block.ids]
+        positions = [n for block in blocks for n in block.shape.positions()]
+        lists = (ids, positions, *more)
+        whole = torch.tensor([n for each in lists for n in each], pin_memory=self.device.type == "cuda")
+        parts = torch.split(whole.to(self.device, non_blocking=True), [len(each) for each in lists])
+        return Inputs(*parts[:2]), list(parts[2:])
+
+    def states(
+        self,
+        blocks: Sequence[Block],
+        inputs: Inputs,
+        dropout: dict[int, tuple[float, torch.Generator]] | None = None,
+    ) -> torch.Tensor:
+        """Last hidden states `[T, D]` of all tokens, computed in one packed pass without a KV cache.
 
         Raises:
             ModelError: bitsandbytes has repacked a layer for inference.
         """
         check_not_repacked(self.quantized)
         shapes = [block.shape for block in blocks]
-        sizes = [shape.tokens for shape in shapes]
-        ids = torch.tensor([token for block in blocks for token in block.ids], device=self.device)
-        positions = torch.tensor([n for shape in shapes for n in shape.positions()], device=self.device)
-        # A ready-made 4-D mask is passed through untouched and ignored by `_attention`, which knows the blocks.
-        no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
-        with self.route(list(_segments([block.slot for block in blocks], sizes)), shapes, dropout):
+        segments = list(_segments([block.slot for block in blocks], [shape.tokens for shape in shapes]))
+        with self.route(segments, shapes, dropout):
             out = self.decoder(
-                input_ids=ids.unsqueeze(0),
-                position_ids=positions.unsqueeze(0),
-                attention_mask=no_mask,
+                input_ids=inputs.ids_T.unsqueeze(0),
+                position_ids=inputs.positions_T.unsqueeze(0),
+                attention_mask=self._no_mask,
                 use_cache=False,
             )
-        parts = torch.split(out.last_hidden_state[0], sizes)
-        return [part[shape.P :] for part, shape in zip(parts, shapes, strict=True)]
+        states: torch.Tensor = out.last_hidden_state.squeeze(0)
+        return states
+
+    def hidden(
+        self, blocks: Sequence[Block], dropout: dict[int, tuple[float, torch.Generator]] | None = None
+    ) -> list[torch.Tensor]:
+        """Last hidden states `[n, D]` of every block's rows, by `states`."""
+        inputs, _ = self.upload(blocks)
+        parts = torch.split(self.states(blocks, inputs, dropout), [block.shape.tokens for block in blocks])
+        return [part[block.shape.P :] for part, block in zip(parts, blocks, strict=True)]
 
     def logits(self, hidden: Sequence[tuple[int | None, torch.Tensor]]) -> list[torch.Tensor]:
         """fp32 logits `[n, V]` for rows `[n, D]` of several slots (the head may carry adapters too)."""
@@ -246,21 +274,25 @@ class PackedModel:
 
     def nll(
         self,
-        hidden: Sequence[tuple[int, torch.Tensor]],
-        targets: Sequence[torch.Tensor],
+        slots: Sequence[int],
+        sizes: Sequence[int],
+        states_nD: torch.Tensor,
+        targets_n: torch.Tensor,
         dropout: dict[int, tuple[float, torch.Generator]] | None = None,
         soft_targets: Sequence[SoftTargets | None] = (),
     ) -> torch.Tensor:
-        """Summed negative log-likelihood `[S]` of every slot's targets `[n]` after its states `[n, D]`, in nats, with
-        its soft targets."""
+        """Summed negative log-likelihood `[S]` of every slot's targets after its states, in nats, with its soft
+        targets.
+
+        Args:
+            sizes: how many of the rows are each slot's, one slot after another.
+        """
         head = self.layers[HEAD]
-        sizes = [rows.shape[0] for _, rows in hidden]
-        states = torch.cat([rows for _, rows in hidden])
         if head.frozen is None:
             raise ModelError("the output head is quantized; raykft quantizes every layer but the head")
-        with self.route(list(_segments([slot for slot, _ in hidden], sizes)), dropout=dropout):
-            parts = head.parts(states)
-        return head_nll(head.frozen, states, torch.cat(list(targets)), sizes, parts, self.softcap, soft_targets)
+        with self.route(list(_segments(slots, sizes)), dropout=dropout):
+            parts = head.parts(states_nD)
+        return head_nll(head.frozen, states_nD, targets_n, sizes, parts, self.softcap, soft_targets)
 
 
 def _segments(slots: Sequence[int | None], sizes: Sequence[int]) -> Iterator[Segment]:
@@ -283,7 +315,8 @@ def _attention(
     if shapes is None:
         out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return out, None
-    q, k, v = query[0], key[0], value[0]
+    # The gradient of a view is a view; that of a selection fills a tensor of zeros first.
+    q, k, v = query.squeeze(0), key.squeeze(0), value.squeeze(0)
     attend = choose_attention(q.device, q.dtype, q.shape[0], k.shape[0], q.shape[2])
     return attend(q, k, v, shapes, kwargs.get("scaling"), kwargs.get("sliding_window")).unsqueeze(0), None
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from raykft.errors import ModelError, StorageError
 from raykft.models.adapter_files import load_adapter, tensors_of
+from raykft.models.lean import undo
 from raykft.models.load import BaseModel
 from raykft.models.lowrank import LoraPair
 from raykft.models.packed import Block, PackedModel
@@ -116,5 +117,6 @@ def plain(packed: PackedModel) -> torch.nn.Module:
     model: torch.nn.Module = packed.base.model
     for name, layer in packed.layers.items():
         setattr(model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], layer.base)
+    undo(model)
     packed.base.model.set_attn_implementation("sdpa")
     return model

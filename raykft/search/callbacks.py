@@ -116,7 +116,6 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
     def _put(self, trial: Trial) -> None:
         keep(trial.paths.root, light=True)
         discard(trial.paths.checkpoint)
-        discard(self._paths.exchange / trial.trial_id)
         keep(self._paths.study)
 
     def _stopped_early(self, trial: Trial) -> tuple[TrialStatus, str]:

@@ -163,9 +163,9 @@ class HostScorer:
         self._evaluator = evaluator
         self._host = host
 
-    def fix(self, trial_id: str) -> bool:
-        elsewhere: bool = ray.get(self._evaluator.fix.remote(self._host, trial_id))
-        return elsewhere
+    def elsewhere(self) -> bool:
+        answer: bool = ray.get(self._evaluator.elsewhere.remote())
+        return answer
 
     def rung(self, trial_id: str) -> dict[str, float]:
         scores: dict[str, float] = ray.get(self._evaluator.rung.remote(self._host, trial_id))

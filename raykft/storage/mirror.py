@@ -21,10 +21,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from raykft.errors import ExperimentError, ResourceError, first_line
-from raykft.paths import ADAPTER, CHECKPOINT, CHECKPOINT_STATE, EXCHANGE, RAY, REPORT, RESULT, STORAGE_MARKER
+from raykft.paths import ADAPTER, CHECKPOINT, CHECKPOINT_STATE, RAY, REPORT, RESULT, STORAGE_MARKER
 
 T = TypeVar("T")
-LOCAL_ONLY = (RAY, EXCHANGE)  # folders of an experiment that travel only when asked for
+LOCAL_ONLY = (RAY,)  # folders of an experiment that travel only when asked for
 HEAVY = (ADAPTER, CHECKPOINT)  # folders of a trial that hosts write and read
 LAST = (CHECKPOINT_STATE, REPORT, RESULT)  # their presence says that the files beside them are whole
 WHOLE_WRITES = ("s3", "gcs", "abfs")  # an object there appears whole, and folders need not be made

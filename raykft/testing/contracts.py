@@ -101,7 +101,8 @@ class HostContract:
         host.detach("nobody")
         asked: list[Callable[[], Any]] = [
             lambda: host.train_epoch("nobody"),
-            lambda: host.save_adapter("nobody", tmp_path / "nobody"),
+            lambda: host.save("nobody", tmp_path / "nobody"),
+            lambda: host.publish("nobody"),
         ]
         for ask in asked:
             with pytest.raises(Exception) as caught:  # noqa: PT011 (through an actor it is Ray's own)
@@ -121,26 +122,33 @@ class HostContract:
         host.detach("whole")
         host.attach("parted", RECIPE)
         host.train_epoch("parted")
-        host.save_checkpoint("parted", tmp_path / "1")
+        host.save("parted", tmp_path / "adapter", tmp_path / "1")
+        ahead = host.train_epoch("parted")  # what is saved is the trial as it was when it was asked for
+        host.saved("parted")
+        host.saved("parted")
         assert (tmp_path / "1" / CHECKPOINT_STATE).is_file()
         host.detach("parted")
         host.attach("parted", RECIPE, tmp_path / "1")
         rest = [host.train_epoch("parted") for _ in range(RECIPE.epochs - 1)]
         host.detach("parted")
-        assert [replace(e, seconds=0.0) for e in rest] == [replace(e, seconds=0.0) for e in whole[1:]]
+        timeless = [replace(e, seconds=0.0) for e in (*rest, ahead)]
+        assert timeless == [replace(e, seconds=0.0) for e in (*whole[1:], whole[1])]
 
     def test_an_adapter_travels_by_its_files(self, host: Host, tmp_path: Path) -> None:
         host.attach("here", RECIPE)
         host.train_epoch("here")
         said, chosen = host.answer("here", QUESTIONS), host.choose("here", PICKS)
-        directory, digest = host.publish("here", tmp_path / "there")
+        with pytest.raises(Exception, match="has not been saved"):
+            host.publish("here")
+        host.save("here", tmp_path / "there")
+        directory, digest = host.publish("here")
         assert directory == tmp_path / "there"
         assert (directory / ADAPTER_CONFIG).is_file()
         host.attach_adapter("arrived", directory)
         assert host.answer("arrived", QUESTIONS) == said
         assert host.choose("arrived", PICKS) == chosen
-        assert host.publish("arrived", tmp_path / "unused") == (directory, digest)
-        assert not (tmp_path / "unused").exists()
+        assert host.publish("arrived") == (directory, digest)
+        host.saved("here")
         for trial_id in ("here", "arrived"):
             host.detach(trial_id)
 

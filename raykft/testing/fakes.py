@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from raykft.errors import DivergedError, LostError
-from raykft.hosts.actor import Writers
+from raykft.errors import DivergedError, LostError, TrialError
 from raykft.models.shape import assumed_shape
 from raykft.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHECKPOINT_STATE
 from raykft.records import Pick, Question, Reply
 from raykft.train.admission import HostCapacity, HostCounters, Line
 from raykft.train.recipe import EpochResult, Recipe
+from raykft.train.writers import Writers
 
 EPOCH_TOKENS = 100
 NO_TENSORS = (2).to_bytes(8, "little") + b"{}"  # as safetensors
@@ -43,7 +43,7 @@ class FakeHost:
         self._drift = drift
         self._tokens = 0
         self._adapters: dict[str, dict[str, str]] = {}  # of every trial held: what its file says
-        self._read_from: dict[str, Path] = {}
+        self._files: dict[str, Path] = {}
         self._writers = Writers()
         self.attached: dict[str, Recipe] = {}
         self.epochs: dict[str, int] = {}
@@ -76,7 +76,7 @@ class FakeHost:
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         self.log.append(("attach", trial_id))
         self._writers.wait(trial_id)
-        self._read_from.pop(trial_id, None)
+        self._files.pop(trial_id, None)
         self._adapters[trial_id] = {"fake": trial_id, "digest": uuid.uuid4().hex}
         self.attached[trial_id] = recipe
         self.epochs[trial_id] = json.loads((checkpoint / CHECKPOINT_STATE).read_text())["epoch"] if checkpoint else 0
@@ -84,15 +84,15 @@ class FakeHost:
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         self.log.append(("attach_adapter", str(directory)))
-        self._read_from[trial_id] = directory
+        self._files[trial_id] = directory
         self._adapters[trial_id] = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
 
-    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        source = self._read_from.get(trial_id)
-        if source is None:
-            source = directory
-            self.save_adapter(trial_id, source)
-        return source, self._held(trial_id)["digest"]
+    def publish(self, trial_id: str) -> tuple[Path, str]:
+        self._writers.await_begun(trial_id)
+        held = self._held(trial_id)
+        if trial_id not in self._files:
+            raise TrialError(f"the adapter of trial {trial_id} has not been saved")
+        return self._files[trial_id], held["digest"]
 
     def train_epoch(self, trial_id: str) -> EpochResult:
         if trial_id not in self.attached:
@@ -104,21 +104,35 @@ class FakeHost:
         self._tokens += EPOCH_TOKENS
         return EpochResult(epoch, 10 * epoch, 1 / epoch, EPOCH_TOKENS * epoch, 0.01)
 
-    def save_adapter(self, trial_id: str, directory: Path) -> None:
-        held = json.dumps(self._held(trial_id))
+    def save(self, trial_id: str, adapter: Path, checkpoint: Path | None = None) -> None:
         with self._writers.of(trial_id):
-            self._write(directory / ADAPTER_CONFIG, held.encode())
-            self._write(directory / ADAPTER_WEIGHTS, NO_TENSORS)
+            held, epoch = self._held(trial_id), self.epochs[trial_id]
 
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        with self._writers.of(trial_id):
-            self._write(directory / CHECKPOINT_STATE, json.dumps({"epoch": self.epochs[trial_id]}).encode())
+            def write() -> None:
+                self._write_adapter(trial_id, adapter, held)
+                if checkpoint is not None:
+                    self._write_checkpoint(trial_id, checkpoint, epoch)
+
+            self._writers.begin(trial_id, write)
+            self._files[trial_id] = adapter
+
+    def saved(self, trial_id: str) -> None:
+        self._writers.finish(trial_id)
+
+    def _write_adapter(self, trial_id: str, directory: Path, held: dict[str, str]) -> None:
+        """What a trial's writer does first: the place for a disk that fails."""
+        self._write(directory / ADAPTER_CONFIG, json.dumps(held).encode())
+        self._write(directory / ADAPTER_WEIGHTS, NO_TENSORS)
+
+    def _write_checkpoint(self, trial_id: str, directory: Path, epoch: int) -> None:
+        """What it does then, where a checkpoint is asked for."""
+        self._write(directory / CHECKPOINT_STATE, json.dumps({"epoch": epoch}).encode())
 
     def detach(self, trial_id: str) -> None:
         self.log.append(("detach", trial_id))
         self.attached.pop(trial_id, None)
         self._adapters.pop(trial_id, None)
-        self._read_from.pop(trial_id, None)
+        self._files.pop(trial_id, None)
         self._writers.wait(trial_id)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:

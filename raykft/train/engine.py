@@ -23,17 +23,15 @@ import torch
 from raykft.data.encode import PLAIN_PROMPT, EncodedRow, PromptFormat, encode_rows, encode_text
 from raykft.data.mixture import Mixer, Pool
 from raykft.errors import DivergedError, LostError, OutOfMemoryError, RaykftError, TrialError
-from raykft.models.adapter_files import adapter_digest, load_adapter, save_adapter
+from raykft.models.adapter_files import adapter_digest, load_adapter
 from raykft.models.attention import attention_of
 from raykft.models.dtype import has_bf16_units
 from raykft.models.load import BaseModel
-from raykft.models.lowrank import LoraPair
 from raykft.models.packed import PackedModel
-from raykft.models.proof import check_saved
 from raykft.models.soft_targets import SoftTargets, distilled, leash
 from raykft.records import Document, Pick, Question, Reply, TrainRow
 from raykft.train.admission import HostCapacity, HostCounters, StepLimit
-from raykft.train.checkpoint import Snapshot
+from raykft.train.checkpoint import Snapshot, Taken
 from raykft.train.inference import Inference, InferenceQueue, typed_error
 from raykft.train.loop import packed_step
 from raykft.train.measure import line_through, shape_of_model, time_steps
@@ -41,8 +39,10 @@ from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import EpochResult, Recipe
 from raykft.train.slot import Slot
 from raykft.train.teacher import Teacher
+from raykft.train.writers import Writers
 
 T = TypeVar("T")
+CLOSING_SECONDS = 30.0
 
 
 @dataclass
@@ -84,6 +84,7 @@ class HostEngine:
         """
         self.packed = PackedModel(base)
         self.replicas = replicas
+        self.writers = Writers()
         self._teacher = Teacher(self.packed, teacher_cache)
         self.prompts = PromptFormat(base.tokenizer, system_prompt, _generation_stop_ids(base.model), plain_prompt)
         encoded, self.shortened_rows = encode_rows([*train_rows, *distractors], self.prompts, max_length)
@@ -97,7 +98,7 @@ class HostEngine:
         self._sharing = sharing
         self._slots: dict[str, Slot] = {}
         self._adapters: dict[str, int] = {}
-        self._read_from: dict[str, Path] = {}  # directories of finished adapters, by trial
+        self._files: dict[str, Path] = {}  # by trial: where its adapter was last written, or a finished one was read
         self._goals: dict[str, _Goal] = {}
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._limit = StepLimit()
@@ -154,20 +155,23 @@ class HostEngine:
 
     def attach(self, trial_id: str, recipe: Recipe, checkpoint: Path | None = None) -> list[str]:
         """Give `trial_id` a slot (a stale one of the same id is replaced); returns the adapted module names."""
+        self.detach(trial_id)  # files of a stale one may still be written
+        found = None if checkpoint is None else Snapshot.read(checkpoint)
         indices = Mixer(self.pool, recipe.seed).rows(recipe.share)
         rows = [self.rows[i] for i in indices]
         taught = {n: soft for n, i in enumerate(indices) if (soft := self._soft_targets(i, recipe))}
-        return self._call(lambda: self._attach(trial_id, recipe, rows, taught, checkpoint))
+        return self._call(lambda: self._attach(trial_id, recipe, rows, taught, found))
 
     def attach_adapter(self, trial_id: str, directory: Path) -> None:
         """Give a finished adapter a slot to be evaluated in."""
         self._call(lambda: self._attach_adapter(trial_id, directory))
 
-    def publish(self, trial_id: str, directory: Path) -> tuple[Path, str]:
-        source = self._read_from.get(trial_id)
+    def publish(self, trial_id: str) -> tuple[Path, str]:
+        self.writers.await_begun(trial_id)
+        source = self._files.get(trial_id)
         if source is None:
-            source = directory
-            self.save_adapter(trial_id, source)
+            self._slot(trial_id)
+            raise TrialError(f"the adapter of trial {trial_id} has not been saved")
         return source, adapter_digest(source)
 
     def train_epoch(self, trial_id: str) -> EpochResult:
@@ -179,31 +183,41 @@ class HostEngine:
         """
         return self._submit_goal(trial_id).result()
 
-    # What is saved is copied by the worker and written here: other trials train while a disk takes its time.
+    def save(
+        self,
+        trial_id: str,
+        adapter: Path,
+        checkpoint: Path | None = None,
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Have the trial written as it is now. The worker only copies it; a thread of its own writes the copy.
 
-    def save_adapter(self, trial_id: str, directory: Path) -> None:
+        Args:
+            then: called by that thread once the files are whole.
+        """
+        with self.writers.of(trial_id):
+            self.saved(trial_id)  # at most one copy a trial
+            taken = self._call(lambda: self._take(trial_id, adapter, whole=checkpoint is not None))
+
+            def write() -> None:
+                taken.write(self.packed, adapter, checkpoint)
+                then()
+
+            self.writers.begin(trial_id, write)
+
+    def saved(self, trial_id: str) -> None:
         """
         Raises:
-            ModelError: PEFT would make another adapter of it.
+            ModelError: PEFT would make another adapter of what was saved.
             StorageError: other numbers can be read than were written.
+            OSError: it could not be written.
         """
-        slot, pairs = self._call(lambda: self._copy_adapter(trial_id))
-        save_adapter(
-            directory,
-            pairs,
-            base_name=self.packed.base.source.location,
-            alpha=slot.recipe.alpha,
-            dropout=slot.recipe.dropout,
-        )
-        check_saved(directory, pairs, self.packed.layers)
-
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-        snapshot: Snapshot = self._call(lambda: self._slot(trial_id).snapshot())
-        snapshot.write(directory)
+        self.writers.finish(trial_id)
 
     def detach(self, trial_id: str) -> None:
         """Free the slot; unknown ids are fine, so that cleaning up twice is."""
         self._call(lambda: self._detach(trial_id))
+        self.writers.wait(trial_id)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
         """Greedy answers of the trial's adapter (None: the base model)."""
@@ -231,7 +245,8 @@ class HostEngine:
         with self._wake:
             self._closed = self._closed or RaykftError("this host has been closed")
             self._wake.notify()
-        self._worker.join(timeout=30)
+        self._worker.join(CLOSING_SECONDS)
+        self.writers.wait_for_all(CLOSING_SECONDS)
 
     # What trials are taught.
 
@@ -395,14 +410,14 @@ class HostEngine:
         recipe: Recipe,
         rows: Sequence[EncodedRow],
         taught: Mapping[int, SoftTargets],
-        checkpoint: Path | None,
+        found: Snapshot | None,
     ) -> list[str]:
         self._detach(trial_id)
         number = self._free_number()
         with self._nothing_left_of(number):
             slot = Slot(self.packed, number, recipe, rows, self.replicas, taught)
-            if checkpoint is not None:
-                slot.restore(checkpoint)
+            if found is not None:
+                slot.restore(found)
         self._slots[trial_id], self._adapters[trial_id] = slot, number
         return slot.modules
 
@@ -411,7 +426,7 @@ class HostEngine:
         number = self._free_number()
         with self._nothing_left_of(number):
             load_adapter(self.packed, number, directory)
-        self._adapters[trial_id], self._read_from[trial_id] = number, directory
+        self._adapters[trial_id], self._files[trial_id] = number, directory
 
     @contextmanager
     def _nothing_left_of(self, number: int) -> Iterator[None]:
@@ -430,14 +445,15 @@ class HostEngine:
         self._resolve(trial_id, error=TrialError(f"trial {trial_id} was detached while it trained"))
         self._slots.pop(trial_id, None)
         self._tried_alone.pop(trial_id, None)
-        self._read_from.pop(trial_id, None)
+        self._files.pop(trial_id, None)
         number = self._adapters.pop(trial_id, None)
         if number is not None:
             self.packed.remove_adapter(number)
 
-    def _copy_adapter(self, trial_id: str) -> tuple[Slot, dict[str, LoraPair]]:
-        slot = self._slot(trial_id)
-        return slot, {name: pair.copy() for name, pair in self.packed.adapter(slot.number).items()}
+    def _take(self, trial_id: str, adapter: Path, *, whole: bool) -> Taken:
+        taken = self._slot(trial_id).take(whole=whole)
+        self._files[trial_id] = adapter
+        return taken
 
     def _slot(self, trial_id: str) -> Slot:
         if trial_id not in self._slots:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
-
 from raykft.models.packed import PackedModel
+from raykft.train.optimizer import norms
 from raykft.train.slot import Slot
 
 
@@ -30,26 +29,34 @@ def packed_step(packed: PackedModel, slots: Sequence[Slot]) -> dict[int, float]:
 
 
 def _backward(packed: PackedModel, slots: Sequence[Slot]) -> list[float]:
-    """Add to the gradients; returns the summed loss of every slot, then its number of supervised tokens."""
+    """Add to the gradients; returns the summed loss of every slot, then its number of supervised tokens.
+
+    All that the device must be told of a step goes there in one copy, and one comes back.
+    """
     batches = [slot.next_block() for slot in slots]
     dropout = {k: v for slot in slots for k, v in slot.dropout().items()}
-    hidden = packed.hidden([batch.block for batch in batches], dropout)
-    rows = [
-        (slot.number, states.index_select(0, batch.places.to(states.device)))
-        for slot, states, batch in zip(slots, hidden, batches, strict=True)
-    ]
-    targets = [batch.targets.to(packed.device) for batch in batches]
+    blocks, places, start = [batch.block for batch in batches], list[int](), 0
+    for batch in batches:
+        places += (start + batch.block.shape.P + place for place in batch.places)
+        start += batch.block.shape.tokens
+    targets = [token for batch in batches for token in batch.targets]
+    windows = [slot.window_tokens for slot in slots]
+    given, (at, wanted, per_window) = packed.upload(blocks, places, targets, windows)
+    states = packed.states(blocks, given, dropout).index_select(0, at)
+    sizes = [len(batch.targets) for batch in batches]
     soft = [batch.soft and batch.soft.to(packed.device) for batch in batches]
-    sums = packed.nll(rows, targets, dropout, soft if any(soft) else ())
-    windows = torch.tensor([slot.window_tokens for slot in slots], device=sums.device)
-    (sums / windows).sum().backward()  # type: ignore[no-untyped-call]
-    return [*sums.detach().tolist(), *(float(target.numel()) for target in targets)]
+    sums = packed.nll([slot.number for slot in slots], sizes, states, wanted, dropout, soft if any(soft) else ())
+    (sums / per_window).sum().backward()  # type: ignore[no-untyped-call]
+    return [*sums.detach().tolist(), *map(float, sizes)]
 
 
 def _finish(slots: Sequence[Slot], losses: Sequence[float]) -> list[float]:
+    due = []
     for slot, loss in zip(slots, losses, strict=True):
-        if math.isfinite(loss):
-            slot.finish_block(loss)
-        else:
+        if not math.isfinite(loss):
             slot.failure = f"the training loss became {loss} at step {slot.step + 1}"
+        elif slot.finish_block(loss):
+            due.append(slot)
+    for slot, norm in zip(due, norms([slot.parameters for slot in due]), strict=True):
+        slot.finish_step(norm)
     return []

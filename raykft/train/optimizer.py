@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -29,20 +29,31 @@ class FlatParameters:
             p.grad = self.flat.grad[start:stop].view(p.shape)
             start = stop
 
+    def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        """The parameters as views of a tensor that lies as `flat` does."""
+        pieces = torch.split(flat.detach(), [p.numel() for p in self.parameters])
+        return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
+
     @property
     def grad(self) -> torch.Tensor:
         assert self.flat.grad is not None
         return self.flat.grad
 
-    def clip(self, max_norm: float) -> float:
-        """Scale the gradient to at most `max_norm`; returns the norm before. Non-finite norms change nothing."""
-        norm = float(torch.linalg.vector_norm(self.grad))
+    def clip(self, max_norm: float, norm: float) -> None:
+        """Scale the gradient, which is of this `norm`, to at most `max_norm`. Non-finite norms change nothing."""
         if norm > max_norm and norm != float("inf"):
             self.grad.mul_(max_norm / (norm + 1e-6))
-        return norm
 
     def zero_grad(self) -> None:
         self.grad.zero_()
+
+
+def norms(adapters: Sequence[FlatParameters]) -> list[float]:
+    """The norm of every adapter's gradient. A device is waited for once."""
+    if not adapters:
+        return []
+    found: list[float] = torch.stack(torch._foreach_norm([each.grad for each in adapters])).tolist()
+    return found
 
 
 def make_optimizer(

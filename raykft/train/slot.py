@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from raykft.data.encode import EncodedRow
 from raykft.errors import CheckpointError, first_line
+from raykft.models.lowrank import LoraPair
 from raykft.models.packed import Block, PackedModel
 from raykft.models.soft_targets import SoftTargets, of_rows
 from raykft.train.average import Average
-from raykft.train.checkpoint import Snapshot
+from raykft.train.checkpoint import Snapshot, Taken, to_main_memory
 from raykft.train.optimizer import FlatParameters, make_optimizer
 from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
@@ -36,8 +37,8 @@ class Batch(NamedTuple):
     """A micro-batch: where among its rows' tokens an answer's next one is to be foretold, those, and what is taught."""
 
     block: Block
-    places: torch.Tensor
-    targets: torch.Tensor
+    places: list[int]
+    targets: list[int]
     soft: SoftTargets | None
 
 
@@ -69,6 +70,7 @@ class Slot:
             number, rank=recipe.rank, alpha=recipe.alpha, preset=recipe.target_layers, generator=generator
         )
         pairs = packed.adapter(number)
+        self._scales = {name: pair.scale for name, pair in pairs.items()}
         self.parameters = FlatParameters([p for pair in pairs.values() for p in (pair.A, pair.B)])
         self.optimizer = make_optimizer(
             recipe.optimizer,
@@ -136,8 +138,7 @@ class Slot:
             start += len(row.ids) - 1 - len(block.prefix)
         self.tokens += sum(len(self.rows[i].ids) for i in self._window[0])
         taught = [(self.rows[i].answer_tokens, self.taught.get(i)) for i in numbers] if own else []
-        tensors = torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.long)
-        return Batch(block, *tensors, of_rows(taught))
+        return Batch(block, places, targets, of_rows(taught))
 
     def _open_window(self) -> None:
         """Collect the micro-batches of the next optimizer step: the loss is averaged over all of them."""
@@ -166,17 +167,22 @@ class Slot:
         """Supervised tokens of the running optimizer step: what its summed loss is divided by."""
         return self._window_tokens
 
-    def finish_block(self, loss: float) -> None:
-        """Count the micro-batch as done, `loss` nats a supervised token; clip and step when its window is complete."""
+    def finish_block(self, loss: float) -> bool:
+        """Count the micro-batch as done, `loss` nats a supervised token; whether its window is complete: then the
+        gradient is whole, and `finish_step` is due."""
         self._window.pop(0)
         self._window_losses.append(loss)
         if self._window:
-            return
+            return False
         self.replicas.sum(self.parameters.grad)
-        norm = self.parameters.clip(self.recipe.max_grad_norm)
+        return True
+
+    def finish_step(self, norm: float) -> None:
+        """Clip the gradient, of this `norm`, and step."""
         if not math.isfinite(norm):
             self.failure = f"the gradient norm became {norm} at step {self.step + 1}"
             return
+        self.parameters.clip(self.recipe.max_grad_norm, norm)
         factor = learning_rate_factor(
             self.step,
             total_steps=self.total_steps,
@@ -217,38 +223,55 @@ class Slot:
         """Adapted modules whose B is still all zero: they were requested but never received a gradient."""
         return [name for name, pair in self.packed.adapter(self.number).items() if not pair.B.detach().any()]
 
+    def take(self, *, whole: bool) -> Taken:
+        """Copies of the adapter and, where `whole`, of everything that resuming exactly needs, as they are now.
+
+        Only between optimizer steps.
+        """
+        tensors: dict[str, torch.Tensor] = {"adapter": self.parameters.flat}
+        scalars: dict[str, Any] = {}
+        if whole:
+            tensors |= {"parameters": self.parameters.flat, "dropout_rng": self.dropout_rng.get_state()}
+            if self.average:
+                tensors |= {"parameters": self.average.trained, "average": self.average.mean}
+            for key, value in self.optimizer.state.get(self.parameters.flat, {}).items():
+                if torch.is_tensor(value):
+                    tensors[f"optimizer.{key}"] = value
+                else:
+                    scalars[key] = value
+        copies, arrived = to_main_memory(tensors)
+        pairs = self._pairs_of(copies.pop("adapter"))
+        fields = {"step": self.step, "tokens": self.tokens, "recipe": asdict(self.recipe), "scalars": scalars}
+        return Taken(self.recipe, pairs, Snapshot(fields, copies) if whole else None, arrived)
+
     def snapshot(self) -> Snapshot:
         """A copy of everything that resuming exactly needs. Only between optimizer steps."""
-        tensors = {"parameters": self.parameters.flat, "dropout_rng": self.dropout_rng.get_state()}
-        if self.average:
-            tensors |= {"parameters": self.average.trained, "average": self.average.mean}
-        scalars: dict[str, Any] = {}
-        for key, value in self.optimizer.state.get(self.parameters.flat, {}).items():
-            if torch.is_tensor(value):
-                tensors[f"optimizer.{key}"] = value
-            else:
-                scalars[key] = value
-        fields = {"step": self.step, "tokens": self.tokens, "recipe": asdict(self.recipe), "scalars": scalars}
-        return Snapshot.of(fields, tensors)
+        taken = self.take(whole=True)
+        taken.arrived()
+        assert taken.snapshot is not None
+        return taken.snapshot
 
-    def restore(self, directory: Path) -> None:
+    def _pairs_of(self, flat: torch.Tensor) -> dict[str, LoraPair]:
+        """The adapter by module, as views of a copy of its flat parameters."""
+        factors = (nn.Parameter(view, requires_grad=False) for view in self.parameters.views(flat))
+        return {name: LoraPair(next(factors), next(factors), scale) for name, scale in self._scales.items()}
+
+    def restore(self, found: Snapshot) -> None:
         """Continue exactly where the snapshot was taken. After an error the slot is of no more use.
 
         Raises:
-            CheckpointError: the checkpoint is damaged, or belongs to another recipe.
-            StorageError: it cannot be read now.
+            CheckpointError: it is damaged, or belongs to another recipe.
         """
-        found = Snapshot.read(directory)
         state, tensors = found.fields, found.tensors
         recorded = state.get("recipe")
         if not isinstance(recorded, dict) or NOT_YET | recorded != asdict(self.recipe):
-            raise CheckpointError(f"the checkpoint in {directory} was written by another recipe")
+            raise CheckpointError(f"the checkpoint in {found.where} was written by another recipe")
         try:
-            self._take(state, tensors)
+            self._go_on_from(state, dict(tensors))
         except torch.OutOfMemoryError:
             raise
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"the checkpoint in {directory} is damaged: {first_line(error)}") from error
+            raise CheckpointError(f"the checkpoint in {found.where} is damaged: {first_line(error)}") from error
 
     def _take_dropout(self, state: torch.Tensor, step: int) -> None:
         """A generator's state is no other kind of device's: there dropout goes on from a seed of its own."""
@@ -257,7 +280,7 @@ class Slot:
         else:
             self.dropout_rng.manual_seed((self.recipe.seed + 1) * 1_000_003 + step)
 
-    def _take(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    def _go_on_from(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         parameters = tensors.pop("parameters")
         if parameters.shape != self.parameters.flat.shape:  # `copy_` would spread a single value over all
             raise ValueError(f"it holds {tuple(parameters.shape)} parameters, not {tuple(self.parameters.flat.shape)}")

@@ -48,7 +48,6 @@ def test_every_gpu_of_the_cluster_gets_a_host_and_every_trial_one_score(
     assert len(processes) <= 2 * tree["resources"]["slots_per_host"]  # one for every slot, not one for every trial
     hosts = read_json(ExperimentPaths(board.directory).environment)["hosts"]
     assert [host["device"] for host in hosts] == ["cuda", "cuda"]
-    assert not (Path(board.directory) / "exchange").exists()
 
 
 def test_a_worker_node_is_lost_and_every_trial_still_gets_one_score(

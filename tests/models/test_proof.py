@@ -26,7 +26,7 @@ from raykft.paths import ExperimentPaths, write_json, write_jsonl
 from raykft.provenance import environment
 from raykft.records import KeyFact, Probe, TrainRow
 from raykft.testing.contracts import RECIPE
-from raykft.train import engine as engine_module
+from raykft.train import checkpoint as checkpoint_module
 from raykft.train.engine import HostEngine
 
 pytestmark = pytest.mark.torch
@@ -108,15 +108,16 @@ def test_a_trial_whose_adapter_was_saved_wrong_does_not_end_well(
     tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After every epoch: a trial that is stopped is exported too."""
-    right = engine_module.save_adapter
-    monkeypatch.setattr(engine_module, "save_adapter", lambda *a, **k: right(*a, **(k | {"alpha": 1.0})))
+    right = checkpoint_module.save_adapter
+    monkeypatch.setattr(checkpoint_module, "save_adapter", lambda *a, **k: right(*a, **(k | {"alpha": 1.0})))
     base = base_of(tiny_model_dir)
     rows = [TrainRow(id=f"t{n}", instruction=f"What is {n}?", output=f"It is {n * n}.") for n in range(4)]
     with HostEngine(base, train_rows=rows, distractors=(), system_prompt=None, max_length=64, batch_size=2) as host:
         host.attach("t", RECIPE)
         host.train_epoch("t")
+        host.save("t", tmp_path / "adapter")
         with pytest.raises(ModelError, match="PEFT would scale"):
-            host.save_adapter("t", tmp_path / "adapter")
+            host.saved("t")
 
 
 def test_an_exported_adapter_states_what_plain_peft_makes_of_it(tmp_path: Path, tiny_model_dir: Path) -> None:

@@ -277,12 +277,12 @@ def test_bugs_and_hosts_that_always_die_end_one_trial_and_say_why(
 class FullDisk(FakeTrainingHost):
     """Its storage takes one checkpoint a trial, for as long as the file `FULL_FLAG` is there."""
 
-    def save_checkpoint(self, trial_id: str, directory: Path) -> None:
+    def _write_checkpoint(self, trial_id: str, directory: Path, epoch: int) -> None:
         if directory.name == "2" and (directory.parents[5] / FULL_FLAG).exists():
             directory.mkdir(parents=True)
             with open("/dev/full", "w", encoding="utf-8") as stream:  # every write: no space left on device
                 stream.write("state")
-        super().save_checkpoint(trial_id, directory)
+        super()._write_checkpoint(trial_id, directory, epoch)
 
 
 def test_a_full_disk_ends_the_search_and_loses_nothing(

@@ -37,7 +37,7 @@ TROUBLE = {name: getattr(errno, name) for name in NAMES}
 class Scorer:
     """Scores nothing: what is looked at is files."""
 
-    def fix(self, trial_id: str) -> bool:
+    def elsewhere(self) -> bool:
         return False
 
     def rung(self, trial_id: str) -> dict[str, float]:
@@ -113,8 +113,8 @@ PLACES: dict[str, Callable[[pytest.MonkeyPatch, int], None]] = {
     "rename": lambda patch, number: patch.setattr(os, "replace", fail_with(number)),
     "fsync": lambda patch, number: patch.setattr(os, "fsync", fail_with(number)),
     "append": lambda patch, number: patch.setattr(pathlib.io, "open", failing_open(number, "a", "metrics.jsonl")),
-    "save": lambda patch, number: patch.setattr(FakeHost, "save_adapter", fail_with(number)),
-    "checkpoint": lambda patch, number: patch.setattr(FakeHost, "save_checkpoint", fail_with(number)),
+    "save": lambda patch, number: patch.setattr(FakeHost, "_write_adapter", fail_with(number)),
+    "checkpoint": lambda patch, number: patch.setattr(FakeHost, "_write_checkpoint", fail_with(number)),
     "rows": lambda patch, number: patch.setattr(trial_module, "append_jsonl", fail_with(number)),
 }
 

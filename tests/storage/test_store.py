@@ -107,7 +107,7 @@ def test_result_goes_last_and_locks_scratch_and_ray_files_do_not_go(
 ) -> None:
     here, there = pair
     kept = ["result.json", "metrics.jsonl", "config.json", "probe_results.jsonl"]
-    left = ["exp/.lock", "exp/optuna.db-journal", "exp/ray/tune/x", "exp/exchange/t000/a", f"{TRIAL}/.config.json.x"]
+    left = ["exp/.lock", "exp/optuna.db-journal", "exp/ray/tune/x", f"{TRIAL}/.config.json.x"]
     for name in [*(f"{TRIAL}/{n}" for n in kept), *left, "storage.url"]:
         write(here, name, name)
     order: list[str] = []
@@ -116,8 +116,8 @@ def test_result_goes_last_and_locks_scratch_and_ray_files_do_not_go(
     here.push()
     assert order[-1] == f"{TRIAL}/result.json"
     assert sorted(order) == sorted(f"{TRIAL}/{name}" for name in kept)
-    assert here.push("exp/exchange/t000") == ["exp/exchange/t000/a"]
-    assert there.pull("exp/exchange/t000") == ["exp/exchange/t000/a"]
+    assert here.push("exp/ray/tune") == ["exp/ray/tune/x"]
+    assert there.pull("exp/ray/tune") == ["exp/ray/tune/x"]
 
 
 def test_light_leaves_weights_where_they_are_but_tells_of_checkpoints(pair: tuple[Mirror, Mirror]) -> None:
@@ -381,8 +381,8 @@ def test_a_host_goes_on_from_a_checkpoint_that_another_machine_wrote(
     first.info()
     first.attach("t000", recipe)
     first.train_epoch("t000")
-    first.save_checkpoint("t000", files().checkpoint / "1")
-    first.save_adapter("t000", files().adapter)
+    first.save("t000", files().adapter, files().checkpoint / "1")
+    first.saved("t000")
     assert not (files().checkpoint / "1").exists()  # it is in the storage
     assert sorted(p.name for p in (tmp_path / "store" / TRIAL / "checkpoint/1").iterdir())[-1] == "state.safetensors"
     expected = first.train_epoch("t000").loss
@@ -392,11 +392,12 @@ def test_a_host_goes_on_from_a_checkpoint_that_another_machine_wrote(
     second.attach("t000", recipe, files().checkpoint / "1")
     assert second.train_epoch("t000").loss == expected
     second.attach_adapter("t001", files().adapter)
-    assert second.publish("t001", tmp_path / "unused")[0] == files().adapter
-    _source, digest = second.publish("t000", store.directory(url, "exp") / "exchange" / "t000")
+    assert second.publish("t001")[0] == files().adapter
+    second.save("t000", files().adapter)
+    _source, digest = second.publish("t000")
     elsewhere("c")
-    first.attach_adapter("t002", store.directory(url, "exp") / "exchange" / "t000")
-    assert first.publish("t002", tmp_path / "unused") == (store.directory(url, "exp") / "exchange/t000", digest)
+    first.attach_adapter("t002", files().adapter)
+    assert first.publish("t002") == (files().adapter, digest)
     first._engine.__exit__()
     second._engine.__exit__()
 
@@ -439,12 +440,12 @@ def cluster_of_strangers(elsewhere: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
             store.fetch(directory)
             super().attach_adapter(trial_id, directory)
 
-        def save_adapter(self, trial_id: str, directory: Path) -> None:
-            super().save_adapter(trial_id, directory)
+        def _write_adapter(self, trial_id: str, directory: Path, held: dict[str, str]) -> None:
+            super()._write_adapter(trial_id, directory, held)
             store.keep(directory)
 
-        def save_checkpoint(self, trial_id: str, directory: Path) -> None:
-            super().save_checkpoint(trial_id, directory)
+        def _write_checkpoint(self, trial_id: str, directory: Path, epoch: int) -> None:
+            super()._write_checkpoint(trial_id, directory, epoch)
             store.keep(directory)
             store.release(directory)
 
@@ -508,7 +509,6 @@ def test_an_experiment_of_machines_that_share_only_the_storage(
     study = open_experiment(Path(f"{url}/{name}")).study
     with closing(sqlite3.connect(study)) as base:
         assert base.execute("select count(*) from trials where state = 'COMPLETE'").fetchone() == (4,)
-    assert not (stored.root / "exchange").exists()
     assert not list(stored.root.glob(".lock.json*"))
     for machine in ("head", "worker1", "worker2", "driver", "another", "reader"):
         assert (tmp_path / machine / "experiments").is_dir(), machine

@@ -54,7 +54,8 @@ def unlimited(engine: HostEngine) -> None:
 def train(engine: HostEngine, name: str, directory: Path) -> tuple[list[EpochResult], bytes]:
     engine.attach(name, RECIPES[name])
     reports = [engine.train_epoch(name) for _ in range(RECIPES[name].epochs)]
-    engine.save_adapter(name, directory / name)
+    engine.save(name, directory / name)
+    engine.saved(name)
     engine.detach(name)
     timeless = [replace(report, seconds=0.0) for report in reports]
     return timeless, (directory / name / "adapter_model.safetensors").read_bytes()

@@ -22,6 +22,7 @@ from raykft.models.load import load_base
 from raykft.models.packed import PackedModel
 from raykft.models.source import resolve_model
 from raykft.testing.contracts import RECIPE as SMALL
+from raykft.train.checkpoint import Snapshot
 from raykft.train.loop import packed_step
 from raykft.train.parallel import ALONE, Replicas
 from raykft.train.recipe import Recipe
@@ -79,7 +80,7 @@ def resumed(packed: PackedModel, replicas: Replicas, directory: Path) -> dict[st
         first.snapshot().write(directory / "checkpoint")
     torch.distributed.barrier()
     slot = Slot(packed, 0, RECIPES["dropout"], rows(), replicas)
-    slot.restore(directory / "checkpoint")
+    slot.restore(Snapshot.read(directory / "checkpoint"))
     while not slot.finished:
         packed_step(packed, [slot])
     packed.remove_adapter(0)
