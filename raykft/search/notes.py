@@ -78,7 +78,7 @@ def _of_study(board: Leaderboard, values: list[str]) -> Iterator[str]:
     yield ""
     for line in head(board):
         text = markdown_code(line.text) if line.command else markdown(line.text)
-        yield f"- **{line.title}**: {text}" if line.title else f"  {text}"
+        yield f"- **{line.title}**: {text}" if line.title else f"  - {text}"
     yield ""
     yield words.ABOUT(values=LIST().join(METRICS[name].heading for name in values if name in METRICS))
     yield ""
