@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> FakeExperiment:
     """A search in which a higher rate teaches more."""
-    fake = FakeExperiment(tmp_path_factory.mktemp("opening"))
+    fake = FakeExperiment(tmp_path_factory.mktemp("opening"), objective="gain")
     for n, rate in enumerate(RATES):
         files = fake.paths.trial(f"t1{n:02d}-r{8 * (1 + n % 2)}-mlp")
         fake.write_run(files, 0.1 + 0.07 * n, 0.65, reported=n > 6)
@@ -101,6 +101,16 @@ def test_an_answer_that_is_right_and_one_that_is_wrong_are_the_winners_own(
     assert "; the base model “<script>" in right
     assert any(p.question in wrong and p.gold in wrong for p in asked if not results[p.id].correct)
     assert count == f"{len(known)} of {len(asked)} paraphrases that were not trained are answered right"
+
+
+def test_in_japanese_only_what_is_quoted_is_not(board: Leaderboard) -> None:
+    with speaking(Lang.JA):
+        told = [*said(board, "says"), *said(board, "matters")]
+    assert len(told) == 4
+    for text in told:
+        own = re.sub("「.*?」", "", text).replace("train.learning_rate", "")
+        assert not re.search("[A-Za-z]{3,}", own), own
+        assert re.search("[ぁ-ん]", own)
 
 
 def test_what_a_model_says_is_short_text(fake: FakeExperiment, tmp_path: Path) -> None:
