@@ -6,7 +6,7 @@ winner says when it is asked, is added here, where there is room for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from raykft.leaderboard.board import Leaderboard
@@ -79,7 +79,7 @@ def _matters(effects: Sequence[Effect]) -> Iterator[OpeningLine]:
 
 
 def _says(board: Leaderboard) -> Iterator[OpeningLine]:
-    """An answer that is right and one that is not, with how many are; of held-out questions where there are any."""
+    """How many answers are right, with one that is and one that is not; of held-out questions where there are any."""
     winner = board.winner
     if winner is None:
         return
@@ -92,21 +92,19 @@ def _says(board: Leaderboard) -> Iterator[OpeningLine]:
     wrong = [p for p in asked if not found[p.id].correct]
     # One that the base model knew as well says nothing of the training.
     right.sort(key=lambda p: p.id in base and base[p.id].correct)
-    title = words.SAYS()
+    if not asked:
+        return
+    yield OpeningLine("says", words.SAYS(), words.SAYS_COUNT(right=len(right), n=len(asked)))
     for probe in right[:1]:
-        yield OpeningLine("says", title, _said(words.SAYS_RIGHT, probe, found[probe.id], base.get(probe.id)))
-        title = ""
+        yield OpeningLine("says", "", _said(words.SAYS_RIGHT, probe, found, base))
     for probe in wrong[:1]:
-        yield OpeningLine("says", title, _said(words.SAYS_WRONG, probe, found[probe.id], base.get(probe.id)))
-        title = ""
-    if asked:
-        yield OpeningLine("says", title, words.SAYS_COUNT(right=len(right), n=len(asked)))
+        yield OpeningLine("says", "", _said(words.SAYS_WRONG, probe, found, base))
 
 
-def _said(message: Message, probe: Probe, result: ProbeResult, base: ProbeResult | None) -> str:
-    values = {"question": probe.question, "answer": result.answer, "gold": probe.gold}
-    text = message(**{name: _short(value) for name, value in values.items()})
-    return text if base is None else text + words.SAYS_BASE(answer=_short(base.answer))
+def _said(message: Message, probe: Probe, found: Mapping[str, ProbeResult], base: Mapping[str, ProbeResult]) -> str:
+    before = base[probe.id].answer if probe.id in base else "-"
+    values = {"question": probe.question, "answer": found[probe.id].answer, "gold": probe.gold, "before": before}
+    return message(**{name: _short(value) for name, value in values.items()})
 
 
 def _short(text: str) -> str:

@@ -18,12 +18,14 @@ NOTHING_MATTERS = Message(
     one="it cannot be told that the one setting ({n}) does anything",
 )
 
-SAYS_RIGHT = Message("right: “{question}” → “{answer}”", "正解の例: 「{question}」→「{answer}」")
-SAYS_WRONG = Message(
-    "wrong: “{question}” → “{answer}” instead of “{gold}”", "誤答の例: 「{question}」→「{answer}」（正解は「{gold}」）"
-)
-SAYS_BASE = Message("; the base model “{answer}”", "。ベースモデルは「{answer}」")
 SAYS_COUNT = Message(
     "{right} of {n} paraphrases that were not trained are answered right",
     "学習に使っていない言い換え{n}問のうち{right}問に正解しました。",
+)
+SAYS_RIGHT = Message(
+    "right: “{question}” → “{answer}”; the base model “{before}”",
+    "正解の例: 「{question}」→「{answer}」。ベースモデルは「{before}」",
+)
+SAYS_WRONG = Message(
+    "wrong: “{question}” → “{answer}” instead of “{gold}”", "誤答の例: 「{question}」→「{answer}」（正解は「{gold}」）"
 )

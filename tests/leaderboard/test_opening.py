@@ -95,7 +95,7 @@ def test_an_answer_that_is_right_and_one_that_is_wrong_are_the_winners_own(
     assert winner is not None
     results = trial_results(fake.paths.trial(winner.trial_id), "report")
     asked = [p for p in read_probes(fake.paths) if p.split == "report" and p.level == 2 and p.kind == "recall"]
-    right, wrong, count = said(board, "says")
+    count, right, wrong = said(board, "says")
     known = [p for p in asked if results[p.id].correct]
     assert any(p.question in right and results[p.id].answer in right for p in known)
     assert "; the base model “<script>" in right
@@ -119,7 +119,7 @@ def test_what_a_model_says_is_short_text(fake: FakeExperiment, tmp_path: Path) -
         other.paths.probes, (row | {"question": LONG} for row in list(read_jsonl(other.paths.root / "probes.jsonl")))
     )
     board = load_leaderboard(other.paths.root)
-    right, *_ = (line.text for line in opening(board, []) if line.label == "says")
+    _, right, _ = (line.text for line in opening(board, []) if line.label == "says")
     shown = re.findall("“(.*?)”", right)[0]
     assert len(shown) == MOST_SAID
     assert "\x1b" not in right
