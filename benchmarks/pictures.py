@@ -51,7 +51,7 @@ pre {{ margin: 0; padding: 10px; width: max-content; }}
 code {{ display: block; width: COLUMNSch; white-space: pre-wrap; word-break: break-all; }}
 pre, code {{ font: 15px/1.3 "DejaVu Sans Mono", "Noto Sans Mono CJK JP", monospace; }}
 i {{ display: inline-block; width: 1ch; font-style: inherit; text-align: center; }}
-i.wide {{ font-size: 1.2em; line-height: 1; width: 1.667ch; }}
+i.wide {{ width: 2ch; transform: scale(1.15); }}
 {stylesheet}
 </style><pre><code>{code}</code></pre>"""
 
