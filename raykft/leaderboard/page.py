@@ -31,7 +31,7 @@ from raykft.leaderboard.charts import (
     slice_figure,
 )
 from raykft.leaderboard.effects import effects, outcome
-from raykft.leaderboard.head import head
+from raykft.leaderboard.opening import opening
 from raykft.leaderboard.overlap import overlap_cells, overlap_of, overlap_titles
 from raykft.leaderboard.page_data import answers, compared, fact_map, provenance, script_words
 from raykft.leaderboard.parallel import parallel_figure
@@ -44,7 +44,6 @@ from raykft.leaderboard.render import (
     measured,
     measurement_sheet,
     report_sheet,
-    sample_text,
     select_sheet,
     what_became,
 )
@@ -54,7 +53,6 @@ from raykft.records import Split
 from raykft.storage.runs import at_work
 from raykft.wording import page as words
 from raykft.wording.columns import EXPLAINED
-from raykft.wording.head import BELOW
 from raykft.wording.messages import Lang, Message, spoken
 from raykft.wording.names import BADGES, OUTCOMES, SPLITS
 
@@ -104,8 +102,8 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "name": board.directory.name,
         "live": LIVE_SECONDS if at_work(paths) else 0,
         "contaminated": len(board.findings),
-        "head": head(board, rest=BELOW()),
-        "winner": winner and {"id": winner.trial_id, "sample": sample_text(winner)},
+        "opening": opening(board, by_setting),
+        "winner": winner is not None,
         "counts": what_became(board)[0],
         "overview": _known([front_figure(board), levels_figure(board, winner) if winner else None]),
         "curves": _known([curves_figure(board, curves), generated_figure(board)]),

@@ -16,6 +16,7 @@ from raykft.errors import ConfigError, DamagedError, ExperimentError
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import TrialRecord, open_experiment, read_trials
 from raykft.search.experiment import Experiment, checked, not_held_out, write_board, write_evidence
+from raykft.search.notes import write_notes
 from raykft.search.race import SeedTrial
 from raykft.search.repair import adapter_problem, repair, warn
 from raykft.storage.lock import locked
@@ -76,6 +77,7 @@ def _confirm(experiment: Experiment, top: int, seeds: int, console: Console) -> 
         with connected(experiment.config.resources.address) as embedded:
             _train_and_report(experiment, todo, chosen, console, embedded=embedded)
     board = write_board(paths)
+    write_notes(board)
     keep(paths.root)
     return board
 

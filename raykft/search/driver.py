@@ -26,6 +26,7 @@ from raykft.search.experiment import (
 )
 from raykft.search.extras import check_extras
 from raykft.search.live import live_page
+from raykft.search.notes import write_notes
 from raykft.search.race import next_runs
 from raykft.search.repair import mend
 from raykft.search.space import make_space
@@ -82,7 +83,9 @@ def _tune(config: ExperimentConfig, console: Console) -> Leaderboard:
                 with live_page(paths):
                     whole = run_search(experiment, space, records, earlier, journal, console, embedded=embedded)
                 ended(COMPLETE if whole else INTERRUPTED)
-        return write_board(paths)
+        board = write_board(paths)
+        write_notes(board)
+        return board
 
 
 def resume(

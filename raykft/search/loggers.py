@@ -28,6 +28,10 @@ from raykft.search.names import id_of, sample_of
 
 log = logging.getLogger(__name__)
 PROGRESS = ("epoch", "step", "tokens", "seconds", "loss")
+# Columns of TensorBoard's HPARAMS tab: how far a trial came, and what it is judged by.
+IN_HPARAMS = ("score", "gain", "knowledge", "forgetting", "rung_score", "loss", "epoch")
+# After so many seconds event files hold what was written; `flush` of tensorboardX does not wait for its queue.
+FLUSH_SECONDS = 2
 PROJECT = "raykft"
 
 
@@ -106,30 +110,36 @@ class LoggingCallback(tune.Callback):  # type: ignore[misc]
 
 
 class TensorBoard:
-    """Event files in `tensorboard/<trial>`: curves by epoch, and the sample with the final metrics under HPARAMS."""
+    """Event files in `tensorboard/<trial>`: curves by epoch, and the samples with the last figures under HPARAMS.
 
-    def __init__(self, paths: ExperimentPaths) -> None:
+    What all trials have in common is in a file of its own in `tensorboard/`.
+    """
+
+    def __init__(self, config: ExperimentConfig, paths: ExperimentPaths) -> None:
         self._root = paths.tensorboard
+        self._space = config.search.space
         self._writers: dict[str, Any] = {}
-        self._samples: dict[str, dict[str, Any]] = {}
 
     def start(self, trial_id: str, sample: Mapping[str, Any]) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writers[trial_id] = SummaryWriter(str(self._root / trial_id))
-        self._samples[trial_id] = dict(sample)
+        from raykft.search import hparams
+
+        if not self._root.is_dir() or not any(file.is_file() for file in self._root.iterdir()):
+            with SummaryWriter(str(self._root)) as about:
+                about.file_writer.add_summary(hparams.described(self._space, IN_HPARAMS))
+        writer = self._writers[trial_id] = SummaryWriter(str(self._root / trial_id), flush_secs=FLUSH_SECONDS)
+        writer.file_writer.add_summary(hparams.began(sample))
 
     def log(self, trial_id: str, figures: Mapping[str, float], epoch: int) -> None:
         for name, value in figures.items():
             self._writers[trial_id].add_scalar(name, value, global_step=epoch)
-        self._writers[trial_id].flush()
 
     def end(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        from tensorboardX.summary import hparams
+        from raykft.search import hparams
 
-        writer, sample = self._writers.pop(trial_id), self._samples.pop(trial_id)
-        for summary in hparams(sample | {"status": result["status"]}, finite(result["metrics"])):
-            writer.file_writer.add_summary(summary)
+        writer = self._writers.pop(trial_id)
+        writer.file_writer.add_summary(hparams.ended(TrialStatus(result["status"])))
         writer.close()
 
     def close(self) -> None:
@@ -251,7 +261,7 @@ def make_loggers(config: ExperimentConfig, paths: ExperimentPaths) -> list[Loggi
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     make: dict[str, Callable[[], TrialLogger]] = {
-        "tensorboard": lambda: TensorBoard(paths),
+        "tensorboard": lambda: TensorBoard(config, paths),
         "mlflow": lambda: MLflow(config, paths),
         "wandb": lambda: WeightsAndBiases(config, paths),
         "prometheus": lambda: Prometheus(config),

@@ -33,8 +33,12 @@ log = logging.getLogger(__name__)
 SCORE, RUNG_SCORE = "score", "rung_score"  # of a trial's end, and of every epoch
 # What a trial that could not be trained counts as, unless a trained one did worse.
 WORST = {SCORE: 0.0, "gain": 0.0, "knowledge": 0.0, "forgetting": 1.0}
-TRAINABLE, FORGETS = "trainable", "forgetting"  # names of constraints; above 0 is infeasible
+# Optuna's key for the values of constraints, of which one above 0 is infeasible. `Trial.set_constraint` writes a key a
+# constraint instead, which optuna-dashboard 0.21 does not read: to it every trial would be feasible. Optuna reads both.
+CONSTRAINTS = "constraints"
 ORPHAN, EARLIER = "orphan", "warm_start"  # user attributes
+# User attributes for those who read the study: optuna-dashboard has a column for each, and plots the numbers.
+NAME, STATUS, FIGURES = "trial", "status", ("gain", "knowledge", "forgetting")
 STOPPED_AFTER = "stopped_after"
 REPEATS = "repeats"  # the number of the trial whose recipe it would have been
 # How often in a row a sampler may repeat a recipe, and when a space is taken to hold nothing new.
@@ -135,7 +139,10 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             asked_of(self)[trial_id] = proposed
         trial = asked_of(self)[trial_id]
         sample = self._draw(trial)
-        return {**sample, TRIAL_ID: self._name(trial.number, sample)}
+        name = self._name(trial.number, sample)
+        if trial.user_attrs.get(NAME) != name:
+            trial.set_user_attr(NAME, name)
+        return {**sample, TRIAL_ID: name}
 
     def _propose(self) -> optuna.Trial | None:
         """A trial of a recipe that has not been trained yet; None where none is to be had.
@@ -213,13 +220,14 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             if trial.trial_id in known or not all(map(_is_finite, values)):
                 continue
             params, distributions = self._draw.params(trial.sample)
+            over = self._over_budget(trial.select)
             self.study.add_trial(
                 optuna.trial.create_trial(
                     values=values,
                     params=params,
                     distributions=distributions,
-                    user_attrs={EARLIER: trial.trial_id},
-                    constraints=self._over_budget(trial.select),
+                    user_attrs={EARLIER: trial.trial_id, STATUS: str(trial.status), **_figures(trial.select)},
+                    system_attrs={CONSTRAINTS: over} if over else {},
                 )
             )
 
@@ -231,18 +239,31 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def _tell(self, trial: optuna.Trial, row: dict[str, Any], error: bool) -> None:
         values = [row.get(name, math.nan) for name in self._objectives]
+        self._describe(trial, row)
         if error or not row:
             self.study.tell(trial, state=TrialState.FAIL)
         elif not row.get("final"):
             self._tell_stopped(trial, row)
         elif all(map(_is_finite, values)):
-            for name, excess in self._over_budget(row).items():
-                trial.set_constraint(name, excess)
+            self._constrain(trial, self._over_budget(row))
             self.study.tell(trial, values)
         elif self._learns and "status" in row and TrialStatus(row["status"]).untrainable:
             self._tell_untrainable(trial)
         else:
             self.study.tell(trial, state=TrialState.FAIL)
+
+    def _describe(self, trial: optuna.Trial, row: Mapping[str, Any]) -> None:
+        """What is told to readers alone. A process that died says nothing, and what that was the files tell."""
+        if not row:
+            return
+        ended = TrialStatus.OK if row.get("final") else TrialStatus.STOPPED
+        trial.set_user_attr(STATUS, str(row.get("status", ended)))
+        for name, value in _figures(row).items() if row.get("final") else ():
+            trial.set_user_attr(name, value)
+
+    def _constrain(self, trial: optuna.Trial, excesses: list[float]) -> None:
+        if excesses:
+            self.study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, excesses)
 
     def _tell_stopped(self, trial: optuna.Trial, row: dict[str, Any]) -> None:
         epoch, value = row["training_iteration"], row.get(RUNG_SCORE, math.nan)
@@ -262,18 +283,16 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         for place, name in enumerate(self._objectives):
             seen = [WORST[name], *(values[place] for values in told)]
             worst.append(min(seen) if METRICS[name].higher_is_better else max(seen))
-        if self._constrained:
-            trial.set_constraint(TRAINABLE, 1.0)
-        for name, excess in self._over_budget({"forgetting": 1.0}).items():
-            trial.set_constraint(name, excess)
+        untrainable = [1.0] if self._constrained else []
+        self._constrain(trial, [*self._over_budget({"forgetting": 1.0}), *untrainable])
         self.study.tell(trial, worst)
 
-    def _over_budget(self, metrics: Mapping[str, float]) -> dict[str, float]:
+    def _over_budget(self, metrics: Mapping[str, float]) -> list[float]:
         if self._budget is None:
-            return {}
+            return []
         forgetting = metrics.get("forgetting", math.nan)
         # Every trial needs the constraint; one whose forgetting is unknown is not blamed for it.
-        return {FORGETS: forgetting - self._budget if _is_finite(forgetting) else 0.0}
+        return [forgetting - self._budget if _is_finite(forgetting) else 0.0]
 
     def _enqueue_from(self, grid: Sequence[Mapping[str, Any]]) -> bool:
         """Make the next point of the grid the one that `ask` returns; False if none is left.
@@ -341,6 +360,10 @@ def make_sampler(config: ExperimentConfig, begun: int = 0) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # in name only; the versions are pinned
         return SAMPLERS[config.search.searcher](seed, config.search.startup_trials)
+
+
+def _figures(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(row[name]) for name in FIGURES if _is_finite(row.get(name))}
 
 
 def _is_finite(value: Any) -> bool:

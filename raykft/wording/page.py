@@ -44,7 +44,6 @@ LIVE = Message(
     "The search is at work: this page is written again as trials end, and looks again every {seconds} seconds.",
     "探索を実行中です。このページは試行が終わるたびに更新され、{seconds}秒ごとに再読み込みされます。",
 )
-RECIPE = Message("The winner's recipe: {sample}. {counts}.", "最良のレシピの設定: {sample}。{counts}。")
 NO_SCORE = Message("No trial has a score yet; {counts}.", "スコアの付いた試行はまだありません。{counts}。")
 FRONT = Message(
     "Every fully trained trial on the select split with 95 % intervals: up and left is better, and no trial beats "

@@ -25,6 +25,10 @@ START = (
 WAIT = 60.0  # seconds for an answer, on a busy machine
 
 
+class NavigatedError(AssertionError):
+    """The page went elsewhere while it was asked."""
+
+
 class Browser:
     """One tab. `problems` are errors and warnings of the page's console, `requests` all addresses that it asked for."""
 
@@ -101,6 +105,8 @@ class Browser:
         while True:
             answer = self._next()
             if answer.get("id") == self._count:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise NavigatedError(answer["error"]["message"])
                 assert "error" not in answer, answer["error"]
                 result: dict[str, Any] = answer["result"]
                 return result

@@ -132,7 +132,7 @@ class Texts(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         self.language = found.get("lang", self.language)
-        if tag in {"script", "style"} or found.get("class") == "gold":
+        if tag in {"script", "style"} or found.get("class") in {"gold", "says"}:
             self._unread = tag
         elif not self._unread:
             self.texts += [found.get(name, "") for name in ("title", "aria-label", "placeholder")]

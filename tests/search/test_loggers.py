@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,15 @@ from typing import Any
 
 import pytest
 from ray import cloudpickle
+from tensorboardX.proto.api_pb2 import DataType, Status
 from tests_support import experiment_tree, write_config
 
-from raykft.config import ExperimentConfig, load_config
+from raykft.config import ExperimentConfig, load_config, validate
 from raykft.errors import ConfigError
 from raykft.paths import ExperimentPaths, write_json
 from raykft.search import loggers
 from raykft.search.extras import check_extras
-from raykft.search.loggers import LoggingCallback, Prometheus, finite, make_loggers
+from raykft.search.loggers import IN_HPARAMS, LoggingCallback, Prometheus, TensorBoard, finite, make_loggers
 from raykft.search.names import TRIAL_ID
 
 pytestmark = pytest.mark.ray
@@ -85,26 +87,92 @@ def test_only_finite_metrics_and_progress_are_logged() -> None:
     assert finite(row) == {"epoch": 3.0, "knowledge": 0.5}
 
 
-def test_tensorboard_files_hold_curves_and_samples(tmp_path: Path, paths: ExperimentPaths) -> None:
+def events(folder: Path) -> list[Any]:
+    """All summaries in a folder's event files, read without TensorBoard."""
     from tensorboardX.proto.event_pb2 import Event
 
+    found = []
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        content = file.read_bytes()
+        while content:
+            size = int.from_bytes(content[:8], "little")
+            event = Event.FromString(content[12 : 12 + size])
+            found += [(event.step, value) for value in event.summary.value]
+            content = content[16 + size :]
+    return found
+
+
+def hparams_of(folder: Path) -> dict[str, Any]:
+    """Tag → what the HPARAMS tab reads there."""
+    from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+
+    told = {}
+    for _, value in events(folder):
+        about = value.metadata.plugin_data
+        if about.plugin_name == "hparams":
+            told[value.tag.removeprefix("_hparams_/")] = HParamsPluginData.FromString(about.content)
+    return told
+
+
+def test_tensorboard_files_hold_curves(tmp_path: Path, paths: ExperimentPaths) -> None:
     run(make_loggers(configure(tmp_path, "tensorboard"), paths), paths)
     folder = paths.root / "tensorboard"
-    assert sorted(p.name for p in folder.iterdir()) == NAMES
-    (file,) = (folder / NAMES[0]).iterdir()
-    content, scalars, tags = file.read_bytes(), [], []
-    while content:
-        size = int.from_bytes(content[:8], "little")
-        event = Event.FromString(content[12 : 12 + size])
-        scalars += [(v.tag, event.step, v.simple_value) for v in event.summary.value if v.HasField("simple_value")]
-        tags += [v.tag for v in event.summary.value]
-        content = content[16 + size :]
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == NAMES
+    found = events(folder / NAMES[0])
+    scalars = [(value.tag, step, value.simple_value) for step, value in found if value.HasField("simple_value")]
     assert ("loss", 2, 1.0) in scalars
     assert ("knowledge", 2, 0.75) in scalars
     assert not any(tag in {"forgetting", "hostname", "config"} for tag, _, _ in scalars)
     assert not any(tag == "score" and step == 1 for tag, step, _ in scalars)  # it was no number
-    assert "_hparams_/session_start_info" in tags
     assert_nothing_leaks(folder)
+
+
+def test_tensorboards_hparams_are_whole_whatever_the_first_trial_had(tmp_path: Path, paths: ExperimentPaths) -> None:
+    config = configure(tmp_path, "tensorboard")
+    space = {
+        "adapter.rank": {"choice": [4, 8]},
+        "adapter.target_layers": {"choice": ["attention", "mlp"]},
+        "train.group_by_length": {"choice": [True, False]},
+        "train.learning_rate": {"log": [1e-4, 1e-2]},
+        "train.epochs": {"int": [2, 9]},
+        "adapter.dropout": {"uniform": [0, 0.1], "when": {"adapter.target_layers": "mlp"}},
+    }
+    tree = config.resolved()
+    config = validate(tree | {"search": tree["search"] | {"space": space}}, "test")
+    run(make_loggers(config, paths), paths)
+    folder = paths.root / "tensorboard"
+    whole = hparams_of(folder)
+    assert list(whole) == ["experiment"]  # once for all trials, though two were begun and one again
+    about = whole["experiment"].experiment
+    settings = {info.name: info for info in about.hparam_infos}
+    assert list(settings) == list(space)
+    assert [v.number_value for v in settings["adapter.rank"].domain_discrete.values] == [4, 8]
+    assert [v.string_value for v in settings["adapter.target_layers"].domain_discrete.values] == ["attention", "mlp"]
+    types = {name: DataType.Name(info.type).removeprefix("DATA_TYPE_") for name, info in settings.items()}
+    assert list(types.values()) == ["FLOAT64", "STRING", "BOOL", "FLOAT64", "FLOAT64", "FLOAT64"]
+    bounds = settings["train.learning_rate"].domain_interval
+    assert (bounds.min_value, bounds.max_value) == (1e-4, 1e-2)
+    metrics = {info.name.tag: info.display_name for info in about.metric_infos}
+    assert list(metrics) == list(IN_HPARAMS)
+    assert metrics["knowledge"] == "know"
+    for name, rank, end in zip(NAMES, (4, 8), ("STATUS_SUCCESS", "STATUS_FAILURE"), strict=True):
+        told = hparams_of(folder / name)
+        assert list(told) == ["session_start_info", "session_end_info"]
+        assert told["session_start_info"].session_start_info.hparams["adapter.rank"].number_value == rank
+        assert Status.Name(told["session_end_info"].session_end_info.status) == end
+
+
+def test_a_trial_is_among_the_hparams_while_it_trains(tmp_path: Path, paths: ExperimentPaths) -> None:
+    logger = TensorBoard(configure(tmp_path, "tensorboard"), paths)
+    logger.start(NAMES[0], {"adapter.rank": 4})
+    logger.log(NAMES[0], {"loss": 2.0}, 1)
+    assert list(hparams_of(paths.tensorboard)) == ["experiment"]
+    deadline = time.monotonic() + 30
+    while "loss" not in {value.tag for _, value in events(paths.tensorboard / NAMES[0])}:
+        assert time.monotonic() < deadline, "what is written does not arrive in the file"
+        time.sleep(0.1)
+    assert list(hparams_of(paths.tensorboard / NAMES[0])) == ["session_start_info"]
+    logger.close()
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow is behind the libraries it uses

@@ -177,11 +177,33 @@ def test_the_budget_is_a_constraint_and_untrainable_recipes_are_infeasible(tmp_p
     search.on_trial_complete("dead", error=True)
     trials = study(tmp_path).trials
     assert [t.state.name for t in trials] == ["COMPLETE"] * 3 + ["FAIL"] * 2
-    assert trials[0].constraints == {"forgetting": pytest.approx(0.2)}
-    assert trials[1].constraints == {"forgetting": pytest.approx(0.0)}
-    assert trials[2].constraints == {"trainable": 1.0, "forgetting": pytest.approx(0.9)}
+    assert list(trials[0].constraints.values()) == [pytest.approx(0.2)]
+    assert list(trials[1].constraints.values()) == [pytest.approx(0.0)]
+    assert list(trials[2].constraints.values()) == [pytest.approx(0.9), 1.0]
+    # As optuna-dashboard 0.21 reads them.
+    told = [t.system_attrs.get("constraints", []) for t in trials]
+    assert [any(value > 0 for value in values) for values in told] == [True, False, True, False, False]
     assert trials[2].value == 0.0
     assert study(tmp_path).best_trial.number == 1
+
+
+def test_a_study_names_its_values_and_trials_for_its_readers(tmp_path: Path) -> None:
+    search = searcher(configure(tmp_path, {"objectives": ["gain", "forgetting"]}), tmp_path)
+    names = [(search.suggest(name) or {})[TRIAL_ID] for name in "abcd"]
+    search.on_trial_complete("a", full(gain=0.6, forgetting=0.2, score=0.4, knowledge=math.nan))
+    search.on_trial_complete("b", full(gain=0.1, forgetting=0.0, score=0.1) | {"final": False})
+    search.on_trial_complete("c", LOST | {"status": "out_of_memory"})
+    search.on_trial_complete("d", error=True)
+    found = study(tmp_path)
+    assert found.metric_names == ["gain", "forgetting"]
+    about = [dict(t.user_attrs) for t in found.trials]
+    assert [each.pop("trial") for each in about] == names
+    assert about == [
+        {"status": "ok", "gain": 0.6, "forgetting": 0.2},
+        {"status": "stopped", "stopped_after": 2},
+        {"status": "out_of_memory"},
+        {},
+    ]
 
 
 def test_tpe_learns_to_avoid_what_cannot_be_trained(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ LATIN = {
     *("BM", "BLEU", "ROUGE", "Spearman", "Holm", "KL", "SN", "ID", "URL", "GiB", "gram", "commit"),
     *("raykft", "resume", "tune", "confirm", "leaderboard", "details", "format", "md", "csv", "top", "seeds"),
     *("search", "objective", "select", "report"),
+    *("Complete", "Pruned", "Fail", "infeasible", "status"),
 }
 # Words for which the glossary has others.
 NOT_OURS = (
