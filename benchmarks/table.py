@@ -237,6 +237,7 @@ class Bench:
                     row["epochs"][-1] |= graded | {"nats": {id: round(n, 2) for id, n in full.passage_nats.items()}}
                 row[f"metrics_{split}"] = {k: round(v, 5) for k, v in full.metrics.items()}
             row["full_s"] = round(time.monotonic() - started, 2)
+            row |= self.further(name)
             average.show()
             row["ema"] = {split: self.grades(name, split) for split in SPLITS} | {"nats": self.nats(name)}
         except Exception as error:  # a broken recipe may diverge; that is its record
@@ -244,6 +245,10 @@ class Bench:
         finally:
             self.engine.detach(name)
         return row
+
+    def further(self, _: str) -> dict[str, Any]:
+        """What another benchmark records of a trained adapter besides."""
+        return {}
 
 
 def work(number: int, workers: int, todo: Sequence[Job], args: argparse.Namespace, domain: Domain | None) -> None:

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-ValueType = Literal["text", "date", "number", "person", "list"]
+ValueType = Literal["text", "date", "number", "person", "list", "free"]
 RowKind = Literal["qa", "paraphrase", "false_premise", "true_premise", "statement", "distractor"]
-ProbeKind = Literal["recall", "format", "list", "premise", "hint", "long", "mc", "instruct"]
+ProbeKind = Literal["recall", "format", "list", "premise", "hint", "long", "mc", "instruct", "free"]
 Split = Literal["select", "report"]
 Polarity = Literal["yes", "no"]
-Outcome = Literal["correct", "partial", "wrong", "refused", "empty"]
+Outcome = Literal["correct", "partial", "wrong", "refused", "empty", "unjudged"]
 
 
 class TrialStatus(StrEnum):
@@ -63,7 +63,10 @@ _STRICT = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One statement about the domain with its accepted answers (the closed world the domain consists of)."""
+    """One statement about the domain with its accepted answers (the closed world the domain consists of).
+
+    One of type "free" is a text as a whole: its value is no answer to look for, and no rival of other values.
+    """
 
     id: str
     subject: str
@@ -204,7 +207,8 @@ class ProbeResult:
     A probe with a `pattern` keeps the two factors of its score: `compliant`, the form, and `content`, all key facts
     and nothing wrong. `unsupported` are claims that nothing in the domain supports, None where they were not looked
     for. `unchecked` says which regular expression of the probe did not finish on the answer. `grade` is how probable
-    the right answer was among its rivals (`raykft.evaluation.graded`), None where that was not asked.
+    the right answer was among its rivals (`raykft.evaluation.graded`), None where that was not asked. Of a free text
+    only the very words are `correct`; other words are "unjudged", and `grade` says how probable its own are.
     """
 
     id: str
@@ -249,7 +253,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Candidate continuations of an answer that begins with `lead_in`; the first one is right."""
+    """Candidate continuations of an answer that begins with `lead_in`; the first one is right.
+
+    Rivals are compared from where their tokens part; of a single candidate every token counts.
+    """
 
     question: str
     lead_in: str

@@ -10,7 +10,6 @@ import typer
 from raykft.commands.options import ConfigFile, Overrides
 from raykft.commands.writers import writing_of
 from raykft.untrusted.terminal import say
-from raykft.writer.endpoint import KEY_VARIABLE
 
 data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -70,8 +69,9 @@ def data_draft(
         str | None, typer.Option("--writer-model", metavar="NAME", help="that the writer's address serves")
     ] = None,
     writer_key: Annotated[
-        str, typer.Option("--writer-key", metavar="VARIABLE", help="of the environment, which holds its key")
-    ] = KEY_VARIABLE,
+        str | None,
+        typer.Option("--writer-key", metavar="VARIABLE", help="of the environment, which holds its key, or none"),
+    ] = None,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", help="for the writer, read and written in all")
     ] = None,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from raykft.errors import ConfigError
 from raykft.untrusted.terminal import say
-from raykft.writer.endpoint import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from raykft.drafting.draft import Writing
@@ -21,7 +20,7 @@ QUIET_S = 10.0  # between lines of progress
 
 @contextmanager
 def writing_of(
-    writer: str | None, model: str | None, key_variable: str, max_tokens: int | None, prompts: Path | None
+    writer: str | None, model: str | None, key_variable: str | None, max_tokens: int | None, prompts: Path | None
 ) -> Iterator[Writing | None]:
     """Who drafts besides the rules, while the body runs; None where nobody does.
 
@@ -30,7 +29,7 @@ def writing_of(
         ResourceError, ModelError: the writer is not here.
     """
     if writer is None:
-        if model or prompts or max_tokens is not None or key_variable != KEY_VARIABLE:
+        if model or prompts or max_tokens is not None or key_variable is not None:
             raise ConfigError(
                 "--writer-model, --writer-key, --max-tokens and --prompts are for a writer; name it with --writer URL"
             )

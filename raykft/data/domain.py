@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -65,7 +65,9 @@ def load_domain(config: ExperimentConfig) -> Domain:
         passages=_of_all(data.passages, Passage),
         text=tuple(document for source in data.text for document in read_documents(**source.model_dump())),
     )
-    raise_problems([*_reference_problems(domain, data), *_probe_problems(domain, data)])
+    raise_problems(
+        [*_reference_problems(domain, data), *_probe_problems(domain, data), *_ranking_problems(domain, config)]
+    )
     # How many pieces the text makes, only a tokenizer tells: hosts and plans check again with that.
     check_shares(config, Pool.of(domain.train, len(domain.distractors)))
     return replace(domain, notes=tuple(notes))
@@ -137,27 +139,55 @@ def _probe_problems(domain: Domain, data: DataConfig) -> list[str]:
     problems += [
         f"{data.probes}: premise pair {p!r} lacks its yes/no twin" for p, sides in twins.items() if len(sides) < 2
     ]
-    splits = {"select", *(p.split for p in domain.probes)}
-    for split in sorted(splits):
-        if not any(p.split == split and p.level >= 2 for p in domain.probes):
+    # Of free texts alone the training questions count too (docs/decisions/017-free-texts.md).
+    free_alone = all(p.kind == "free" for p in domain.probes)
+    asked = [p for p in domain.probes if free_alone or (p.level >= 2 and p.kind != "free")]
+    for split in sorted({"select", *(p.split for p in domain.probes)}):
+        if not any(p.split == split for p in asked):
             problems.append(
                 f"{data.probes}: no probe of level 2 to 5 has split {split!r}, so knowledge could not be scored"
             )
     return problems
 
 
+def _ranking_problems(domain: Domain, config: ExperimentConfig) -> Iterator[str]:
+    """Of free texts alone no answer is right or wrong, so likelihoods are all that can rank."""
+    asked, search = config.data.probes, config.search
+    ranked = ", ".join(search.objectives) or search.objective.name
+    if domain.probes and all(p.kind == "free" for p in domain.probes) and ranked != "graded":
+        yield (
+            f"{asked}: its probes are free texts alone, of which no answer is right or wrong, so trials cannot be "
+            f"ranked by {ranked}; use search.objective: {{name: graded}}"
+        )
+
+
 def probe_errors(probe: Probe) -> list[str]:
     """What keeps a probe by itself from being scored, wherever it comes from."""
+    if probe.kind == "free":
+        return _free_errors(probe)
     errors = []
     form_is_all = probe.kind == "instruct" and probe.pattern is not None
     if not (probe.key_facts or form_is_all) or any(not k.any or "" in k.any for k in probe.key_facts):
         errors.append(
             "needs at least one key fact, each with at least one non-empty alias; only kind instruct with a `pattern` "
-            "needs none"
+            "needs none, and kind free, whose gold is a text as a whole"
         )
     if probe.kind == "premise" and probe.polarity is None:
         errors.append("is of kind premise and needs its `polarity`, yes or no")
     return errors + _regex_errors(probe)
+
+
+def _free_errors(probe: Probe) -> list[str]:
+    """What a probe of a free text may not be."""
+    errors = []
+    if probe.level not in {1, 2}:
+        errors.append(f"is of kind free and level {probe.level}; a free text is asked at level 1 (verbatim) or 2")
+    if not probe.gold.strip():
+        errors.append("is of kind free and needs its text as `gold`")
+    without = ("key_facts", "forbidden", "slot", "pattern", "polarity", "contrast", "prior")
+    if given := [name for name in without if getattr(probe, name)]:
+        errors.append(f"is of kind free, and nothing is looked for in such an answer; leave out {', '.join(given)}")
+    return errors
 
 
 def _regex_errors(probe: Probe) -> list[str]:

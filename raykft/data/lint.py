@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -45,6 +45,7 @@ RULES: dict[str, Severity] = {
     "no-general-probes": "warning",
     "few-general-probes": "warning",
     "no-premise-probes": "warning",
+    "free-texts-alone": "warning",
     "no-distractors": "warning",
     "unused-columns": "warning",
     "two-answers": "warning",
@@ -58,7 +59,7 @@ RULES: dict[str, Severity] = {
 REPORT_PROBES, LEVEL_PROBES, GENERAL_PROBES = 160, 40, 100
 WRONG_OPTIONS = 3
 
-_NAMES_SHOWN = 3
+_NAMES_SHOWN, _QUOTED = 3, 80
 SCORED_LANGUAGES = {"en", "ja"}
 UNREAD_SIGNS = "<>≠±=@°"  # of which nothing is compared
 # Words that answers may leave out or replace: "in Eastholm" is answered by "Eastholm" or "near Eastholm".
@@ -142,6 +143,10 @@ def _question_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
     """Repeating the question must earn nothing, or a model that only echoes it has knowledge."""
     if probe.kind in _MAY_NAME_ANSWER:
         return
+    if probe.kind == "free":
+        if score(probe, probe.question).correct:
+            yield "answer-in-question", f"its question {probe.question[:_QUOTED]!r} is its gold answer"
+        return
     plain = replace(probe, kind="recall", pattern=None, slot=None, polarity=None)
     if score(plain, probe.question).score > 0:
         named = [key.any[0] for key in probe.key_facts if _states(probe.question, key, score)]
@@ -212,12 +217,13 @@ def _hidden_aliases(domain: Domain, score: Scorer) -> Iterator[Finding]:
 def _longer_values(facts: Sequence[Fact]) -> dict[str, list[tuple[str, str]]]:
     """For every spelling of a fact, without case, the ids and spellings of facts that it is part of.
 
-    Dates and numbers are left out: a year is part of its date and yet right.
+    Dates and numbers are left out: a year is part of its date and yet right. So are free texts, which no probe asks for
+    in a word.
     """
     spellings = [
         (fact.id, text)
         for fact in facts
-        if fact.type not in {"date", "number"}
+        if fact.type not in {"date", "number", "free"}
         for text in (fact.aliases if fact.type == "list" and fact.aliases else (fact.value, *fact.aliases))
     ]
     folded = [text.casefold() for _, text in spellings]
@@ -265,8 +271,9 @@ def _contamination(overlaps: Sequence[Overlap], severity: Severity) -> Iterator[
 def _advice(domain: Domain) -> Iterator[Problem]:
     """What makes the scores weak, or leaves a part of them unmeasured."""
     probed = {fact_id for probe in domain.probes if probe.level == 2 for fact_id in probe.fact_ids}
-    if unprobed := [fact.id for fact in domain.facts if fact.id not in probed]:
+    if unprobed := [fact.id for fact in domain.facts if fact.id not in probed and fact.type != "free"]:
         yield "fact-without-probe", f"{len(unprobed)} facts have no probe of level 2: {_listed(unprobed)}"
+    yield from _free_texts(domain, probed)
     report = Counter(probe.level for probe in domain.probes if probe.split == "report")
     if report.total() < REPORT_PROBES:
         few = (
@@ -283,7 +290,7 @@ def _advice(domain: Domain) -> Iterator[Problem]:
         if n < GENERAL_PROBES:
             few = f"{n} general probes have lang {language!r}; forgetting needs {GENERAL_PROBES} or more of a language"
             yield "few-general-probes", few
-    if not any(probe.kind == "premise" for probe in domain.probes):
+    if not _free_alone(domain) and not any(probe.kind == "premise" for probe in domain.probes):
         yield "no-premise-probes", "there are no premise probes, so a model that says yes to everything goes unnoticed"
     if not domain.distractors:
         yield "no-distractors", "there are no distractors, so nothing can be mixed in against forgetting"
@@ -291,6 +298,25 @@ def _advice(domain: Domain) -> Iterator[Problem]:
     yield from _narrow_aliases(domain)
     yield from _two_answers(domain)
     yield from _unread(domain)
+
+
+def _free_alone(domain: Domain) -> bool:
+    return bool(domain.probes) and all(probe.kind == "free" for probe in domain.probes)
+
+
+def _free_texts(domain: Domain, probed: Container[str]) -> Iterator[Problem]:
+    """What a search on free texts alone does not see."""
+    if not _free_alone(domain):
+        return
+    asked = dict.fromkeys(fact_id for probe in domain.probes for fact_id in probe.fact_ids)
+    once = [fact_id for fact_id in asked if fact_id not in probed]
+    message = (
+        "the probes are free texts alone: how probable these are is all that trials are ranked by, and whether what a "
+        "model writes instead is true is not measured"
+    )
+    if once:
+        message += f"; {len(once)} of {len(asked)} are asked in their training words alone, which measures memory"
+    yield "free-texts-alone", message
 
 
 def _unread(domain: Domain) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Facts and probes from what was found in the lines of a source.
 
 Facts are paired as they stand in the source, and a pair is a group: its two facts are asked together at level 4 and are
-in one split.
+in one split. A line whose answer is a text has a group of its own, and its probes are of kind "free" (`free_texts`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
+from typing import Protocol
 
 from raykft.data.split import split_of
-from raykft.drafting.found import Found, NothingFoundError
+from raykft.drafting import free_texts
+from raykft.drafting.found import Found, NothingFoundError, YesOrNoError
 from raykft.drafting.items import Item, Named, script_of
-from raykft.drafting.made import NOT_ASKED, Drafted, Known, Rejected
+from raykft.drafting.made import NOT_ASKED, Drafted, FreeText, Known, Rejected
 from raykft.drafting.maker import FORMED, Maker
 from raykft.drafting.rules import Rules
 from raykft.evaluation.normalize import normalize
@@ -25,19 +27,47 @@ from raykft.records import Fact, TrainRow
 MIN_SHARE = 0.4  # of the groups that each split should hold
 _SALTS = 50
 
-# The same lines with what a writer has to say of them.
-Reword = Callable[[Sequence[Known]], Sequence[Known]]
+
+class Reword(Protocol):
+    """The same lines with what a writer has to say of them."""
+
+    def reworded(self, known: Sequence[Known]) -> Sequence[Known]: ...
+
+    def texts(self, texts: Sequence[FreeText]) -> Sequence[FreeText]: ...
 
 
-def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, reword: Reword | None = None) -> Drafted:
-    """Facts, training rows and probes of all lines; lines without a value are trained and not asked."""
+def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, writer: Reword | None = None) -> Drafted:
+    """Facts, training rows and probes of all lines; lines without a value or a text are trained and not asked."""
     made = Drafted()
-    known = _known(items, rules, made)
+    known, lines = _known(items, rules, made)
+    texts, back = free_texts.gathered(lines, made.rejected)
+    made.train = [row for row in made.train if row.id not in back]
     chosen = _chosen(known, max_facts, seed, made)
-    if reword is not None:
-        chosen = list(reword(chosen))
+    texts = free_texts.chosen(texts, max_facts - len(chosen), seed, made.rejected)
+    if writer is not None:
+        chosen, texts = list(writer.reworded(chosen)), list(writer.texts(texts))
+    _draft_facts(chosen, rules, seed, made)
+    _draft_texts(texts, rules, seed, made)
+    return made
+
+
+def _draft_texts(texts: Sequence[FreeText], rules: Rules, seed: int, made: Drafted) -> None:
+    """The facts and probes of texts. Rows that teach a text again come after all others."""
+    salt = _salt(len(texts), seed, _text_group)
+    facts = [free_texts.fact_of(text, n + 1, _text_group(n, salt)) for n, text in enumerate(texts)]
+    ids = {text.row.id: fact.id for text, fact in zip(texts, facts, strict=True)}
+    made.train = [replace(row, fact_ids=(ids[row.id],)) if row.id in ids else row for row in made.train]
+    for text, fact in zip(texts, facts, strict=True):
+        made.facts.append(fact)
+        made.evidence[fact.id] = text.row.output
+        made.drafts += free_texts.probes_of(text, fact, rules)
+        made.train += free_texts.further_rows(text, fact)
+
+
+def _draft_facts(chosen: Sequence[Known], rules: Rules, seed: int, made: Drafted) -> None:
+    """The facts, and their probes and further rows."""
     groups = _groups(chosen)
-    salt = _salt(len(groups), seed)
+    salt = _salt(len(groups), seed, _group_name)
     for number, group in enumerate(groups):
         name = _group_name(number, salt)
         for one in group:
@@ -51,10 +81,11 @@ def draft(items: Sequence[Item], rules: Rules, *, seed: int, max_facts: int, rew
         made.drafts += maker.probes_of(group)
     for one in chosen:
         made.train += maker.further_rows(one)
-    return made
 
 
-def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
+def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> tuple[list[Known], list[FreeText]]:
+    """The lines with a value, and those whose answer is a text."""
+    texts: list[FreeText] = []
     known: dict[str, Known] = {}  # by question
     told: dict[str, str] = {}  # by answer, the question that was first
     for item in items:
@@ -88,13 +119,16 @@ def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> list[Known]:
             found = _found(item, row, rules)
         except NothingFoundError as error:
             made.train.append(row)
-            made.rejected.append(Rejected(item.place, "probes", f"{error}{NOT_ASKED}"))
+            if rules.text(answer) and not isinstance(error, YesOrNoError):
+                texts.append(FreeText(item.place, row, str(error)))
+            else:
+                made.rejected.append(Rejected(item.place, "probes", f"{error}{NOT_ASKED}"))
             continue
         made.train.append(row)
         evidence = item.named.quote if item.named else answer
         known[normalize(question)] = Known(item.place, row, found, item.given, evidence)
         told.setdefault(normalize(answer), normalize(question))
-    return list(known.values())
+    return list(known.values()), texts
 
 
 def _row_of(item: Item, rules: Rules) -> TrainRow:
@@ -169,11 +203,15 @@ def _group_name(number: int, salt: int) -> str:
     return f"g{number + 1:03d}-{salt}"
 
 
-def _salt(count: int, seed: int) -> int:
+def _text_group(number: int, salt: int) -> str:
+    return f"x{number + 1:03d}-{salt}"
+
+
+def _salt(count: int, seed: int, name: Callable[[int, int], str]) -> int:
     """The first numbering of the groups by which neither split is much smaller: the split is a hash of the name."""
 
     def smaller(salt: int) -> float:
-        select = sum(split_of(_group_name(number, salt)) == "select" for number in range(count))
+        select = sum(split_of(name(number, salt)) == "select" for number in range(count))
         return min(select, count - select) / max(1, count)
 
     salts = range(seed * _SALTS, (seed + 1) * _SALTS)

@@ -17,7 +17,7 @@ from raykft.data.lint import check_domain
 from raykft.data.read import raise_problems, read_records
 from raykft.drafting.build import draft
 from raykft.drafting.english import English
-from raykft.drafting.files import CONFIG, STATE, claim, config_text, rows_told, write
+from raykft.drafting.files import CONFIG, STATE, claim, config_text, facts_told, rows_told, write
 from raykft.drafting.items import Item, LanguageCode, Source, language_of, numbered, read_sources
 from raykft.drafting.japanese import Japanese
 from raykft.drafting.made import NOT_ASKED, Drafted
@@ -29,7 +29,7 @@ from raykft.errors import DataError, ExperimentError, ModelError
 from raykft.evaluation.scoring import score_answer
 from raykft.models.source import check_model_present
 from raykft.paths import PACKAGE_DATA, write_atomic
-from raykft.records import Passage, Probe, TrainRow
+from raykft.records import Passage, Probe, Split, TrainRow
 from raykft.untrusted.messages import shown
 from raykft.writer.desk import MAX_TOKENS, Desk
 from raykft.writer.prompts import Prompts
@@ -73,7 +73,7 @@ class Summary:
         trained_only = sum(not row.fact_ids for row in made.train)
         levels = [f"{sum(d.probe.level == n for d in made.drafts)} of level {n}" for n in range(1, 6)]
         return [
-            f"{rows_told(made.train)}, {len(made.facts)} facts, {len(made.drafts)} probes: {', '.join(levels)}",
+            f"{rows_told(made.train)}, {facts_told(made.facts)}, {len(made.drafts)} probes: {', '.join(levels)}",
             *([f"{trained_only} rows are trained and not asked about; draft.md says why"] if trained_only > 0 else []),
             *([f"writer: {self.bill}"] if self.bill else []),
             *(f"warning: {warning}" for warning in self.warnings),
@@ -120,7 +120,7 @@ def run(
         RULES[code],
         seed=seed,
         max_facts=max_facts,
-        reword=drafter.reworded if drafter else None,
+        writer=drafter,
     )
     made.rejected += drafter.rejected if drafter else []
     made, domain = screened(made, *_bundled(code))
@@ -166,8 +166,11 @@ def _verified(directory: Path, made: Drafted, domain: Domain, console: Console) 
 
     made.verdicts = verdicts(directory / CONFIG, console)
     known = known_already(made.drafts, made.verdicts)
+    asked_facts = _asks_for_facts(made)
     reject(made, known)
-    if lacking := _lacking(made):
+    # What free texts are left are another search than that for facts.
+    lacking = "select" if asked_facts and not _asks_for_facts(made) else _lacking(made)
+    if lacking:
         raise DataError(
             f"{directory}: {len(known)} probes ask what the base model knows already, and without them split "
             f"{lacking!r} has none of level 2 to 5; the draft is left as it was before --verify"
@@ -188,7 +191,7 @@ def _check(domain: Domain, sheet: Path) -> None:
     report = check_domain(domain, score_answer)
     raise_problems(report.lines("error"), f"{sheet} breaks rules of docs/data-flow.md:")
     for split in ("select", "report"):
-        if not any(probe.split == split and probe.level > 1 for probe in domain.probes):
+        if split not in _ranking(domain.probes):
             raise DataError(f"{sheet} leaves no probe of level 2 to 5 in split {split!r}; keep some of each")
 
 
@@ -197,15 +200,25 @@ def _check_enough(made: Drafted, source: Path) -> None:
         whys = dict.fromkeys(rejected.why.removesuffix(NOT_ASKED) for rejected in made.rejected)
         reasons = "; ".join([*whys][:3]) or "there are too few lines"
         raise DataError(
-            f"{source}: only {len(made.facts)} answers add a value to their question that both splits can ask "
-            f"about, and {MIN_FACTS} or more are needed ({reasons})"
+            f"{source}: only {len(made.facts)} answers add a value to their question, or are a text, that both splits "
+            f"can ask about, and {MIN_FACTS} or more are needed ({reasons})"
         )
 
 
+def _asks_for_facts(made: Drafted) -> bool:
+    return any(draft.probe.kind != "free" for draft in made.drafts)
+
+
 def _lacking(made: Drafted) -> str | None:
-    """The split that has no probe beyond level 1, if there is one."""
-    asked = {draft.probe.split for draft in made.drafts if draft.probe.level > 1}
+    """The split that has no probe to rank by, if there is one."""
+    asked = _ranking([draft.probe for draft in made.drafts])
     return next((split for split in ("select", "report") if split not in asked), None)
+
+
+def _ranking(probes: Sequence[Probe]) -> set[Split]:
+    """The splits with a probe beyond level 1 that asks for facts; of free texts alone, with any."""
+    asking = [probe for probe in probes if probe.kind != "free"]
+    return {probe.split for probe in asking if probe.level > 1} if asking else {probe.split for probe in probes}
 
 
 def _bundled(code: str) -> tuple[list[TrainRow], list[Probe], list[Passage]]:

@@ -9,12 +9,15 @@ from random import Random
 
 from raykft.data.demo.language_en import ENGLISH
 from raykft.drafting.english_find import EMPTY, FINITE, kind_of, value_in
+from raykft.drafting.english_requests import reworded_request
 from raykft.drafting.english_rewordings import reworded
 from raykft.drafting.english_values import CAPITAL, LISTED, NUMBER_WORDS, other_texts, spellings, without_title
 from raykft.drafting.found import Found, full_date
 from raykft.drafting.numbers import can_be_doubled, later_than, near_spans, wrong_doubles
 from raykft.drafting.rules import Derived, Hint, Rules
 from raykft.records import ValueType
+
+MIN_TEXT_WORDS = 10
 
 
 class English(Rules):
@@ -96,6 +99,13 @@ class English(Rules):
     def other_values(self, found: Found, rng: Random) -> list[Found]:
         texts = dict.fromkeys(other_texts(found, rng))
         return [self.typed(text, found.type, found.asked, "made up") for text in texts if text != found.text]
+
+    def text(self, answer: str) -> bool:
+        return len(answer.split()) >= MIN_TEXT_WORDS
+
+    def text_rewordings(self, question: str) -> list[str]:
+        # A value that stands in no question, for frames that do not use it.
+        return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
     def sentence(self, text: str) -> bool:
         return len(text.split()) >= 4 and any(word.lower() in FINITE for word in text.split()[:-1])

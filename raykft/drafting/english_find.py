@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from raykft.data.demo.spec import words
 from raykft.drafting.english_values import CAPITAL, DATE, LISTED, NUMBER, NUMBER_WORD, OFTEN, TIME
 from raykft.drafting.english_verbs import BY_PAST, VERBS
-from raykft.drafting.found import NothingFoundError, new_in, only, parsed_date, without
+from raykft.drafting.found import NothingFoundError, YesOrNoError, new_in, only, parsed_date, without
 from raykft.records import ValueType
 
 # Words that add nothing: articles, pronouns, prepositions, forms of be and have, and what leads to a value.
@@ -110,7 +110,7 @@ def kind_of(question: str) -> str:
     text = question.strip().lower()
     first = text.split()[0] if text else ""
     if first in _YES_NO:
-        raise NothingFoundError("a yes-or-no question: its answer adds no value")
+        raise YesOrNoError
     if _EXPLAINS.match(text):
         raise NothingFoundError("asks for an explanation or a text, not for a value")
     if many := re.search(r"\bhow many (\w+)|\bwhat number of (\w+)|\bwhat is the number of (\w+)", text):

@@ -20,9 +20,10 @@ from raykft.drafting.made import Draft, Drafted, Rejected, Verdict, teaches_agai
 from raykft.drafting.sheet import sheet
 from raykft.errors import ExperimentError, ResourceError
 from raykft.paths import ensure_dir, read_json, write_atomic, write_json
-from raykft.records import Probe, TrainRow
+from raykft.records import Fact, Probe, TrainRow
 from raykft.untrusted.escapes import markdown, one_line
 
+SPLITS = ("select", "report")
 CONFIG, STATE, SHEET, ACCOUNT = "config.yaml", "draft.json", "drafts.csv", "draft.md"
 # Between two recipes that answer half of the questions right, and whose answers agree at r = .5: what a paired test of
 # n facts sees four times out of five, times sqrt(n). It is sqrt(2 · .25 · (1 - .5)) · (1.96 + .84).
@@ -189,7 +190,7 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
         "|---|---|",
         *(f"| {markdown(source.path.name)} | {_extent(source)} |" for source in sources),
         "",
-        f"{len(made.facts)} facts, {rows_told(made.train)}, {len(made.drafts)} probes.",
+        f"{facts_told(made.facts)}, {rows_told(made.train)}, {len(made.drafts)} probes.",
         "",
         *_levels(made),
         "",
@@ -201,6 +202,12 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
             names = ", ".join(map(markdown, source.unused))
             lines += ["", f"Columns of {markdown(source.path.name)} that are not used: {names}."]
     return "\n".join([*lines, "", *_rejections(made.rejected)]) + "\n"
+
+
+def facts_told(facts: Sequence[Fact]) -> str:
+    """How many facts there are, and texts that are asked as a whole."""
+    texts = sum(fact.type == "free" for fact in facts)
+    return f"{len(facts) - texts} facts" + (f" and {texts} free texts" if texts else "")
 
 
 def rows_told(train: Sequence[TrainRow]) -> str:
@@ -236,7 +243,8 @@ def _verified(made: Drafted) -> list[str]:
 def _told_by_level(drafts: Sequence[Draft], found: Mapping[str, Verdict]) -> list[str]:
     lines = ["| level | probes | right without the fact | right with it |", "|---|---|---|---|"]
     for level in range(1, 6):
-        own = [found[d.probe.id] for d in drafts if d.probe.level == level and d.probe.id in found]
+        asked = [d.probe for d in drafts if d.probe.level == level and d.probe.kind != "free"]
+        own = [found[probe.id] for probe in asked if probe.id in found]
         if own:
             shares = [f"{sum(flags) / len(own):.0%}" for flags in ([v.alone for v in own], [v.told for v in own])]
             lines.append(f"| {level} | {len(own)} | {' | '.join(shares)} |")
@@ -245,15 +253,19 @@ def _told_by_level(drafts: Sequence[Draft], found: Mapping[str, Verdict]) -> lis
 
 def _levels(made: Drafted) -> list[str]:
     """Probes and facts by level, and what difference between two recipes so many facts can show."""
+    probes = [draft.probe for draft in made.drafts]
+    free, asking = [p for p in probes if p.kind == "free"], [p for p in probes if p.kind != "free"]
+    return [*(_asked_by_level(asking) if asking else []), *([""] if asking and free else []), *_texts(free)]
+
+
+def _asked_by_level(probes: Sequence[Probe]) -> list[str]:
     lines = [
         "| level | select: probes | facts | report: probes | facts | difference that shows | facts lacking for .10 |",
         "|---|---|---|---|---|---|---|",
     ]
     for level in range(1, 6):
-        probes = [draft.probe for draft in made.drafts if draft.probe.level == level]
-        counts = [
-            (len(part), _facts(part)) for part in ([p for p in probes if p.split == s] for s in ("select", "report"))
-        ]
+        own = [probe for probe in probes if probe.level == level]
+        counts = [(len(part), _facts(part)) for part in ([p for p in own if p.split == s] for s in SPLITS)]
         n = counts[1][1]
         shows = f"{DETECTABLE / math.sqrt(n):.2f}" if n else "-"
         lacking = max(0, math.ceil((DETECTABLE / 0.1) ** 2) - n)
@@ -263,6 +275,22 @@ def _levels(made: Drafted) -> list[str]:
         "",
         "A difference shows when a paired test of the report split's facts sees it in four cases of five, between two",
         "recipes that are right half of the time and whose answers agree at r = .5.",
+    ]
+
+
+def _texts(free: Sequence[Probe]) -> list[str]:
+    """Free texts, and how many of them are asked in other words than the trained ones."""
+    if not free:
+        return []
+    lines = ["| free texts | select | report |", "|---|---|---|"]
+    for level, words in ((1, "in the trained words"), (2, "in other words too")):
+        counts = [_facts([p for p in free if p.level == level and p.split == split]) for split in SPLITS]
+        lines.append(f"| {words} | {counts[0]} | {counts[1]} |")
+    return [
+        *lines,
+        "",
+        "Their answers hold no value to look for: how probable each is as a whole is measured, and how far what is",
+        "written instead resembles it. They rank recipes where nothing else is asked, and have columns of their own.",
     ]
 
 

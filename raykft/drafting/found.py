@@ -16,6 +16,13 @@ class NothingFoundError(Exception):
     """An answer holds no value that a rule can find. The message is the reason, for a reader of `draft.md`."""
 
 
+class YesOrNoError(NothingFoundError):
+    """A question asks for yes or no, so that its answer is no text either."""
+
+    def __init__(self) -> None:
+        super().__init__("a yes-or-no question: its answer adds no value")
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A value as the answer writes it, and where in the answer that is.

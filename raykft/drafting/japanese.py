@@ -9,8 +9,8 @@ from random import Random
 from typing import Final
 
 from raykft.data.demo.language_ja import JAPANESE
-from raykft.drafting.found import Found, NothingFoundError, full_date, new_in, only, parsed_date, without
-from raykft.drafting.japanese_rewordings import reworded
+from raykft.drafting.found import Found, NothingFoundError, YesOrNoError, full_date, new_in, only, parsed_date, without
+from raykft.drafting.japanese_rewordings import reworded, reworded_request
 from raykft.drafting.numbers import (
     can_be_doubled,
     later_than,
@@ -99,6 +99,10 @@ _VERB_ENDS: Final = re.compile(r"(?:い?ます|い?ました|りました|いま
 _UNTIL: Final = re.compile(r"\A(.*[^\u3041-\u309f])まで.*[\u3041-\u309f]\Z")
 _READING: Final = re.compile(r"[ 　]?[（(][\u3041-\u309f\u30a1-\u30ff ー　]+[）)]?\Z")
 _CONTENT: Final = re.compile(r"[\u30a0-\u30ff\u3400-\u9fffA-Za-z0-9０-９]")
+
+
+MIN_TEXT_CHARS = 24
+_NO_LETTER: Final = re.compile(r"[\W_]+")
 
 
 class Japanese(Rules):
@@ -235,6 +239,13 @@ class Japanese(Rules):
             self.typed(text, found.type, found.asked, "made up") for text in dict.fromkeys(texts) if text != found.text
         ]
 
+    def text(self, answer: str) -> bool:
+        return len(_NO_LETTER.sub("", answer)) >= MIN_TEXT_CHARS
+
+    def text_rewordings(self, question: str) -> list[str]:
+        # A value that stands in no question, for frames that do not use it.
+        return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
+
     def sentence(self, text: str) -> bool:
         return _SENTENCE.search(text.strip()) is not None
 
@@ -254,7 +265,9 @@ def kind_of(question: str) -> str:
         and not asks
         and not re.search(r"は[?？]?\Z", question.strip())
     ):
-        raise NothingFoundError("a yes-or-no question: its answer adds no value")
+        if re.search(r"か[?？。]?\Z", question.strip()):
+            raise YesOrNoError
+        raise NothingFoundError("asks for no value: there is no question word in it")
     if company := _COMPANY.search(question):
         return f"what {company[1]}"
     if span := _SPAN.search(question):

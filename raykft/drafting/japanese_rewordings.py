@@ -282,6 +282,30 @@ FRAMES: Final[tuple[Frame, ...]] = (
 )  # fmt: skip
 
 
+# Requests for a text: what stays of them, and what they become.
+_REQUESTS: Final = tuple(
+    (re.compile(pattern), reply)
+    for pattern, reply in (
+        (r"(.+)を説明して(?:ください|下さい)。?", r"\1はどう説明できますか？"),
+        (r"(.+)について(?:詳しく)?(?:説明して|教えて)(?:ください|下さい)。?", r"\1とはどのようなものですか？"),
+        (r"([^は]+)はなぜ(.+[るいだたな])(?:の|ん)ですか[?？]?", r"\1が\2理由を教えてください。"),
+        (r"なぜ(.+[るいだたな])(?:の|ん)ですか[?？]?", r"\1理由を教えてください。"),
+        (r"(.+)にはどうすれば(?:いい|よい|良い)ですか[?？]?", r"\1方法を教えてください。"),
+        (r"(.+)を要約して(?:ください|下さい)。?", r"\1の要点を短くまとめてください。"),
+    )
+)
+
+
+def reworded_request(request: str) -> list[str]:
+    """The same asked in other words, as far as a frame fits; only a request of one line is touched, not what it is
+    about below it."""
+    asked, gap, rest = request.strip().partition("\n")
+    for pattern, reply in _REQUESTS:
+        if match := pattern.fullmatch(asked.strip()):
+            return [match.expand(reply) + gap + rest]
+    return []
+
+
 def _plain(text: str) -> str | None:
     """A polite predicate in its plain form; None for verbs that the table does not know."""
     for polite, plain in _POLITE:

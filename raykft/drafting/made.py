@@ -90,6 +90,21 @@ class Known:
         return self.row.output
 
 
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """A line whose answer is a text, in which no value was found; `why` is the reason.
+
+    `others` are further wordings of its question in the source, and `written` those of a writer, of which the last are
+    taught.
+    """
+
+    place: str
+    row: TrainRow
+    why: str
+    others: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+
+
 def dropped(drafts: Iterable[Draft], ids: Iterable[str]) -> list[Draft]:
     """The drafts without those of `ids` and without the twins that cannot stand alone."""
     gone = set(ids)

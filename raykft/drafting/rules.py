@@ -109,3 +109,11 @@ class Rules(ABC):
     @abstractmethod
     def sentence(self, text: str) -> bool:
         """Whether an answer is a sentence, and not only a value."""
+
+    @abstractmethod
+    def text(self, answer: str) -> bool:
+        """Whether an answer is long enough to be measured as a whole: a sentence of some length, or more."""
+
+    @abstractmethod
+    def text_rewordings(self, question: str) -> list[str]:
+        """A question or request whose answer is a text, in other words, the furthest from it first."""

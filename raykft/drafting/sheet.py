@@ -48,7 +48,9 @@ def sheet(made: Drafted) -> str:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for draft in made.drafts:
-        probe, verdict = draft.probe, made.verdicts.get(draft.probe.id)
+        probe = draft.probe
+        # Of a free text only its very words are right, which nobody says by chance.
+        verdict = made.verdicts.get(probe.id) if probe.kind != "free" else None
         answers = (None, None) if verdict is None else (verdict.alone, verdict.told)
         answered = ("" if right is None else YES[0] if right else NO[0] for right in answers)
         seen = " / ".join(dict.fromkeys(made.evidence.get(fact, "") for fact in probe.fact_ids))
@@ -146,6 +148,10 @@ def _plain(cell: str) -> str:
 def _keys(text: str, probe: Probe) -> tuple[KeyFact, ...]:
     groups = [[part.strip() for part in group.split("|") if part.strip()] for group in text.split("&&")]
     groups = [group for group in groups if group]
+    if probe.kind == "free":
+        if groups:
+            raise DataError("key_facts must be empty for kind free: its answer is measured as a whole")
+        return ()
     if not groups:
         raise DataError("key_facts is empty; an answer is right by what stands there")
     old = probe.key_facts

@@ -19,7 +19,7 @@ from raykft.data.read import is_blank
 from raykft.drafting.build import subject_of
 from raykft.drafting.found import NothingFoundError, parsed_date
 from raykft.drafting.items import Item, Named
-from raykft.drafting.made import Known, Rejected, Reworded
+from raykft.drafting.made import FreeText, Known, Rejected, Reworded
 from raykft.drafting.maker import FORMED, clash, form_of
 from raykft.drafting.pages import Piece
 from raykft.drafting.rules import Rules
@@ -32,6 +32,7 @@ from raykft.writer.desk import Desk
 from raykft.writer.prompts import Prompts
 
 READING = 0.5  # of the tokens, at most, for finding facts; the rest rewords their questions
+TEXT_REWORDINGS = 4  # of a request for a text; two become probes, the rest is trained
 REWORDINGS = 5  # asked for; two become probes, one leads to hints and joint questions, the rest is trained
 FACTS_A_PIECE, QUESTIONS_A_REQUEST = 10, 5
 FACT_TOKENS, REWORDING_TOKENS, VALUE_TOKENS = 2500, 3500, 500  # that a reply may take
@@ -108,6 +109,12 @@ class WrittenRewordings(Numbered):
     wrong: list[str]
 
 
+class WrittenRequests(Numbered):
+    """A request for a text in several other words."""
+
+    rewordings: list[str]
+
+
 N = TypeVar("N", bound=Numbered)
 
 
@@ -163,6 +170,33 @@ class Drafter:
         gaps = {"count": str(REWORDINGS)}
         said = self._numbered("rewordings", Items[WrittenRewordings], REWORDING_TOKENS, lines, gaps)
         return [self._told(one, said[n]) if n in said else one for n, one in enumerate(known)]
+
+    def texts(self, texts: Sequence[FreeText]) -> list[FreeText]:
+        """The same texts with their requests in other words, as far as the writer's hold."""
+        lines = [text.row.question for text in texts]
+        gaps = {"count": str(TEXT_REWORDINGS)}
+        said = self._numbered("texts", Items[WrittenRequests], REWORDING_TOKENS, lines, gaps)
+        return [
+            replace(text, written=self._kept_requests(text, said[n].rewordings)) if n in said else text
+            for n, text in enumerate(texts)
+        ]
+
+    def _kept_requests(self, text: FreeText, said: Iterable[str]) -> tuple[str, ...]:
+        kept: dict[str, str] = {}
+        taken = {normalize(question) for question in (text.row.question, *text.others)}
+        answer = _letters(text.row.output)
+        for question in map(_line, said):
+            key = normalize(question)
+            why = (
+                "is one of the others" if key in taken or key in kept else _request_problem(question, text.row.question)
+            )
+            if not why and answer in _letters(question):
+                why = "it holds the answer"
+            if why:
+                self.rejected.append(Rejected(text.place, f"rewording of the writer: {shown(question)}", why))
+                continue
+            kept[key] = question
+        return tuple(kept.values())
 
     def _told(self, one: Known, said: WrittenRewordings) -> Known:
         wrong = dict.fromkeys(text for text in map(_line, said.wrong) if _is_wrong(text, one))
@@ -259,14 +293,30 @@ def _rewording_problem(question: str, one: Known) -> str:
     spellings = (one.found.text, *one.found.aliases, *one.found.items)
     if any(_holds(question, text) for text in spellings if _letters(text)):
         return "it gives the value away"
-    lost = set(numbers_in(normalize(one.row.question))) - set(numbers_in(normalize(question)))
-    if lost:
-        return f"it leaves out {', '.join(sorted(lost))}"
-    if name := _lost_name(one.row.question, question):
-        return f"it does not name {shown(name)}"
+    if why := _lost(question, one.row.question):
+        return why
     if _OF_THE_TEXT.search(question):
         return "it is about a text that is not there"
     return ""
+
+
+def _request_problem(question: str, request: str) -> str:
+    if is_blank(question) or len(question) > max(MAX_QUESTION, 2 * len(request)):
+        return f"it is empty or has more than {MAX_QUESTION} characters"
+    if why := _lost(question, request):
+        return why
+    # A request may be about a text that it holds; a rewording must not bring one in.
+    if _OF_THE_TEXT.search(question) and not _OF_THE_TEXT.search(request):
+        return "it is about a text that is not there"
+    return ""
+
+
+def _lost(question: str, original: str) -> str:
+    """What a rewording leaves out of the numbers and the name in its original."""
+    if lost := set(numbers_in(normalize(original))) - set(numbers_in(normalize(question))):
+        return f"it leaves out {', '.join(sorted(lost))}"
+    name = _lost_name(original, question)
+    return f"it does not name {shown(name)}" if name else ""
 
 
 def _lost_name(question: str, reworded: str) -> str:

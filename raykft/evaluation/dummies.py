@@ -24,11 +24,14 @@ def always_no(probe: Probe) -> str:
 def template_copy(probes: Sequence[Probe]) -> Callable[[Probe], str]:
     """A function from probe to its gold answer with every key fact replaced by a wrong value of the same type.
 
-    The wrong values are the contrasts that `probes` hold for a fact. A premise is always affirmed.
+    The wrong values are the contrasts that `probes` hold for a fact. A premise is always affirmed. A free text has no
+    value to be replaced: nothing is said.
     """
     rivals = {p.key_facts[0].fact_id: p.contrast for p in reversed(probes) if p.key_facts and p.contrast}
 
     def copy(probe: Probe) -> str:
+        if probe.kind == "free":
+            return ""
         answer = _YES_OR_NO.sub(YES_NO.get(probe.lang, YES_NO["en"])["yes"], probe.gold, count=1)
         for n, fact in enumerate(probe.key_facts):
             # What a probe contrasts with its own answer suits it best: a decade, where the fact is a date.

@@ -26,6 +26,7 @@ from raykft.evaluation.forgetting import (
     of_kind,
     spill,
 )
+from raykft.evaluation.free import counted, free_metrics
 from raykft.evaluation.graded import Graded, bits_by_language, domain_grades, general_grades, grades_of, picks_of
 from raykft.evaluation.graded import ask as ask_grades
 from raykft.evaluation.graded import forgetting as graded_forgetting
@@ -155,10 +156,13 @@ class Evaluator:
         self.rung_passages = in_turns(suite.passages, lambda p: p.lang)[: rung_passages * languages]
         self._graded = {split: domain_grades(self._domain(split), suite.facts) for split in SPLITS}
         self._graded_general = {split: general_grades(self._general(split)) for split in SPLITS}
-        # One probe of every fact before a second of any. Where there are passages they alone tell what is forgotten.
+        # What counts for graded knowledge, one probe of every fact before a second of any. Where there are passages,
+        # they alone tell what is forgotten.
         asked = 0 if self.rung_passages else rung_general
+        counting = {probe.id for probe in counted([g.probe for g in self._graded["select"]])}
+        ranking = [g for g in self._graded["select"] if g.probe.id in counting]
         self._rung_graded = (
-            in_turns(self._graded["select"], lambda g: g.probe.fact_ids)[:rung_probes],
+            in_turns(ranking, lambda g: g.probe.fact_ids)[:rung_probes],
             in_turns(self._graded_general["select"], lambda g: (g.probe.lang, g.probe.kind))[:asked],
         )
         # The drift is for people to read, not for the search: measured once, where the best trials are reported.
@@ -351,8 +355,9 @@ class Evaluator:
         split: Split, probes: Sequence[Probe], results: Sequence[ProbeResult], prior_known: Collection[str] | None
     ) -> FullScores:
         pairs = [(p, r) for p, r in zip(probes, results, strict=True) if p.split == split and p.level > 0]
-        own = [result for _, result in pairs]
-        return FullScores(flatten(summarize([probe for probe, _ in pairs], own, prior_known)), own)
+        asked, own = [probe for probe, _ in pairs], [result for _, result in pairs]
+        figures = flatten(summarize(asked, own, prior_known)) | free_metrics(asked, {r.id: r for r in own})
+        return FullScores(figures, own)
 
     def _general_figures(self, split: Split, scores: GeneralScores) -> dict[str, float]:
         asked, passages = self._general(split), self.suite.passages
@@ -384,7 +389,7 @@ class Evaluator:
             metrics["invalid"] = scores.metrics["invalid"] + invalid
             if drift is not None:
                 metrics["drift"] = drift
-        metrics["gain"] = self._gain(scores, base, split, "knowledge")
+        metrics |= self._gained(scores, base, split)
         metrics |= self._graded_against_base(scores, base, split)
         metrics["score"] = float(score(self.objective, scores.metrics | metrics))
         return metrics
@@ -413,9 +418,13 @@ class Evaluator:
 
     def _with_gain(self, row: SplitScores, base: BaseScores) -> SplitScores:
         return {
-            split: replace(scores, metrics=scores.metrics | {"gain": self._gain(scores, base, split, "knowledge")})
+            split: replace(scores, metrics=scores.metrics | self._gained(scores, base, split))
             for split, scores in row.items()
         }
+
+    def _gained(self, scores: FullScores, base: BaseScores, split: Split) -> dict[str, float]:
+        """Of generated answers; nothing where all are free texts, of which none is right or wrong."""
+        return {"gain": self._gain(scores, base, split, "knowledge")} if "knowledge" in scores.metrics else {}
 
     @staticmethod
     def _gain(scores: FullScores, base: BaseScores, split: Split, metric: str) -> float:

@@ -155,9 +155,11 @@ def lost_per_fact_gained(
 
 
 def closed_world(facts: Sequence[Fact]) -> Matcher:
-    """What finds the values of the domain in a normalized answer. Numbers are left out: they occur everywhere."""
+    """What finds the values of the domain in a normalized answer. Numbers are left out: they occur everywhere; and so
+    are free texts, which no answer names."""
     named = [(fact.type, [v for v in (fact.value, *fact.aliases) if normalize(v)]) for fact in facts]
-    return compile_matcher([KeyFact(tuple(values), kind) for kind, values in named if values and kind != "number"])
+    left_out = {"number", "free"}
+    return compile_matcher([KeyFact(tuple(values), kind) for kind, values in named if values and kind not in left_out])
 
 
 def spill(probes: Sequence[Probe], scores: GeneralScores, world: Matcher) -> float | None:

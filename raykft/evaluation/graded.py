@@ -4,7 +4,8 @@ They are continuous where a generated answer is right or wrong, cost a fraction 
 (docs/log.md). They do not see whether a model stops, repeats itself or says something else altogether, so people read
 generated answers, and the two are shown beside each other.
 
-Every probe of levels 2 to 5, premise twins and hints included, becomes one pick or more:
+Every probe of levels 2 to 5, premise twins and hints included, becomes one pick or more; so does every free text
+(`free`), whose grade is no share but the probability of its bytes, and which counts where a domain has nothing else:
 
 - a question whose answer holds key facts: each fact against values of other facts of its kind, after what the gold
   answer says before it;
@@ -30,6 +31,7 @@ import numpy as np
 
 from raykft.evaluation.answerer import Answerer
 from raykft.evaluation.forgetting import LOCALITY, GeneralScores, fluency_loss
+from raykft.evaluation.free import byte_probability, counted, free_pick, is_free
 from raykft.evaluation.normalize import normalize
 from raykft.evaluation.objective import Array
 from raykft.evaluation.picks import RIVALS, choice_pick, is_choice, premise_pick, share_of_first
@@ -48,7 +50,10 @@ class Graded:
     picks: tuple[Pick, ...]
 
     def grade(self, rows: Sequence[Sequence[float]]) -> float:
-        """The mean over its picks of the share above chance, from the candidates' log-probabilities per byte."""
+        """The mean over its picks of the share above chance, from the candidates' log-probabilities per byte; of a free
+        text the probability of its bytes."""
+        if is_free(self.probe):
+            return byte_probability(rows[0][0])
         return fmean(above_chance(share_of_first(row), len(row)) for row in rows)
 
     def shown(self, question: str) -> Graded:
@@ -62,12 +67,16 @@ def above_chance(share: float, candidates: int) -> float:
 
 
 def domain_grades(probes: Sequence[Probe], facts: Sequence[Fact]) -> list[Graded]:
-    """All of `probes` that can be graded: of levels 2 to 5, with a key fact in the gold answer and rivals for it."""
+    """All of `probes` that can be graded: of levels 2 to 5, with a key fact in the gold answer and rivals for it; and
+    free texts of any level."""
     sentences = {p.fact_ids: p.gold for p in probes if p.kind == "recall" and p.level in (1, 2)}
     rivals = _Rivals(facts)
     twins = _whole_pairs(probes)
     found = []
     for probe in probes:
+        if is_free(probe):
+            found.append(Graded(probe, (free_pick(probe),)))
+            continue
         if probe.level not in LEVELS:
             continue
         if probe.kind == "premise":
@@ -137,8 +146,11 @@ def shares(probes: Sequence[Probe], level_weights: Mapping[int, float] = EVEN) -
 
 
 def knowledge(probes: Sequence[Probe], grades: Mapping[str, float], level_weights: Mapping[int, float] = EVEN) -> float:
-    """The mean over facts of the mean over the probes of each, weighted by level; 0 where there are none."""
-    return sum(share * grades[id] for id, share in shares(probes, level_weights).items())
+    """The mean over facts of the mean over the probes of each, weighted by level; 0 where there are none.
+
+    Of `probes` those that count (`free.counted`).
+    """
+    return sum(share * grades[id] for id, share in shares(counted(probes), level_weights).items())
 
 
 def general_loss(base: float | Array, now: float | Array) -> Array:

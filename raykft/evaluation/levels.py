@@ -38,12 +38,13 @@ def summarize(
 ) -> dict[str, Any]:
     """Aggregate to `{"levels": {"1": …, "5": …}, "premise": …, "hint": …, "overall": …}`.
 
-    Level-0 (general) probes are left out; `accuracy` is for them. `prior_known` holds the ids of the probes whose
+    Level-0 (general) probes are left out; `accuracy` is for them. Of free texts nothing is judged, so they count for
+    behaviour alone (`free.free_metrics` is for the rest). `prior_known` holds the ids of the probes whose
     `prior` the base model knows (see `scoring.prior_probe`); level 5 is then scored on those alone as well.
     Raises DataError unless every probe has exactly one result.
     """
     domain = [pair for pair in _joined(probes, results) if pair[0].level > 0]
-    recall = [pair for pair in domain if pair[0].kind not in {"premise", "hint"}]
+    recall = [pair for pair in domain if pair[0].kind not in {"premise", "hint", "free"}]
     at = {level: [pair for pair in recall if pair[0].level == level] for level in LEVELS}
     levels = {str(level): _level(pairs) for level, pairs in at.items()}
     levels["2"] |= _paraphrases(at[2], levels)
@@ -59,6 +60,7 @@ def summarize(
         "premise": premise,
         "hint": hint,
         "overall": {"knowledge": _mean([part for part in parts if part is not None])}
+        | {"clean": _mean([result.clean for probe, result in domain if probe.kind != "free"])}
         | _behaviour([result for _, result in domain])
         | _diversity([result for probe, result in domain if probe.kind == "recall"]),
     }
@@ -222,7 +224,6 @@ def _behaviour(results: Sequence[ProbeResult]) -> dict[str, Any]:
     lengths = [result.overgeneration for result in results]
     claims = [len(result.unsupported) for result in results if result.unsupported is not None]
     return {
-        "clean": _mean([result.clean for result in results]),
         "overgeneration": median(lengths) if lengths else None,
         "overlong_rate": _mean([length > _OVERLONG for length in lengths]),
         "repetition": _mean([result.repetition for result in results]),

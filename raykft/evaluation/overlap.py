@@ -31,6 +31,7 @@ HEADER = ("probes", "answer", "metric", "base", "tuned", "change", "n", "tokeniz
 # The first one is the default. Words of 13a are separated by spaces: it would make a Japanese sentence one word.
 _JAPANESE: tuple[Tokenizer, ...] = ("char", "ja-mecab")
 _OTHER: tuple[Tokenizer, ...] = ("13a",)
+_SETS = ("domain", "free", "general")
 _WORD = re.compile(r"[^\W_]+")
 _BLEU_SCALE = 100.0
 _PARTS: tuple[tuple[Part, Callable[[str], str]], ...] = (("full", str), ("head", first_sentence))
@@ -171,7 +172,8 @@ def overlap_table(
     *,
     japanese: Tokenizer = "char",
 ) -> list[OverlapRow]:
-    """Base and tuned on every set of `probes` (domain and general, by language), full answer and first sentence.
+    """Base and tuned on every set of `probes` (domain, free texts and general, by language), full answer and first
+    sentence.
 
     `base` and `tuned` hold answers by probe id. Multiple choice is left out, because nothing is generated for it.
     The reference is the whole gold answer for both parts.
@@ -180,13 +182,13 @@ def overlap_table(
         DataError: a probe that one of the models has not answered, or `japanese` is no tokenizer for Japanese.
         ResourceError: MeCab is asked for and not installed.
     """
-    members_of: dict[tuple[bool, str], list[Probe]] = {}
+    members_of: dict[tuple[int, str], list[Probe]] = {}
     for probe in probes:
         if probe.kind != "mc":
-            members_of.setdefault((probe.level == 0, probe.lang), []).append(probe)
+            members_of.setdefault((_set_of(probe), probe.lang), []).append(probe)
     rows: list[OverlapRow] = []
-    for (is_general, lang), members in sorted(members_of.items()):
-        name = f"{'general' if is_general else 'domain'} {lang}"
+    for (kind, lang), members in sorted(members_of.items()):
+        name = f"{_SETS[kind]} {lang}"
         golds = [probe.gold for probe in members]
         before, after = _answers(members, base, "base"), _answers(members, tuned, "tuned")
         tokenizer: TokenizerChoice = japanese if lang == "ja" else "auto"
@@ -194,6 +196,10 @@ def overlap_table(
             scores = (bleu_rouge(golds, [*map(cut, a)], lang=lang, tokenizer=tokenizer) for a in (before, after))
             rows += compare(name, part, *scores)
     return rows
+
+
+def _set_of(probe: Probe) -> int:
+    return _SETS.index("general" if probe.level == 0 else "free" if probe.kind == "free" else "domain")
 
 
 def _answers(probes: Sequence[Probe], answers: Mapping[str, str], model: str) -> list[str]:

@@ -9,6 +9,7 @@ numbers of the asked type that neither the gold nor the question contains):
   clean needs b = 0 as well
 - instruct: the same as format; a probe without key facts asks for the form alone
 - mc: correct = clean = the right option is given and none of the others
+- free: score = correct = clean = the same words as the gold; any others are "unjudged", for nothing says what they mean
 
 The outcome is `correct` exactly for clean answers; `partial` has some of the facts, or all with a wrong claim
 or in the wrong format, or the right polarity without the fact.
@@ -108,6 +109,8 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
 
     With the `sheet` of the domain the claims that it does not support are listed, for all but general probes.
     """
+    if probe.kind == "free":
+        return _free_result(probe, answer, stopped, sheet)
     compiled = compile_probe(probe)
     said = behaviour.without_thoughts(answer)
     text = said[: behaviour.SCORED_CHARS]
@@ -171,6 +174,32 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
         content=content if compiled.pattern is not None else None,
         unsupported=sheet.unsupported(probe, text) if sheet is not None and probe.level else None,
         unchecked="" if pattern_finished and slot_finished else "slot" if pattern_finished else "pattern",
+    )
+
+
+def _free_result(probe: Probe, answer: str, stopped: bool | None, sheet: FactSheet | None) -> ProbeResult:
+    """The result of a free text, of which its very words alone are right."""
+    said = behaviour.without_thoughts(answer)
+    text = said[: behaviour.SCORED_CHARS]
+    same = normalize(text) == normalize(probe.gold)
+    outcome: Outcome = "correct" if same else "empty" if not text.strip() else "unjudged"
+    if outcome == "unjudged" and behaviour.refuses(text, probe.gold):
+        outcome = "refused"
+    return ProbeResult(
+        id=probe.id,
+        level=probe.level,
+        kind=probe.kind,
+        outcome=outcome,
+        correct=same,
+        clean=same,
+        score=float(same),
+        wrong_claims=(),
+        overgeneration=behaviour.overgeneration(said, probe.gold),
+        repetition=behaviour.repetition(text),
+        echo=behaviour.echoes(text, probe.question),
+        stopped=stopped,
+        answer=answer,
+        unsupported=sheet.unsupported(probe, text) if sheet is not None else None,
     )
 
 

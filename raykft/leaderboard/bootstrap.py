@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raykft.evaluation.forgetting import SHARES, GeneralScores, chance, fluency_loss, of_kind, share_loss
+from raykft.evaluation.free import BY_LEVEL, counted, is_free
 from raykft.evaluation.graded import EVEN, general_loss, shares
 from raykft.evaluation.levels import KNOWLEDGE_LEVELS, LEVELS, premise_skill
 from raykft.leaderboard.statistics import Array
@@ -66,7 +67,8 @@ class Resamples:
         self._general_ids = {p.id for p in general}
         self.units = dict(self._domain.units)
         self.units |= dict.fromkeys(("forgetting", "forgetting_signed", "graded_forgetting"), len(general))
-        self.units["score"] = min(self.units["knowledge"], len(general)) if general else self.units["knowledge"]
+        ranking = self.units["graded_knowledge"]
+        self.units["score"] = min(ranking, len(general)) if general else ranking
 
     def knowledge(self, results: Mapping[str, ProbeResult]) -> Figures | None:
         """Levels, premise, hint, clean and knowledge; None unless every domain probe of the split has a result."""
@@ -132,6 +134,7 @@ class _Domain:
         self._probes = probes
         self._level_weights = level_weights
         self._cluster = np.array(clusters(probes), dtype=np.intp)
+        self._judged = any(not is_free(probe) for probe in probes)
         self._components = _components(probes)
         count = int(self._cluster.max()) + 1 if len(probes) else 0
         self._weights_WU = _weights(count, draws, rng)
@@ -140,7 +143,10 @@ class _Domain:
         supported = dict(zip(self._components, np.count_nonzero(under_UC, axis=0).tolist(), strict=True))
         self.units = {f"level_{level}": supported[f"level_{level}"] for level in LEVELS}
         self.units |= {"premise": min(supported["yes"], supported["no"]), "hint": supported["hint"]}
-        self.units |= dict.fromkeys(("knowledge", "gain", "clean", "graded_knowledge", "graded_gain"), count)
+        judged = len({cluster for cluster, p in zip(self._cluster.tolist(), probes, strict=True) if not is_free(p)})
+        self.units |= dict.fromkeys(("knowledge", "gain", "clean"), judged)
+        self.units |= dict.fromkeys(("graded_knowledge", "graded_gain"), judged or count)
+        self.units |= {name: supported[name] for name in BY_LEVEL.values() if name in supported}
 
     def figures(self, results: Mapping[str, ProbeResult]) -> Figures:
         rows = [results[probe.id] for probe in self._probes]
@@ -150,6 +156,7 @@ class _Domain:
             "clean": np.array([row.clean for row in rows], dtype=float),
             # An answer with the right polarity is never "wrong", whatever else it lacks or adds.
             "side": np.array([row.outcome in {"correct", "partial"} for row in rows], dtype=float),
+            "grade": np.array([math.nan if row.grade is None else row.grade for row in rows]),
         }
         over_UC = np.stack([self._by_cluster(c, fields[c.field]) for c in self._components.values()], axis=1)
         over_WC = self._weights_WU @ over_UC
@@ -157,6 +164,8 @@ class _Domain:
         found: Figures = dict(zip(self._components, shares_WC.T, strict=True))
         if (graded := self._graded(results)) is not None:
             found["graded_knowledge"] = graded
+        if not self._judged:
+            return {name: found[name] for name in ("graded_knowledge", *BY_LEVEL.values()) if name in found}
         found["premise"] = (found.pop("yes") + found.pop("no")) / 2
         skill = premise_skill(found["premise"])
         parts = [*(found[f"level_{level}"] for level in KNOWLEDGE_LEVELS), skill, found["hint"]]
@@ -166,10 +175,13 @@ class _Domain:
     def _graded(self, results: Mapping[str, ProbeResult]) -> Array | None:
         """Graded knowledge; None for a row that has no grades."""
         grades = np.array([math.nan if (g := results[p.id].grade) is None else g for p in self._probes])
-        places = np.flatnonzero(~np.isnan(grades)).tolist()
-        if not places:
+        known = np.flatnonzero(~np.isnan(grades)).tolist()
+        if not known:
             return None
-        counts = shares([self._probes[n] for n in places], self._level_weights)
+        counting = counted([self._probes[n] for n in known])
+        counts = shares(counting, self._level_weights)
+        ids = {probe.id for probe in counting}
+        places = [n for n in known if self._probes[n].id in ids]
         component = _Component("grade", places, [counts.get(self._probes[n].id, 0.0) for n in places])
         over_W, under_W = (self._weights_WU @ self._by_cluster(component, values) for values in (grades, None))
         return _ratio(over_W, under_W, under_W > 0)
@@ -243,17 +255,30 @@ def _components(probes: Sequence[Probe]) -> dict[str, _Component]:
     for level in LEVELS:
         by_fact: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
         for place, probe in enumerate(probes):
-            if probe.level == level and probe.kind not in {"premise", "hint"}:
+            if probe.level == level and probe.kind not in {"premise", "hint", "free"}:
                 by_fact[probe.fact_ids or ("", probe.id)].append(place)
-        weighted = [(place, 1 / len(group)) for group in by_fact.values() for place in group]
-        found[f"level_{level}"] = _Component("score", [p for p, _ in weighted], [share for _, share in weighted])
+        found[f"level_{level}"] = _macro("score", by_fact)
     plain = {
         "yes": ("side", [n for n, p in enumerate(probes) if p.kind == "premise" and p.polarity == "yes"]),
         "no": ("side", [n for n, p in enumerate(probes) if p.kind == "premise" and p.polarity == "no"]),
         "hint": ("correct", [n for n, p in enumerate(probes) if "hint" in p.tags]),
-        "clean": ("clean", list(range(len(probes)))),
+        "clean": ("clean", [n for n, p in enumerate(probes) if not is_free(p)]),
     }
-    return found | {name: _Component(field, places, [1.0] * len(places)) for name, (field, places) in plain.items()}
+    found |= {name: _Component(field, places, [1.0] * len(places)) for name, (field, places) in plain.items()}
+    for level, name in BY_LEVEL.items():
+        free: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        for place, probe in enumerate(probes):
+            if is_free(probe) and probe.level == level:
+                free[probe.fact_ids or ("", probe.id)].append(place)
+        if free:
+            found[name] = _macro("grade", free)
+    return found
+
+
+def _macro(field: str, by_fact: Mapping[tuple[str, ...], Sequence[int]]) -> _Component:
+    """The mean over facts of the mean over the probes of each."""
+    weighted = [(place, 1 / len(group)) for group in by_fact.values() for place in group]
+    return _Component(field, [place for place, _ in weighted], [share for _, share in weighted])
 
 
 def _weights(units: int, draws: int, rng: np.random.Generator) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from raykft.evaluation.free import BY_LEVEL
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.effects import Effect, Outcome
@@ -21,7 +22,7 @@ from raykft.wording import charts as words
 from raykft.wording.messages import called
 from raykft.wording.names import BASELINES, SPLITS, STATUSES
 
-LEVEL_METRICS = (*LEVELS, "premise", "hint")
+LEVEL_METRICS = (*LEVELS, "premise", "hint", *BY_LEVEL.values())
 LEVEL_LEFT = 62  # room for the names of levels
 MOST_BASELINES = 4  # beside the winner; more would hide each other
 

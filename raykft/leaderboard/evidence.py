@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from raykft.evaluation.evaluator import BASE, FACTS_NEEDED
 from raykft.evaluation.forgetting import GeneralScores
+from raykft.evaluation.free import BY_LEVEL
 from raykft.evaluation.objective import GRADED, Objective, gain, score
 from raykft.leaderboard import pareto
 from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples
@@ -34,7 +35,8 @@ from raykft.records import Split
 SPLITS: tuple[Split, ...] = ("select", "report")
 # Kept resampled, for differences between rows.
 COMPARED = ("score", "gain", "knowledge", "forgetting", "graded_knowledge", "graded_gain", "graded_forgetting")
-SHARES = ("knowledge", "level_1", "level_2", "level_3", "level_4", "level_5", "premise", "hint", "clean")
+LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
+SHARES = ("knowledge", *LEVELS, "premise", "hint", "clean", *BY_LEVEL.values())
 # What gets an interval.
 BOUNDED = (*COMPARED, *SHARES[1:], "forgetting_signed")
 # A stored figure that differs by more was computed by other rules; an interval from today's would not be its own.
@@ -234,7 +236,7 @@ def _figures(
         if yardstick is not None and known in found and known in yardstick:
             found[gained] = gain(found[known], yardstick[known], before.get(FACTS_NEEDED, {}).get(known))
     lost = resamples.forgetting(base, scores) if forgets else None
-    if lost is not None and "gain" in found and (objective.name != GRADED or "graded_gain" in found):
+    if lost is not None and ("graded_gain" if objective.name == GRADED else "gain") in found:
         found |= lost
         found["score"] = score(objective, found)
         found["score_signed"] = score(objective, found | {"forgetting": lost["forgetting_signed"]})

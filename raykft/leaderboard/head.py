@@ -88,7 +88,7 @@ def head(board: Leaderboard, *, rest: str | None = None) -> list[HeadLine]:
     return [
         HeadLine("winner", (winner.trial.trial_id,)),
         HeadLine("", tuple(_score(board, winner))),
-        *([HeadLine("knows", tuple(_knows(board, winner)))] if "knowledge" in winner.values else []),
+        *([HeadLine("knows", tuple(knows))] if (knows := _knows(board, winner)) else []),
         *([HeadLine("forgot", tuple(_forgot(winner)))] if "forgetting" in winner.values else []),
         HeadLine("order", tuple(_order(board))),
         *caution,
@@ -124,13 +124,20 @@ def _score(board: Leaderboard, winner: _Winner) -> Iterator[str]:
     yield words.INTERVALS()
 
 
-def _knows(board: Leaderboard, winner: _Winner) -> Iterator[str]:
-    yield words.KNOWS(share=winner.share("knowledge"))
+def _knows(board: Leaderboard, winner: _Winner) -> list[str]:
+    """Of free texts alone, how probable they are: no answer to them is right or wrong."""
+    free = "knowledge" not in winner.values
+    metric = "graded_knowledge" if free else "knowledge"
+    if metric not in winner.values:
+        return []
     known = {b.name: b.report if winner.split == "report" else b.select for b in board.baselines}
-    for name, title in words.BESIDE.items():
-        if "knowledge" in known.get(name, {}):
-            yield words.KNOWS_BESIDE(title=title(), share=_percent(known[name]["knowledge"]))
-    yield words.KNOWS_MEAN()
+    beside = [
+        words.KNOWS_BESIDE(title=title(), share=_percent(known[name][metric]))
+        for name, title in words.BESIDE.items()
+        if metric in known.get(name, {})
+    ]
+    first = (words.KNOWS_FREE if free else words.KNOWS)(share=winner.share(metric))
+    return [first, *beside, (words.FREE_MEAN if free else words.KNOWS_MEAN)()]
 
 
 def _forgot(winner: _Winner) -> Iterator[str]:

@@ -48,6 +48,8 @@ COLUMNS = (
     "level_5",
     "premise",
     "hint",
+    "free_verbatim",
+    "free_paraphrase",
     "clean",
     "forgetting",
     "graded_forgetting",

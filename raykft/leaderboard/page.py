@@ -33,7 +33,7 @@ from raykft.leaderboard.charts import (
 from raykft.leaderboard.effects import effects, outcome
 from raykft.leaderboard.opening import opening
 from raykft.leaderboard.overlap import overlap_cells, overlap_of, overlap_titles
-from raykft.leaderboard.page_data import answers, compared, fact_map, provenance, script_words
+from raykft.leaderboard.page_data import answers, compared, fact_map, outcomes_of, provenance, script_words
 from raykft.leaderboard.parallel import parallel_figure
 from raykft.leaderboard.read import TrialRecord, read_curves
 from raykft.leaderboard.render import (
@@ -54,7 +54,7 @@ from raykft.storage.runs import at_work
 from raykft.wording import page as words
 from raykft.wording.columns import EXPLAINED
 from raykft.wording.messages import Lang, Message, spoken
-from raykft.wording.names import BADGES, OUTCOMES, SPLITS
+from raykft.wording.names import BADGES, SPLITS
 
 MOST_DRAWN, MOST_LISTED = 300, 500  # trials in a figure, and in the table
 LIVE_SECONDS = 20  # after which the page of a running search looks again
@@ -119,7 +119,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "facts": fact_map(board),
         "answering": [trial["id"] for trial in said["trials"]],
         "badge": BADGES[CONTAMINATED](),
-        "outcomes": {name: message() for name, message in OUTCOMES.items()},
+        "outcomes": {name: message() for name, message in outcomes_of(board).items()},
         "splits": {name: message() for name, message in SPLITS.items()},
         "left_out": said["left_out"],
         "measurement": _table(box) if box else None,
@@ -132,7 +132,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
             "rows": [overlap_cells(row) for row in overlap[1]],
         },
         "provenance": provenance(board),
-        "data_json": _script_json({"trials": side_by_side, "answers": said, "words": script_words()}),
+        "data_json": _script_json({"trials": side_by_side, "answers": said, "words": script_words(board)}),
     }
 
 

@@ -9,14 +9,16 @@ from statistics import fmean
 from typing import Any
 
 from raykft.errors import RaykftError
+from raykft.evaluation.free import is_free
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import Leaderboard
 from raykft.leaderboard.read import TrialRecord, baseline_results, read_probes, trial_results
-from raykft.leaderboard.render import LEVELS, short_value
+from raykft.leaderboard.render import FREE, LEVELS, short_value
 from raykft.paths import ExperimentPaths, is_there, read_json
 from raykft.records import Probe, ProbeResult
 from raykft.untrusted.yaml_text import read_yaml
 from raykft.wording import page as words
+from raykft.wording.messages import Message
 from raykft.wording.names import BASELINES, KINDS, OUTCOMES, SPLITS, STATUSES
 
 log = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ MOST_TEXT, MOST_COMPARED, MOST_MAPPED = 700_000, 500, 40
 ROW_LENGTH = 12  # of an answer, beside its text
 # Of these trials are shown side by side.
 COMPARED_METRICS = (
-    *("score", "gain", "graded_gain", "knowledge", *LEVELS, "premise", "hint"),
+    *("score", "gain", "graded_gain", "knowledge", *LEVELS, "premise", "hint", *FREE),
     *("forgetting", "graded_forgetting", "forgetting_en", "forgetting_ja", "drift"),
     *("clean", "overgeneration", "unsupported_claims"),
 )
@@ -75,7 +77,7 @@ def answers(board: Leaderboard) -> dict[str, Any]:
             [p.id, p.level, p.kind, p.split, p.question, p.gold, ", ".join(p.fact_ids)]
             for p in (probes if said else [])
         ],
-        "outcomes": list(OUTCOMES),
+        "outcomes": list(outcomes_of(board)),
         "texts": list(texts),
         "base": base if said else [],
         "trials": said,
@@ -84,9 +86,10 @@ def answers(board: Leaderboard) -> dict[str, Any]:
 
 
 def fact_map(board: Leaderboard) -> dict[str, Any] | None:
-    """Facts by trials on the select split: which share of a fact's questions is right, what nobody knows first."""
+    """Facts by trials on the select split: which share of a fact's questions is right, what nobody knows first. Free
+    texts are left out: of them nothing is right or wrong."""
     paths = ExperimentPaths(board.directory)
-    probes = [p for p in read_probes(paths) if p.level > 0 and p.split == "select"]
+    probes = [p for p in read_probes(paths) if p.level > 0 and p.split == "select" and not is_free(p)]
     trials = [t for t in board.trials if t.rank is not None][:MOST_MAPPED]
     columns: list[tuple[str, Mapping[str, ProbeResult]]] = [(BASELINES["base"](), baseline_results(paths, "base"))]
     columns += [(t.trial_id, trial_results(paths.trial(t.trial_id), "select")) for t in trials]
@@ -120,9 +123,19 @@ def provenance(board: Leaderboard) -> list[tuple[str, str]]:
     return found
 
 
-def script_words() -> dict[str, Any]:
+def outcomes_of(board: Leaderboard) -> dict[str, Message]:
+    """What may have become of an answer; only free texts are not judged."""
+    return {name: message for name, message in OUTCOMES.items() if name != "unjudged" or _has_free(board)}
+
+
+def _has_free(board: Leaderboard) -> bool:
+    return any(map(is_free, read_probes(ExperimentPaths(board.directory))))
+
+
+def script_words(board: Leaderboard) -> dict[str, Any]:
     """What the page's own script says, and what it calls the things that `answers` knows by a name."""
-    named = {"outcomes": OUTCOMES, "kinds": KINDS, "splits": SPLITS}
+    kinds = {name: message for name, message in KINDS.items() if name != "free" or _has_free(board)}
+    named = {"outcomes": outcomes_of(board), "kinds": kinds, "splits": SPLITS}
     said = {name: message.template() for name, message in words.SCRIPT.items()}
     return {"said": said} | {of: {name: message() for name, message in known.items()} for of, known in named.items()}
 

@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from raykft.evaluation.free import BY_LEVEL, OVERLAPS
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import Leaderboard, optimism_of
 from raykft.leaderboard.head import head
@@ -33,6 +34,8 @@ from raykft.wording.names import BADGES, BASELINES, LIST, STATUSES
 
 LEVELS = ("level_1", "level_2", "level_3", "level_4", "level_5")
 SHOWN = ("score", "gain", "knowledge", *LEVELS, "premise", "hint", "forgetting", "clean", "overgeneration")
+# Shown where a domain has free texts, after the hints.
+FREE = (*BY_LEVEL.values(), *OVERLAPS)
 # Shown where a row has them and there is room: in Markdown, HTML and very wide terminals.
 MORE = (
     "forgetting_en",
@@ -57,11 +60,12 @@ SELECT_WANTED = (
     "level_2",
     "level_1",
     "gain",
+    *FREE,
     *SHOWN,
     SECONDS,
     *MORE,
 )
-REPORT_WANTED = ("score", "forgetting", "knowledge", OPTIMISM, "gain", "level_2", SEEDS, *SHOWN, NOTES, *MORE)
+REPORT_WANTED = ("score", "forgetting", "knowledge", OPTIMISM, "gain", "level_2", SEEDS, *FREE, *SHOWN, NOTES, *MORE)
 # The first so many are kept even where names must be shortened for them, to no less than `MIN_NAME` columns.
 ESSENTIAL, MIN_NAME = 2, 12
 MOST_FAILURES, MOST_TRIALS = 3, 30  # told without `--details`
@@ -355,7 +359,13 @@ def _metric(
 
 
 def _known_metrics(rows: Sequence[Record], split: Split) -> list[str]:
-    return [*SHOWN, *(name for name in MORE if any(name in _values(row, split) for row in rows))]
+    known = {name for row in rows for name in _values(row, split)}
+    more = [name for name in MORE if name in known]
+    if not (free := [name for name in FREE if name in known]):
+        return [*SHOWN, *more]
+    # Beside free texts no column is empty: most of the others may have nothing to show.
+    place = SHOWN.index("hint") + 1
+    return [name for name in (*SHOWN[:place], *free, *SHOWN[place:]) if name in known or name == "score"] + more
 
 
 def _values(row: Record, split: Split) -> dict[str, float]:

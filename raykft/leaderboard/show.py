@@ -19,7 +19,14 @@ from raykft.wording import tables as words
 from raykft.wording.messages import called
 from raykft.wording.names import OUTCOMES
 
-COLOURS = {"correct": "green", "partial": "yellow", "wrong": "red", "refused": "magenta", "empty": "red"}
+COLOURS = {
+    "correct": "green",
+    "partial": "yellow",
+    "wrong": "red",
+    "refused": "magenta",
+    "empty": "red",
+    "unjudged": "",
+}
 
 
 def side_by_side(paths: ExperimentPaths, trial_id: str, questions: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -24,9 +24,12 @@ def score_base(evaluator: Any, paths: ExperimentPaths, console: Console) -> Base
     scores: BaseScores
     scores, cached = get(evaluator.base.remote())
     _keep(scores, paths)
-    known = {name: row["select"].metrics["knowledge"] for name, row in scores.rows.items() if "select" in row}
+    select = {name: row["select"].metrics for name, row in scores.rows.items() if "select" in row}
+    # Of free texts alone nothing is right or wrong.
+    what = "knowledge" if "knowledge" in select[BASE] else "graded_knowledge"
+    known = {name: metrics[what] for name, metrics in select.items() if what in metrics}
     console.print(
-        f"base model: knowledge {known[BASE]:.2f}"
+        f"base model: {what.replace('_', ' ')} {known[BASE]:.2f}"
         + (f", with the needed facts in context {known[FACTS_NEEDED]:.2f}" if FACTS_NEEDED in known else "")
         + (" (cached)" if cached else f" ({scores.seconds:.0f} s)")
     )

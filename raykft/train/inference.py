@@ -150,10 +150,12 @@ class InferenceQueue:
     def _choice(self, slot: int | None, pick: Pick) -> Choice:
         """Tokenize lead-in and candidate together, then split where the candidates' tokens begin to differ.
 
-        A tokenizer may merge across the border, so tokens of the parts are not the tokens of the whole.
+        A tokenizer may merge across the border, so tokens of the parts are not the tokens of the whole. One candidate
+        alone begins where it parts from its lead-in.
         """
         whole = [self._prompts.answer_ids(pick.lead_in + text) for text in pick.candidates]
-        shared = min(shared_prefix(whole), min(len(ids) for ids in whole) - 1)
+        lead_in = [self._prompts.answer_ids(pick.lead_in) if pick.lead_in else []] if len(whole) == 1 else []
+        shared = min(shared_prefix([*whole, *lead_in]), min(len(ids) for ids in whole) - 1)
         prefix = [*self._prompts.prompt_ids(pick.question), *whole[0][:shared]]
         return Choice(slot, prefix, [ids[shared:] for ids in whole])
 

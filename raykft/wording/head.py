@@ -48,6 +48,11 @@ INTERVALS = Message("all intervals 95 %", "区間はすべて95%信頼区間。"
 
 KNOWS = Message("{share}", "{share}。")
 KNOWS_BESIDE = Message("{title} {share}", "{title}は{share}。")
+KNOWS_FREE = Message("a byte of its texts at {share}", "学習した文章の1バイトあたりの確率は{share}。")
+FREE_MEAN = Message(
+    "probability of the very words; whether others are true is not measured",
+    "一字一句の確率であり、別の言い方の正しさは測っていません。",
+)
 KNOWS_MEAN = Message("mean over kinds of unseen questions", "学習に使っていない設問の種類ごとの平均です。")
 
 FORGOT = Message("{portion} of the base's general ability: {share}", "汎用能力の{portion}を失っています: {share}。")

@@ -28,6 +28,7 @@ OUTCOMES = {
     "wrong": Message("wrong", "誤答"),
     "refused": Message("refused", "回答拒否"),
     "empty": Message("empty", "空の回答"),
+    "unjudged": Message("not judged", "判定なし"),
 }
 
 KINDS = {
@@ -39,6 +40,7 @@ KINDS = {
     "long": Message("long", "長文"),
     "mc": Message("mc", "多肢選択"),
     "instruct": Message("instruct", "指示追従"),
+    "free": Message("free text", "自由記述"),
 }
 
 BASELINES = {
@@ -71,6 +73,8 @@ OBJECTIVES = {
 OVERLAP_PROBES = {
     "domain en": Message("domain en", "ドメイン（英）"),
     "domain ja": Message("domain ja", "ドメイン（日）"),
+    "free en": Message("free texts en", "自由記述（英）"),
+    "free ja": Message("free texts ja", "自由記述（日）"),
     "general en": Message("general en", "一般（英）"),
     "general ja": Message("general ja", "一般（日）"),
 }

