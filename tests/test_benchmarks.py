@@ -315,7 +315,7 @@ def test_a_replay_spends_no_more_than_it_may(script: Any) -> None:
 
 
 def test_rungs_are_compared_by_what_they_foretell_and_pick(script: Any) -> None:
-    """Recipes that learn alike an epoch and differ in how many they have: only a projected score can tell them apart."""
+    """Recipes that learn alike an epoch and differ in how many they have: only projections can tell them apart."""
     table, rungs = a_table(count=8), script("rungs")
     for run in table["runs"]:
         if "error" not in run:
