@@ -67,7 +67,6 @@ DOORS = {
     ),
     "bm25s": ("evaluation",),
     "sacrebleu": ("evaluation",),
-    "rouge_score": ("evaluation",),
     "lm_eval": ("models",),
     "openai": ("writer.endpoint",),
     "selectolax": ("drafting.pages",),

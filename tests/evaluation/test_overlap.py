@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.tokenizers import tokenizer_ja_mecab
 
@@ -21,6 +22,7 @@ from raykft.evaluation.overlap import (
     check_comparable,
     compare,
     overlap_table,
+    rouge_f1,
 )
 from raykft.records import KeyFact, Probe
 
@@ -101,6 +103,16 @@ def test_english_overlap_counts_words() -> None:
 @given(st.text(st.characters(max_codepoint=127)))
 def test_ascii_words_are_those_of_rouge_score(text: str) -> None:
     assert _words(text) == DefaultTokenizer(use_stemmer=False).tokenize(text)
+
+
+@given(*[st.lists(st.sampled_from("abc霧見"), max_size=9)] * 2)
+def test_rouge_is_that_of_rouge_score_digit_for_digit(reference: list[str], answer: list[str]) -> None:
+    class Tokens:
+        tokenize = staticmethod(str.split)
+
+    theirs = RougeScorer(["rouge1", "rouge2"], tokenizer=Tokens()).score(" ".join(reference), " ".join(answer))
+    for length in (1, 2):
+        assert rouge_f1(reference, answer, length) == theirs[f"rouge{length}"].fmeasure
 
 
 @settings(max_examples=50)
