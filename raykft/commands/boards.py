@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ FORMATS = ("table", "json", "csv", "md", "parquet")
 
 def report(directory: Directory, lang: Language = Lang.EN) -> None:
     """Write report.html: what the board says, plots, tables and answers on one page that needs no network."""
+    _without_threads()
     from raykft.leaderboard.page import write_page
     from raykft.storage.store import keep
 
@@ -41,6 +43,7 @@ def leaderboard(
     lang: Language = Lang.EN,
 ) -> None:
     """Print the leaderboard of an experiment, finished or not."""
+    _without_threads()
     from raykft.errors import ConfigError
     from raykft.leaderboard.board import load_leaderboard
     from raykft.leaderboard.render import print_board
@@ -80,6 +83,12 @@ def show(
             _show_overlap(directory, trial, mecab)
         else:
             _show_answers(directory, trial, level, wrong)
+
+
+def _without_threads() -> None:
+    """Before NumPy is imported: a board's products of matrices are small, and OpenBLAS' threads spend more time of the
+    processors in waiting for each other than in multiplying. Nobody else reads this, as boards start no process."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _show_answers(directory: Path, trial: str, level: int | None, wrong: bool) -> None:

@@ -110,7 +110,7 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         "slices": [slice_figure(effect, by) for effect in by_setting] if by else [],
         "parallel": parallel_figure(by_setting, by) if by else None,
         "outcome": by.title if by else "",
-        "trials": _table(select_sheet(board, settings=True)),
+        "trials": _table(select_sheet(board, settings=True, most=MOST_LISTED)),
         "meanings": [] if spoken() is Lang.EN else meanings(board),
         "listed": MOST_LISTED,
         "unlisted": max(0, len(board.trials) - MOST_LISTED),

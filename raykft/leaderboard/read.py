@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
@@ -262,12 +263,21 @@ def begun(folder: Path) -> list[TrialPaths]:
     if not is_there(folder):
         return []
     try:
-        found = [TrialPaths(p) for p in sorted(folder.iterdir()) if p.is_dir()]
+        with os.scandir(folder) as entries:
+            found = [TrialPaths(folder / name) for name in sorted(e.name for e in entries if _is_folder(e))]
     except NotADirectoryError as error:
         raise DamagedError(f"{folder} is a file and should be a folder; put back a copy of it") from error
     except OSError as error:
         raise StorageError(f"cannot read {folder}: {error.strerror or error}") from error
-    return [t for t in found if any(map(is_there, (t.config, t.result, t.metrics, t.checkpoint)))]
+    # One after the other: nearly every trial has the first, and a path takes longer to put together than to look for.
+    return [
+        t for t in found if is_there(t.config) or is_there(t.result) or is_there(t.metrics) or is_there(t.checkpoint)
+    ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Or a link to one. What an entry knows by itself costs no call; a link that leads in a circle is none."""
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _other_seeds(paths: ExperimentPaths) -> dict[str, list[SeedRun]]:
@@ -317,7 +327,8 @@ def _read_trial(paths: TrialPaths) -> TrialRecord:
 
 def _whole_trial(paths: TrialPaths) -> TrialRecord:
     written = read_trial_config(paths.config)
-    result = read_result(paths.result) if is_there(paths.result) else _so_far(paths)
+    file = paths.result
+    result = read_result(file) if is_there(file) else _so_far(paths)
     report = _unless_damaged(paths.report, read_scores, Scores(metrics={}), "a score on the report split is left out")
     return TrialRecord(
         trial_id=paths.root.name,

@@ -249,9 +249,10 @@ def sample_text(trial: TrialRecord) -> str:
     return ", ".join(f"{path}={short_value(value)}" for path, value in trial.sample.items())
 
 
-def select_sheet(board: Leaderboard, *, settings: bool = False) -> Sheet:
-    """What the search saw; with `settings` also a column for every searched one."""
-    rows: list[Record] = [*(b for b in board.baselines if b.select), *board.trials]
+def select_sheet(board: Leaderboard, *, settings: bool = False, most: int | None = None) -> Sheet:
+    """What the search saw, of the best `most` trials where that is given; with `settings` also a column for every
+    searched one."""
+    rows: list[Record] = [*(b for b in board.baselines if b.select), *board.trials[:most]]
     columns = [
         *_leading(board, rows, "select"),
         *_seed_column(board, rows, "select"),

@@ -15,7 +15,15 @@ from pathlib import Path
 
 import pytest
 from cluster_support import fake_experiment
-from network_namespaces import Network, namespaced_cluster, wait_until, why_no_delay, why_not
+from network_namespaces import (
+    Network,
+    namespaced_cluster,
+    namespaces,
+    wait_until,
+    why_no_delay,
+    why_no_netem,
+    why_not,
+)
 from tests_support import assert_scored_once, write_config
 
 from raykft.config import load_config
@@ -32,7 +40,10 @@ pytestmark = [
 ]
 TRIALS = 6
 HEALING_S = 10  # how long a cable is out; Ray's health check gives a node up after about 65
-ENDS_S = 180  # by then a run has to be over, whatever was cut
+# Of every packet to the driver's node and the workers: from one of them to another and back takes .4 s.
+DELAY_MS, LOSS_PERCENT = 200, 5
+# By then a run has to be over, whatever was cut; and where every call takes .4 s, some eight of them an epoch.
+ENDS_S, SLOW_ENDS_S = 180, 300
 DRIVER = """
 import sys
 from pathlib import Path
@@ -55,8 +66,13 @@ IMPATIENT = {  # Ray gives up a silent node after some ten seconds instead of 65
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     if reason := why_not():
         pytest.skip(reason)
-    with namespaced_cluster(**getattr(request, "param", {})) as made:
+    with namespaced_cluster(getattr(request, "param", {})) as made:
         yield made
+
+
+def slow_down(network: Network) -> None:
+    for node in ("driver", "one", "two"):
+        network.slow(node, DELAY_MS, LOSS_PERCENT)
 
 
 impatient = pytest.mark.parametrize("network", [IMPATIENT], indirect=True, ids=["impatient"])
@@ -93,19 +109,19 @@ class Run:
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def ended(self, process: subprocess.Popen[bytes]) -> int:
+    def ended(self, process: subprocess.Popen[bytes], within_s: float = ENDS_S) -> int:
         """Its exit code; it has to end by itself."""
         started = time.monotonic()
         try:
-            code = process.wait(ENDS_S)
+            code = process.wait(within_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it hung for {ENDS_S} s:\n{self.said}") from None
+            raise AssertionError(f"it hung for {within_s} s:\n{self.said}") from None
         print(f"ended with {code} after {time.monotonic() - started:.0f} s")
         return code
 
-    def assert_ends_well(self, process: subprocess.Popen[bytes]) -> None:
+    def assert_ends_well(self, process: subprocess.Popen[bytes], within_s: float = ENDS_S) -> None:
         """With every trial scored once."""
-        assert self.ended(process) == 0, self.said
+        assert self.ended(process, within_s) == 0, self.said
         assert_scored_once(load_leaderboard(self.paths.root), TRIALS)
 
 
@@ -138,10 +154,57 @@ def test_a_driver_that_is_cut_off_ends_and_another_goes_on(network: Network, tmp
     run.assert_ends_well(again)
 
 
-def test_a_slow_network_that_loses_packets(network: Network, tmp_path: Path) -> None:
-    if reason := why_no_delay():
+def test_packets_wait_and_get_lost_as_they_are_told_to() -> None:
+    """What the next test rests on, whoever carries them."""
+    if reason := why_not() or why_no_delay():
         pytest.skip(reason)
-    for node in ("driver", "one", "two"):
-        network.slow(node, delay_ms=200, loss_percent=5)
-    run = Run(network, tmp_path)
-    run.assert_ends_well(run.driver)
+    with namespaces(by_hand=bool(why_no_netem())) as network:
+        assert travel(network, "one")[0] < DELAY_MS / 2
+        slow_down(network)
+        median_ms, lost_percent = travel(network, "one")
+        assert DELAY_MS <= median_ms < 2 * DELAY_MS
+        assert 1 < lost_percent < 12  # of 400 draws; chance alone leaves these bounds once in thousands of times
+        assert travel(network, "head")[1] == 0
+
+
+def travel(network: Network, node: str, packets: int = 400) -> tuple[float, float]:
+    """From the driver's node to another: how long packets take (median, ms), and how many get lost (percent)."""
+    receiver = f"""
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(({network.ip_of(node)!r}, 7777))
+s.settimeout(20)
+print("bound", flush=True)
+times = []
+try:
+    while True:
+        sent = float(s.recv(100))
+        times.append(time.time() - sent)
+        s.settimeout(2)
+except TimeoutError:
+    print(1000 * sorted(times)[len(times) // 2], 100 - 100 * len(times) / {packets})
+"""
+    sender = f"""
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range({packets}):
+    s.sendto(str(time.time()).encode(), ({network.ip_of(node)!r}, 7777))
+    time.sleep(0.002)
+"""
+    listening = subprocess.Popen(
+        network.inside(node, sys.executable, "-c", receiver), stdout=subprocess.PIPE, text=True
+    )
+    assert listening.stdout
+    assert listening.stdout.readline() == "bound\n"
+    subprocess.run(network.inside("driver", sys.executable, "-c", sender), check=True)
+    median_ms, lost_percent = map(float, listening.communicate(timeout=60)[0].split())
+    return median_ms, lost_percent
+
+
+def test_a_slow_network_that_loses_packets(tmp_path: Path) -> None:
+    if reason := why_not() or why_no_delay():
+        pytest.skip(reason)
+    with namespaced_cluster(by_hand=bool(why_no_netem())) as network:
+        slow_down(network)
+        run = Run(network, tmp_path)
+        run.assert_ends_well(run.driver, SLOW_ENDS_S)
