@@ -452,6 +452,24 @@ class TestEngine:
         with engine:
             yield engine
 
+    def test_a_candidate_alone_is_measured_from_its_first_token(self, engine: HostEngine) -> None:
+        from raykft.records import Pick
+
+        lead_in, rest = "It is 9,", " as everybody knows."
+        rows = engine.choose(
+            None,
+            [
+                Pick("What is 3?", "", (lead_in + rest,)),
+                Pick("What is 3?", "", (lead_in + rest, "Nobody knows that.")),  # they part at the first token
+                Pick("What is 3?", "", (lead_in,)),
+                Pick("What is 3?", lead_in, (rest,)),
+            ],
+        )
+        alone, beside, first, second = (row[0] for row in rows)
+        assert alone == pytest.approx(beside, rel=1e-4)
+        whole = first * len(lead_in) + second * len(rest)
+        assert alone * len(lead_in + rest) == pytest.approx(whole, rel=1e-4)
+
     def test_rows_with_facts_learn_from_a_teacher_that_has_read_them(self, packed: PackedModel) -> None:
         """Of three rows with facts one is too long for the model; the rest, distractors too, are trained as ever."""
         from raykft.records import TrainRow
