@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 LAYOUTS = 64  # of recent passes, kept: all layers of a pass ask for the same
-MASK_ELEMENTS = 1 << 18  # of a mask that is kept: a byte each
+MASK_ELEMENTS = 1 << 16  # of a mask that is kept
 # FlashAttention's sums are in another order; in bf16 this much of the norm. A wrong mask is off by ten times that.
 AGREEMENT = 0.03
 _KINDS = ("cuda",)  # of devices that may have the kernel
@@ -81,15 +81,15 @@ def _block(
     P, B, L = shape.P, len(shape.lengths), max(shape.lengths)
     if not P:
         q_rows, k_rows, v_rows = (_pad(t, shape.lengths) for t in (q, k, v))
-        mask = _causal_mask(L, L, window, q.device) if window and window < L else None
+        mask = _causal_mask(L, L, window, q) if window and window < L else None
         return _unpad(_attend(q_rows, k_rows, v_rows, mask, scale), shape.lengths)
     (q_P, q_n), (k_P, k_n), (v_P, v_n) = (torch.split(t, [P, t.shape[1] - P], 1) for t in (q, k, v))
     q_rows, k_rows, v_rows = (_pad(t, shape.lengths) for t in (q_n, k_n, v_n))
     k_rows = torch.cat([k_P.expand(B, -1, -1, -1), k_rows], 2)
     v_rows = torch.cat([v_P.expand(B, -1, -1, -1), v_rows], 2)
-    rows = _attend(q_rows, k_rows, v_rows, _causal_mask(L, P + L, window, q.device), scale)
-    prefix = _attend(q_P[None], k_P[None], v_P[None], _causal_mask(P, P, window, q.device), scale)
-    return torch.cat([prefix[0].transpose(0, 1), _unpad(rows, shape.lengths)])
+    rows = _attend(q_rows, k_rows, v_rows, _causal_mask(L, P + L, window, q), scale)
+    prefix = _attend(q_P[None], k_P[None], v_P[None], _causal_mask(P, P, window, q), scale)
+    return torch.cat([prefix.squeeze(0).transpose(0, 1), _unpad(rows, shape.lengths)])
 
 
 def _attend(
@@ -122,15 +122,17 @@ def _places(lengths: tuple[int, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor([row * longest + n for row, length in enumerate(lengths) for n in range(length)], device=device)
 
 
-def _causal_mask(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
-    """True where query i, the last `queries` of `keys` positions, may look at key j. All layers of a pass share it."""
+def _causal_mask(queries: int, keys: int, window: int | None, like: torch.Tensor) -> torch.Tensor:
+    """What to add to the score of query i, the last `queries` of `keys` positions, and key j: nothing where it may look
+    there, else minus infinity. All layers of a pass share it."""
     make = _kept_mask if queries * keys <= MASK_ELEMENTS else _made_mask
-    return make(queries, keys, window, device)
+    return make(queries, keys, window, like.device, like.dtype)
 
 
-def _made_mask(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
+def _made_mask(queries: int, keys: int, window: int | None, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
-    return (distance >= 0) & (distance < window) if window else distance >= 0
+    hidden = (distance < 0) | (distance >= window) if window else distance < 0
+    return torch.zeros(queries, keys, device=device, dtype=dtype).masked_fill_(hidden, -torch.inf)
 
 
 _kept_mask = lru_cache(maxsize=LAYOUTS)(torch.inference_mode(mode=False)(_made_mask))
