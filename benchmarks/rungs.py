@@ -5,7 +5,8 @@
 Every strategy ranks by graded scores and differs from `graded` of `strategies.py` in its one rung: after which epoch,
 which share of recipes passes, and whether the score is projected along its learning curve to the recipe's own last
 epoch. A base model's score is 0, so a curve is known at epochs 0, 1 and 2: `slope` goes on from there as it went from 1
-to 2, `share` grows in proportion to the epochs. `no rung` trains every recipe to its end.
+to 2, `share` grows in proportion to the epochs. `a quarter` is the score after a quarter of a recipe's own epochs.
+`no rung` trains every recipe to its end.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def projections(quantities: Quantities) -> dict[str, Callable[[Run], float]]:
 
     return {
         "epoch 1": lambda run: score(run, 0),
+        "a quarter": lambda run: score(run, math.ceil(len(run["epochs"]) / 4) - 1),
         "epoch 2": lambda run: score(run, 1),
         "epoch 2, share": lambda run: score(run, 1) * len(run["epochs"]) / 2,
         "epoch 2, slope": slope,
