@@ -157,9 +157,27 @@ def _order(board: Leaderboard) -> Iterator[str]:
     else:
         yield words.UNCERTAIN() if decided is None else words.DECIDED(share=_percent(decided))
     if board.rank_groups.get("select") and ranked > 1:
-        tied = board.shared_ranks["select"][1] - 1
+        tied, behind = _rivals(board)
         yield words.TIED(n=tied) if tied else words.NONE_TIED()
+        if behind:
+            yield words.BEHIND_HELD_OUT(n=behind)
     yield words.RANKED_BY(objective=OBJECTIVES[board.measurement.ranked_by]())
+
+
+def _rivals(board: Leaderboard) -> tuple[int, int]:
+    """Of the trials that share the winner's rank on the questions that chose it: how many may be as good, and how many
+    the held-out questions, which chose nothing, show to be worse."""
+    if not board.rank_groups.get("select"):
+        return 0, 0
+    tied = board.shared_ranks["select"][1] - 1
+    winner, evidence = board.winner, board.evidence.get("report")
+    if winner is None or not winner.report or evidence is None:
+        return tied, 0
+    first = board.rank_groups["select"][winner.trial_id]
+    equal = [t.trial_id for t in board.reported if board.rank_groups["select"].get(t.trial_id) == first]
+    gaps = evidence.against(winner.trial_id, [name for name in equal if name != winner.trial_id])
+    behind = min(tied, sum(gap.significant and gap.value > 0 for gap in gaps.values()))
+    return tied - behind, behind
 
 
 def _cautions(board: Leaderboard) -> Iterator[str]:
@@ -214,7 +232,7 @@ def _next(board: Leaderboard) -> tuple[str, str]:
         return words.GIVEN_AWAY(), f"raykft data check {shlex.quote(address(paths.config))}"
     if not _shown_to_learn(board, winner):
         return words.NOT_WORTH_IT(), more
-    tied = board.shared_ranks["select"][1] - 1 if board.rank_groups.get("select") else 0
+    tied, _ = _rivals(board)
     seeds = board.measurement.seeds_advised
     if seeds is not None and seeds <= MOST_CONFIRMED:
         return words.MORE_SEEDS(), f"raykft confirm {place} --top 2 --seeds {seeds}"

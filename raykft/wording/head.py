@@ -65,6 +65,9 @@ ONLY_ONE = Message("only one trial has a score", "スコアの付いた試行は
 UNCERTAIN = Message("how certain it is cannot be told", "順位がどれだけ確かかは判断できません。")
 DECIDED = Message("{share} of pairs of trials are decided", "優劣が決まった試行の組は{share}です。")
 TIED = Message("{n} more may be as good as the winner", "ほかに{n}件が最良と同等かもしれません。")
+BEHIND_HELD_OUT = Message(
+    "{n} of equal rank behind on held-out questions", "同順位のうち{n}件は、報告用の設問では最良に及びません。"
+)
 NONE_TIED = Message("no other is as good as the winner", "最良に並ぶ試行はほかにありません。")
 RANKED_BY = Message("ranked by {objective} scores", "順位は{objective}スコアによります。")
 

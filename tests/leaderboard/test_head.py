@@ -8,6 +8,7 @@ import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer.main
@@ -162,6 +163,23 @@ def test_what_to_type_is_quoted_and_chosen_by_what_the_board_says(own: FakeExper
     assert command(load_leaderboard(directory)) == ["show", directory, winner, "--wrong"]
     own.paths.trial(STOPPED).result.unlink()
     assert command(load_leaderboard(directory)) == ["resume", directory]
+
+
+@pytest.mark.parametrize(("value", "significant", "behind"), [(0.2, True, 2), (0.2, False, 0), (-0.2, True, 0)])
+def test_held_out_questions_may_tell_apart_what_those_that_chose_cannot(
+    own: FakeExperiment, monkeypatch: pytest.MonkeyPatch, value: float, significant: bool, behind: int
+) -> None:
+    board = load_leaderboard(own.paths.root)
+    assert board.winner is not None
+    assert len(board.reported) == 3
+    gap = SimpleNamespace(value=value, significant=significant)
+    monkeypatch.setattr(type(board.evidence["report"]), "against", lambda _self, _own, names: dict.fromkeys(names, gap))
+    equal = {t.trial_id: 1 for t in board.trials if t.rank is not None}  # the questions that chose tell nothing apart
+    object.__setattr__(board, "rank_groups", board.rank_groups | {"select": equal})
+    object.__setattr__(board, "shared_ranks", board.shared_ranks | {"select": {1: 4}})
+    order = told(board)["order"].text
+    assert f"; {3 - behind} more may be as good as the winner; " in order
+    assert ("2 of equal rank behind on held-out questions; " in order) == (behind > 0)
 
 
 def test_given_away_probes_come_before_anything_else(own: FakeExperiment) -> None:
