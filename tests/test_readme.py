@@ -47,6 +47,11 @@ def commands(text: str) -> set[str]:
     return set(re.findall(r"`([^`\n]+)`", prose(text)))
 
 
+def translated(text: str) -> str:
+    """With the Japanese ones of pages and pictures that exist in both languages."""
+    return re.sub(r"(README|reading-the-board)(\.ja)?\.md", r"\1.ja.md", text).replace("-en-", "-ja-")
+
+
 def test_both_link_to_each_other_and_have_the_same_sections() -> None:
     assert "[日本語](README.ja.md)" in ENGLISH
     assert "[English](README.md)" in JAPANESE
@@ -70,10 +75,12 @@ def test_every_block_of_code_is_the_same_but_for_its_comments() -> None:
 def test_commands_files_and_links_are_the_same() -> None:
     assert commands(JAPANESE) - commands(ENGLISH) <= {"--lang ja"}
     assert commands(ENGLISH) - commands(JAPANESE) == set()
-    links = [sorted(re.findall(r"\]\(([^)]+)\)", text)) for text in (ENGLISH, JAPANESE)]
-    assert [link.replace("README.ja.md", "README.md") for link in links[0]] == links[1]
-    documents = [set(re.findall(r"docs/[\w/.-]*\w", text)) for text in (ENGLISH, JAPANESE)]
+    ours, theirs = translated(ENGLISH), translated(JAPANESE)
+    links = [sorted(re.findall(r"\]\(([^)]+)\)", text)) for text in (ours, theirs)]
+    assert links[0] == links[1]
+    documents = [set(re.findall(r"docs/[\w/.-]*\w", text)) for text in (ours, theirs)]
     assert documents[0] == documents[1]
+    assert all((ROOT / link).exists() for link in links[0] if "://" not in link and not link.startswith("#"))
 
 
 def test_a_paragraph_of_japanese_is_one_line() -> None:
