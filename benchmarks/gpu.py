@@ -223,7 +223,10 @@ def _time_steps(run: Run, packed: PackedModel, slots: Sequence[Slot]) -> dict[st
 
 
 def answers(run: Run, base: BaseModel) -> dict[str, Any]:
-    """New tokens a second of greedy answers by adapters, every one with questions of its own."""
+    """New tokens a second of greedy answers by adapters, every one with questions of its own.
+
+    In ordinary passes, and in passes of one shape, which a GPU records and replays.
+    """
     packed, sizes = PackedModel(base), run.sizes
     vocabulary = base.model.config.vocab_size
     found = []
@@ -238,11 +241,16 @@ def answers(run: Run, base: BaseModel) -> dict[str, Any]:
         ]
         if not found:  # the first pass sets up what every later one has
             generate(packed, prompts[: sizes.prompts], stop_ids=set(), batch_size=256)
-        started = clock(run.device)
-        said = generate(packed, prompts, stop_ids=set(), batch_size=256)
-        seconds = clock(run.device) - started
-        tokens = sum(len(each.ids) for each in said)
-        found.append({"adapters": count, "new_tokens_per_second": tokens / seconds, "ms_a_round": 1e3 * seconds})
+        row: dict[str, Any] = {"adapters": count}
+        said = {}
+        for name, static in (("dynamic", False), ("static", True)):
+            started = clock(run.device)
+            said[name] = generate(packed, prompts, stop_ids=set(), batch_size=256, static=static)
+            seconds = clock(run.device) - started
+            tokens = sum(len(each.ids) for each in said[name])
+            row[name] = {"new_tokens_per_second": tokens / seconds, "ms_a_round": 1e3 * seconds}
+        same = [a.ids == b.ids for a, b in zip(said["dynamic"], said["static"], strict=True)]
+        found.append(row | {"same_answers": sum(same) / len(same)})
     return {"answers": found}
 
 

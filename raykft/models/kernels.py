@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from raykft.errors import ResourceError
-from raykft.models.lowrank import LOOP, Kernel, LoraPair, Part
+from raykft.models.lowrank import LOOP, Kernel, LoraPair, Part, Parts
 
 RANK_MULTIPLE = 8  # of `grouped_mm`: rows of bf16 operands begin at multiples of 16 bytes
 SLOT_COUNTS = (1, 4, 16)
@@ -123,7 +123,21 @@ def _rank_places(ranks: tuple[int, ...], largest: int, device: torch.device) -> 
 
 
 def stacked_factors(parts: Sequence[Part], dtype: torch.dtype, multiple: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-    """All parts' A `[S, R, D]` and B `[S, E, R]` in `dtype`, zero beyond a part's rank; `multiple` divides R."""
+    """All parts' A `[S, R, D]` and B `[S, E, R]` in `dtype`, zero beyond a part's rank; `multiple` divides R.
+
+    Made once for all passes in which adapters stay what they are and the same ones take part.
+    """
+    stacks = parts.stacks if isinstance(parts, Parts) else None
+    if stacks is None:
+        return _stacked_factors(parts, dtype, multiple)
+    key = (*(id(part.pair) for part in parts), dtype, multiple)
+    if key not in stacks:
+        stacks.clear()
+        stacks[key] = _stacked_factors(parts, dtype, multiple)
+    return stacks[key]
+
+
+def _stacked_factors(parts: Sequence[Part], dtype: torch.dtype, multiple: int) -> tuple[torch.Tensor, torch.Tensor]:
     all_A, all_B = ([getattr(part.pair, name) for part in parts] for name in "AB")
     ranks = tuple(A.shape[0] for A in all_A)
     largest = math.ceil(max(ranks) / multiple) * multiple

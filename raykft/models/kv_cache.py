@@ -63,6 +63,35 @@ class BufferedLayer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = self._keys[:, :, :count], self._values[:, :, :count]
 
 
+class StaticLayer(BufferedLayer):
+    """One layer of a batch that is decoded in passes of one shape: all of the capacity is looked at, through a mask.
+
+    New keys and values go where the device's own `at_1` says.
+    """
+
+    def __init__(self, layer: BufferedLayer, at_1: torch.Tensor, rows: torch.Tensor) -> None:
+        super().__init__(layer.capacity)
+        keys, values = layer.keys[rows], layer.values[rows]
+        self.allocate(len(rows), keys)
+        self.put(slice(None), keys, values, keys.shape[2])
+        for buffer in (self._keys, self._values):
+            buffer[:, :, keys.shape[2] :] = 0  # masked, but NaN times 0 is NaN
+        self.use(self.capacity)
+        self._at_1 = at_1
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self._keys.index_copy_(2, self._at_1, key_states)
+        self._values.index_copy_(2, self._at_1, value_states)
+        return self.keys, self.values
+
+
+def static_cache(cache: Cache, at_1: torch.Tensor, rows: torch.Tensor) -> Cache:
+    """The chosen rows of a cache of `BufferedLayer` as one whose shapes stay as they are."""
+    return Cache(layers=[StaticLayer(layer, at_1, rows) for layer in cache.layers])
+
+
 def make_cache(config: Any, capacity: int) -> Cache:
     """A cache for up to `capacity` positions; Transformers' own where a layer keeps only a shorter window."""
     text = config.get_text_config()

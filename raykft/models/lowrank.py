@@ -39,6 +39,16 @@ class Part(NamedTuple):
     keep_nD: torch.Tensor | None
 
 
+# All parts' factors as a kernel multiplies them, by what they were made of; one set of parts is kept.
+Stacks = dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]]
+
+
+class Parts(list[Part]):
+    """The parts of one layer in a pass, and where their stacked factors may be kept (None: they change)."""
+
+    stacks: Stacks | None = None
+
+
 class FrozenWeight:
     """A frozen dense weight, held in both memory orders where `both_orders` says so.
 

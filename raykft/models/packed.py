@@ -29,7 +29,7 @@ from raykft.models.head import head_nll
 from raykft.models.kernels import KernelChoice, always, choose_kernels
 from raykft.models.lean import make_lean
 from raykft.models.load import BaseModel
-from raykft.models.lowrank import FrozenWeight, LoraPair, Part, adapted_product, add_lowrank
+from raykft.models.lowrank import FrozenWeight, LoraPair, Part, Parts, Stacks, adapted_product, add_lowrank
 from raykft.models.quantize import check_not_repacked
 from raykft.models.soft_targets import SoftTargets
 from raykft.models.targets import HEAD, adaptable_modules, resolve_preset
@@ -86,6 +86,7 @@ class Router:
     shapes: Sequence[BlockShape] | None = None  # None while generating: rows then are an ordinary batch
     dropout: dict[int, tuple[float, torch.Generator]] = field(default_factory=dict)
     kernels: KernelChoice = field(default_factory=lambda: always("loop"))
+    constant: bool = False  # no adapter changes from one pass to the next
 
 
 class PackedLinear(nn.Module):
@@ -96,6 +97,7 @@ class PackedLinear(nn.Module):
         self.base = base
         self.router = router
         self.pairs: dict[int, LoraPair] = {}
+        self._stacks: Stacks = {}
         # A bitsandbytes layer multiplies its packed weight itself.
         self.frozen = FrozenWeight(base, both_orders=both_orders) if type(base) is nn.Linear else None
 
@@ -116,9 +118,13 @@ class PackedLinear(nn.Module):
                 y_TE = add_lowrank(y_TE, x_TD, parts, kernel)
         return y_TE.view(*x.shape[:-1], y_TE.shape[-1])
 
-    def parts(self, x_TD: torch.Tensor) -> list[Part]:
+    def forget_stacks(self) -> None:
+        self._stacks.clear()
+
+    def parts(self, x_TD: torch.Tensor) -> Parts:
         """The segments whose slot adapts this layer, with the dropout factors of their rows."""
-        parts = []
+        parts = Parts()
+        parts.stacks = self._stacks if self.router.constant else None
         for slot, start, stop in self.router.segments:
             pair = self.pairs.get(slot) if slot is not None else None
             if slot is None or pair is None or start == stop:
@@ -204,6 +210,17 @@ class PackedModel:
         if not pairs:
             raise ModelError(f"slot {slot} has no adapter")
         return pairs
+
+    @contextmanager
+    def constant_adapters(self) -> Iterator[None]:
+        """No adapter changes while the body runs: kernels may keep what they make of its factors."""
+        self.router.constant = True
+        try:
+            yield
+        finally:
+            self.router.constant = False
+            for layer in self.layers.values():
+                layer.forget_stacks()
 
     @contextmanager
     def route(
