@@ -25,6 +25,8 @@ from raykft.drafting.rules import Rules
 from raykft.drafting.screen import reject, screened
 from raykft.drafting.sheet import accepted
 from raykft.drafting.written import Drafter
+from raykft.drafting.written_rows import add_formats, beside
+from raykft.drafting.written_rows import distractors as in_style
 from raykft.errors import DataError, ExperimentError, ModelError
 from raykft.evaluation.scoring import score_answer
 from raykft.models.source import check_model_present
@@ -122,10 +124,15 @@ def run(
         max_facts=max_facts,
         writer=drafter,
     )
-    made.rejected += drafter.rejected if drafter else []
-    made, domain = screened(made, *_bundled(code))
+    distractors, general, passages = _bundled(code)
+    if drafter is not None:
+        add_formats(drafter, made)
+        written = in_style(drafter, made, general, seed)
+        distractors = beside(written, distractors, len(made.train), seed)
+        made.rejected += drafter.rejected
+    made, domain = screened(made, distractors, general, passages)
     _check_enough(made, read[0].path)
-    config = config_text(directory, read, code, model, prompt, made.train, len(domain.distractors))
+    config = config_text(directory, read, code, model, prompt, made.train, domain.distractors)
     by = f"{drafter.desk.writer.name} ({drafter.desk.bill.line()})" if drafter else ""
     settings = {"lang": code, "seed": seed, "facts": max_facts, "writer": by}
     write(directory, made, domain, read, config, settings)

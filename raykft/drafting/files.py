@@ -16,7 +16,7 @@ from typing import Any
 from raykft.data.demo.general import to_jsonl
 from raykft.data.domain import Domain
 from raykft.drafting.items import Source
-from raykft.drafting.made import Draft, Drafted, Rejected, Verdict, teaches_again
+from raykft.drafting.made import Draft, Drafted, Rejected, Verdict, is_written, teaches_again
 from raykft.drafting.sheet import sheet
 from raykft.errors import ExperimentError, ResourceError
 from raykft.paths import ensure_dir, read_json, write_atomic, write_json
@@ -55,7 +55,7 @@ data:
   facts: facts.jsonl
   train: train.jsonl
   probes: probes.jsonl
-  distractors: distractors.jsonl  # bundled
+  distractors: distractors.jsonl  # {by}
   general: general.jsonl          # bundled: what the model knows and should keep
   passages: demo:{code}-small/passages.jsonl
 {prompt}
@@ -126,7 +126,7 @@ def write(
         "distractors.jsonl": to_jsonl(domain.distractors),
         "general.jsonl": to_jsonl(domain.general),
         SHEET: "\ufeff" + sheet(made),  # without the mark Excel takes Japanese for another encoding
-        ACCOUNT: account(made, sources, settings),
+        ACCOUNT: account(made, sources, settings, domain.distractors),
         CONFIG: config,
     }
     # Names of files may be no Unicode.
@@ -146,12 +146,12 @@ def config_text(
     model: str,
     prompt: str,
     train: Sequence[TrainRow],
-    distractors: int,
+    distractors: Sequence[TrainRow],
 ) -> str:
     """The experiment file. Few rows are read more often, and no axis asks for more rows than there are."""
     rows = sum(not teaches_again(row) for row in train)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.resolve().name).strip("-._")[:64] or "draft"
-    ratios = [ratio for ratio in (0, 0.25, 0.5, 1) if ratio * len(train) <= distractors]
+    ratios = [ratio for ratio in (0, 0.25, 0.5, 1) if ratio * len(train) <= len(distractors)]
     return CONFIG_TEXT.format(
         sources=", ".join(_comment(source.path.name) for source in sources),
         account=ACCOUNT,
@@ -160,6 +160,7 @@ def config_text(
         name=json.dumps(name),
         model=model,
         code=code,
+        by="of the writer, and bundled" if any(map(is_written, distractors)) else "bundled",
         prompt=prompt,
         epochs=(4, 8) if rows < 300 else (2, 4) if rows < 1500 else (1, 3),
         ratios=", ".join(map(str, ratios)),
@@ -178,7 +179,9 @@ def _again(train: Sequence[TrainRow]) -> str:
     return text + (FORMATS.format(share=share) if share else "")
 
 
-def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any]) -> str:
+def account(
+    made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any], distractors: Sequence[TrainRow]
+) -> str:
     """`draft.md`."""
     lines = [
         "# What was drafted",
@@ -191,6 +194,7 @@ def account(made: Drafted, sources: Sequence[Source], settings: Mapping[str, Any
         *(f"| {markdown(source.path.name)} | {_extent(source)} |" for source in sources),
         "",
         f"{facts_told(made.facts)}, {rows_told(made.train)}, {len(made.drafts)} probes.",
+        *_distractors_told(distractors),
         "",
         *_levels(made),
         "",
@@ -215,6 +219,14 @@ def rows_told(train: Sequence[TrainRow]) -> str:
     forms, again = sum(bool(row.form) for row in train), sum(row.phrasing > 1 for row in train)
     more = [f"{count} {what}" for count, what in ((again, "in further wordings"), (forms, "in other formats")) if count]
     return f"{len(train) - forms - again} training rows" + (f" and {' and '.join(more)}" if more else "")
+
+
+def _distractors_told(rows: Sequence[TrainRow]) -> list[str]:
+    written = sum(map(is_written, rows))
+    told = (
+        f"{written} distractors by the writer, whose truth no rule can check, and {len(rows) - written} bundled ones."
+    )
+    return [told] if written else []
 
 
 def _by(writer: str) -> str:

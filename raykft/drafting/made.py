@@ -60,6 +60,14 @@ def teaches_again(row: TrainRow) -> bool:
     return row.phrasing > 1 or bool(row.form)
 
 
+WRITTEN = "written"  # the pool of distractors by a writer
+
+
+def is_written(row: TrainRow) -> bool:
+    """Whether a distractor is a writer's own."""
+    return row.pool == WRITTEN
+
+
 @dataclass(frozen=True, slots=True)
 class Reworded:
     """A question in a writer's words, and an answer to it in other words."""

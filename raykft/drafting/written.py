@@ -60,13 +60,13 @@ _UNNAMED = re.compile(
 WrittenType = Literal["date", "number", "person", "text"]
 
 
-class _Form(BaseModel):
+class Form(BaseModel):
     """Structured output wants every object closed; what a server adds all the same is passed over."""
 
     model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": False})
 
 
-class WrittenFact(_Form):
+class WrittenFact(Form):
     """A fact that a writer has found in a piece of text."""
 
     quote: str
@@ -76,13 +76,13 @@ class WrittenFact(_Form):
     answer: str
 
 
-class WrittenFacts(_Form):
+class WrittenFacts(Form):
     """The answer to the prompt `facts`."""
 
     facts: list[WrittenFact]
 
 
-class Numbered(_Form):
+class Numbered(Form):
     """What is said of the question that has this number in the prompt."""
 
     number: int
@@ -95,7 +95,7 @@ class WrittenValue(Numbered):
     type: WrittenType
 
 
-class WrittenRewording(_Form):
+class WrittenRewording(Form):
     """A question in other words, with an answer in other words."""
 
     question: str
@@ -118,7 +118,7 @@ class WrittenRequests(Numbered):
 N = TypeVar("N", bound=Numbered)
 
 
-class Items(_Form, Generic[N]):
+class Items(Form, Generic[N]):
     """The answer to the prompts `values` and `rewordings`."""
 
     items: list[N]
@@ -155,7 +155,7 @@ class Drafter:
         asked = [(n, item.row) for n, item in enumerate(items) if item.row and _asks_for_value(item.row, self.rules)]
         lines = [f"{row.question}\n   answer: {row.output}" for _, row in asked]
         found = list(items)
-        for place, value in self._numbered("values", Items[WrittenValue], VALUE_TOKENS, lines, {}).items():
+        for place, value in self.numbered("values", Items[WrittenValue], VALUE_TOKENS, lines, {}).items():
             number, row = asked[place]
             named, item = value.value.strip(), items[number]
             if why := _value_problem(named, row.question, row.output):
@@ -168,14 +168,14 @@ class Drafter:
         """The same lines with their questions in other words and with wrong values, as far as the writer's hold."""
         lines = [f"{one.row.question} [{one.found.text}]\n   answer: {one.tell}" for one in known]
         gaps = {"count": str(REWORDINGS)}
-        said = self._numbered("rewordings", Items[WrittenRewordings], REWORDING_TOKENS, lines, gaps)
+        said = self.numbered("rewordings", Items[WrittenRewordings], REWORDING_TOKENS, lines, gaps)
         return [self._told(one, said[n]) if n in said else one for n, one in enumerate(known)]
 
     def texts(self, texts: Sequence[FreeText]) -> list[FreeText]:
         """The same texts with their requests in other words, as far as the writer's hold."""
         lines = [text.row.question for text in texts]
         gaps = {"count": str(TEXT_REWORDINGS)}
-        said = self._numbered("texts", Items[WrittenRequests], REWORDING_TOKENS, lines, gaps)
+        said = self.numbered("texts", Items[WrittenRequests], REWORDING_TOKENS, lines, gaps)
         return [
             replace(text, written=self._kept_requests(text, said[n].rewordings)) if n in said else text
             for n, text in enumerate(texts)
@@ -185,7 +185,7 @@ class Drafter:
         kept: dict[str, str] = {}
         taken = {normalize(question) for question in (text.row.question, *text.others)}
         answer = _letters(text.row.output)
-        for question in map(_line, said):
+        for question in map(line, said):
             key = normalize(question)
             why = (
                 "is one of the others" if key in taken or key in kept else _request_problem(question, text.row.question)
@@ -199,14 +199,14 @@ class Drafter:
         return tuple(kept.values())
 
     def _told(self, one: Known, said: WrittenRewordings) -> Known:
-        wrong = dict.fromkeys(text for text in map(_line, said.wrong) if _is_wrong(text, one))
+        wrong = dict.fromkeys(text for text in map(line, said.wrong) if _is_wrong(text, one))
         return replace(one, written=self._kept(one, said.rewordings), wrong=tuple(wrong))
 
     def _kept(self, one: Known, said: Iterable[WrittenRewording]) -> tuple[Reworded, ...]:
         kept: dict[str, Reworded] = {}
         taken = {normalize(question) for question in (one.row.question, *one.others)}
         for rewording in said:
-            question, answer = _line(rewording.question), _line(rewording.answer)
+            question, answer = line(rewording.question), line(rewording.answer)
             key = normalize(question)
             why = "is one of the others" if key in taken or key in kept else _rewording_problem(question, one)
             if why:
@@ -216,7 +216,7 @@ class Drafter:
             kept[key] = Reworded(question, answer if holds else one.tell)
         return tuple(kept.values())
 
-    def _numbered(
+    def numbered(
         self, name: str, form: type[Items[N]], tokens: int, lines: Sequence[str], gaps: Mapping[str, str]
     ) -> dict[int, N]:
         """What the writer says of each of `lines`, by place; several are asked about at a time."""
@@ -236,11 +236,11 @@ class Drafter:
 
 
 def _tidy_fact(fact: WrittenFact) -> WrittenFact:
-    texts = {name: _line(getattr(fact, name)) for name in ("quote", "value", "question", "answer")}
+    texts = {name: line(getattr(fact, name)) for name in ("quote", "value", "question", "answer")}
     return fact.model_copy(update=texts)
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     return " ".join(one_line(text).split())
 
 
@@ -250,7 +250,7 @@ def _fact_problem(fact: WrittenFact, piece: Piece, rules: Rules) -> str:
         return "a part of it is empty"
     if _letters(fact.quote) not in _letters(piece.text):
         return "the text does not hold the sentence that it quotes"
-    if not _holds(fact.quote, fact.value):
+    if not holds(fact.quote, fact.value):
         return f"the quoted sentence does not hold the value {shown(fact.value)}"
     if len(_letters(fact.quote)) < len(_letters(fact.value)) + MIN_AROUND:
         return "it quotes the value alone, and not what the text says of it"
@@ -280,9 +280,9 @@ def _value_problem(value: str, question: str, answer: str) -> str:
         return "the value is empty"
     if len(value) > MAX_VALUE:
         return f"the value has more than {MAX_VALUE} characters"
-    if value not in answer or not _holds(answer, value):
+    if value not in answer or not holds(answer, value):
         return f"the answer does not hold the value {shown(value)}"
-    if _holds(question, value):
+    if holds(question, value):
         return f"the question gives the value {shown(value)} away"
     return ""
 
@@ -291,9 +291,9 @@ def _rewording_problem(question: str, one: Known) -> str:
     if is_blank(question) or len(question) > MAX_QUESTION:
         return f"it is empty or has more than {MAX_QUESTION} characters"
     spellings = (one.found.text, *one.found.aliases, *one.found.items)
-    if any(_holds(question, text) for text in spellings if _letters(text)):
+    if any(holds(question, text) for text in spellings if _letters(text)):
         return "it gives the value away"
-    if why := _lost(question, one.row.question):
+    if why := lost_in(question, one.row.question):
         return why
     if _OF_THE_TEXT.search(question):
         return "it is about a text that is not there"
@@ -303,7 +303,7 @@ def _rewording_problem(question: str, one: Known) -> str:
 def _request_problem(question: str, request: str) -> str:
     if is_blank(question) or len(question) > max(MAX_QUESTION, 2 * len(request)):
         return f"it is empty or has more than {MAX_QUESTION} characters"
-    if why := _lost(question, request):
+    if why := lost_in(question, request):
         return why
     # A request may be about a text that it holds; a rewording must not bring one in.
     if _OF_THE_TEXT.search(question) and not _OF_THE_TEXT.search(request):
@@ -311,7 +311,7 @@ def _request_problem(question: str, request: str) -> str:
     return ""
 
 
-def _lost(question: str, original: str) -> str:
+def lost_in(question: str, original: str) -> str:
     """What a rewording leaves out of the numbers and the name in its original."""
     if lost := set(numbers_in(normalize(original))) - set(numbers_in(normalize(question))):
         return f"it leaves out {', '.join(sorted(lost))}"
@@ -337,7 +337,7 @@ def _lost_name(question: str, reworded: str) -> str:
 def _is_wrong(text: str, one: Known) -> bool:
     """Whether a value is of the right one's kind, and surely another."""
     found = one.found
-    if is_blank(text) or len(text) > MAX_VALUE or clash(text, found) or _holds(one.row.question, text):
+    if is_blank(text) or len(text) > MAX_VALUE or clash(text, found) or holds(one.row.question, text):
         return False
     return found.type not in FORMED or form_of(text) == form_of(found.text)
 
@@ -361,7 +361,7 @@ def _type(written: WrittenFact | WrittenValue) -> WrittenType:
     return written.type if fits.get(written.type, bool)(value) else "text"
 
 
-def _holds(text: str, value: str) -> bool:
+def holds(text: str, value: str) -> bool:
     """Whether a text has a value as a whole: 15 gates do not hold 5, nor 1.5 km 5 km, and Planning no Ann."""
     own = " ".join(fold(value).split())
     before = r"(?<![0-9a-z])(?<![0-9][.,])" if re.match("[0-9a-z]", own) else ""

@@ -18,6 +18,8 @@ from raykft.writer.protocol import Message, Request
 # By name: what each must have a place for.
 GAPS = {
     "facts": ("title", "text", "count"),
+    "distractors": ("examples", "topic", "count"),
+    "formats": ("questions",),
     "rewordings": ("questions", "count"),
     "texts": ("questions", "count"),
     "values": ("questions",),

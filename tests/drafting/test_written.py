@@ -17,7 +17,7 @@ from raykft.config import load_config
 from raykft.data.domain import load_domain
 from raykft.data.lint import check_domain
 from raykft.drafting.draft import Writing, run
-from raykft.drafting.written import _holds
+from raykft.drafting.written import holds
 from raykft.errors import DataError
 from raykft.evaluation.scoring import score_answer
 from raykft.writer.protocol import Request, Said
@@ -113,7 +113,8 @@ def test_a_page_becomes_an_experiment_that_passes_every_check(page: Path, tmp_pa
     by_writer = [draft for draft in summary.made.drafts if draft.rule == "reworded by the writer"]
     assert len(by_writer) >= 12
     assert set(summary.made.evidence.values()) == {f"The {w} was built in {y} by {p}" for w, y, p in BUILT}
-    assert "a good writer (4 requests, 40 tokens)" in (tmp_path / "draft" / "draft.md").read_text()
+    # One for the page, three for rewordings, three for formats, two for distractors.
+    assert "a good writer (9 requests, 90 tokens)" in (tmp_path / "draft" / "draft.md").read_text()
     reasons = [r.why for r in summary.made.rejected if "rewording" in r.what]
     assert reasons.count("it gives the value away") == 12
     assert sum("does not name" in why for why in reasons) == 12
@@ -158,7 +159,7 @@ def test_rewordings_that_are_not_asked_are_taught_and_how_many_is_searched(page:
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "holds"),
+    ("text", "value", "held"),
     [
         ("It has 15 gates", "5", False), ("1.5 km", "5 km", False), ("It has 5.", "5", True),
         ("Planning", "Ann", False), ("built in 2015?", "15", False), ("1,911 people", "911", False),
@@ -166,8 +167,8 @@ def test_rewordings_that_are_not_asked_are_taught_and_how_many_is_searched(page:
         ("深さ15m", "5m", False), ("the  East Mole", "east mole", True), ("町は茅野です", "茅野", True),
     ],
 )  # fmt: skip
-def test_a_value_is_held_as_a_whole(text: str, value: str, holds: bool) -> None:
-    assert _holds(text, value) is holds
+def test_a_value_is_held_as_a_whole(text: str, value: str, held: bool) -> None:
+    assert holds(text, value) is held
 
 
 def test_lines_of_a_table_and_of_texts_have_ids_of_their_own(page: Path, tmp_path: Path) -> None:
@@ -288,7 +289,7 @@ def test_a_value_is_named_by_the_writer_if_the_answer_adds_it_and_else_found_by_
     summary = run([tmp_path / "qa.csv"], tmp_path / "draft", writing=Writing(writer))
     named = [fact.value for fact in summary.made.facts if not fact.value.isdigit()]
     assert named == ["lantern"]
-    asked = "".join(request.messages[-1].text for request in writer.asked)
+    asked = "".join(request.messages[-1].text for request in writer.asked if request.form == "values")
     assert "pilots" in asked
     assert "crooked" not in asked  # asks for a reason: there is no value to name
     assert any("the answer does not hold the value 'a torch'" in r.why for r in summary.made.rejected)
@@ -326,7 +327,7 @@ def test_the_command_drafts_from_an_address_and_its_key_is_in_no_file(
         arguments = [str(page), str(tmp_path / "draft"), "--writer", server.url, "--writer-model", "m"]
         assert command(monkeypatch, *arguments, "--writer-key", "MY_KEY") == 0
     assert server.keys[0] == "Bearer sk-hidden-12345678"
-    assert "writer: 4 requests, 60 tokens" in capsys.readouterr().out
+    assert "writer: 9 requests, 135 tokens" in capsys.readouterr().out
     for file in filter(Path.is_file, tmp_path.rglob("*")):
         assert b"sk-hidden" not in file.read_bytes(), file
 
