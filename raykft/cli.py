@@ -15,10 +15,20 @@ from raykft.commands import boards
 from raykft.commands.data import data_app
 from raykft.commands.exit_codes import ALL_SCORED, INTERRUPTED, NONE_SCORED, exit_code, exit_code_of
 from raykft.commands.notify import Notice, Notify
-from raykft.commands.options import ConfigFile, Directory, Language, Overrides, TrialId, check_format
+from raykft.commands.options import (
+    ConfigFile,
+    Directory,
+    Language,
+    Overrides,
+    TrialId,
+    asked_language,
+    check_format,
+)
 from raykft.untrusted.escapes import json_text, one_line
 from raykft.untrusted.terminal import say
+from raykft.wording.errors import ENDED, ERROR
 from raykft.wording.messages import Lang, speaking
+from raykft.wording.running import WARNING
 
 app = typer.Typer(
     help="Find the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.",
@@ -46,10 +56,12 @@ def main() -> None:
     try:
         app()
     except RaykftError as error:
-        say(f"error: {error}", err=True)
+        with speaking(asked_language()):
+            say(ERROR(text=error), err=True)
         sys.exit(exit_code_of(error))
     except KeyboardInterrupt as error:
-        say("interrupted", err=True)
+        with speaking(asked_language()):
+            say(ENDED(), err=True)
         sys.exit(exit_code_of(error))
 
 
@@ -138,8 +150,8 @@ def evaluate(
     from raykft.search.evaluate import evaluate as run
 
     console = _console()
-    experiment = load_config(config, overrides)
     with speaking(lang):
+        experiment = load_config(config, overrides)
         board = run(adapter, experiment, console=console)
         console.print()
         print_board(board, console)
@@ -307,6 +319,7 @@ def plan(
         float | None, typer.Option("--tokens-per-second", help="of one host, as `raykft doctor` measures it")
     ] = None,
     format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    lang: Language = Lang.EN,
 ) -> None:
     """Say what CONFIG will train, need and cost, without starting anything."""
     from raykft.config import load_config
@@ -316,23 +329,24 @@ def plan(
     from raykft.planning.render import render_plan
 
     check_format(format, ("table", "json"))
-    experiment = load_config(config, overrides)
-    planned = make_plan(
-        experiment,
-        load_domain(experiment),
-        this_machine(),
-        gpu=gpu.lower() if gpu else None,
-        hosts=hosts,
-        price=price,
-        parameters=parameters,
-        tokens_per_second=rate,
-    )
-    if format == "json":
-        say(json_text(planned.as_dict()))
-        return
-    for caution in experiment.cautions:
-        _console().print(f"warning: {caution}")
-    _console().print(render_plan(planned))
+    with speaking(_for_people(lang, format)):
+        experiment = load_config(config, overrides)
+        planned = make_plan(
+            experiment,
+            load_domain(experiment),
+            this_machine(),
+            gpu=gpu.lower() if gpu else None,
+            hosts=hosts,
+            price=price,
+            parameters=parameters,
+            tokens_per_second=rate,
+        )
+        if format == "json":
+            say(json_text(planned.as_dict()))
+            return
+        for caution in experiment.cautions:
+            _console().print(WARNING(text=caution))
+        _console().print(render_plan(planned))
 
 
 @app.command()
@@ -346,6 +360,7 @@ def doctor(
         typer.Option("--measure/--no-measure", help="time training steps here; by default without a cluster"),
     ] = None,
     format: Annotated[str, typer.Option("--format", help="table or json; json measures no steps")] = "table",
+    lang: Language = Lang.EN,
 ) -> None:
     """Check every node for what an experiment needs; exit code 1 if something is missing."""
     from raykft.cluster.connect import is_embedded
@@ -354,17 +369,18 @@ def doctor(
     from raykft.doctor.speed import measure_here
 
     check_format(format, ("table", "json"))
-    console, experiment = _console(), load_config(config) if config else None
-    address = address or (experiment.resources.address if experiment else None)
-    checks = diagnose(experiment, address)
-    if format == "json":
-        say(json_text(checks_json(checks)))
+    with speaking(_for_people(lang, format)):
+        console, experiment = _console(), load_config(config) if config else None
+        address = address or (experiment.resources.address if experiment else None)
+        checks = diagnose(experiment, address)
+        if format == "json":
+            say(json_text(checks_json(checks)))
+            raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
+        console.print(render_checks(checks))
+        if not failed(checks) and (is_embedded(address) if measure is None else measure):
+            console.print()
+            console.print(measure_here(experiment))
         raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
-    console.print(render_checks(checks))
-    if not failed(checks) and (is_embedded(address) if measure is None else measure):
-        console.print()
-        console.print(measure_here(experiment))
-    raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
 
 
 @app.command()
@@ -393,6 +409,11 @@ def export(
     from raykft.export import export as run
 
     say(f"wrote {run(directory, trial, out, merge=merge, check=check)}")
+
+
+def _for_people(lang: Lang, format: str) -> Lang:
+    """JSON is for programs, and has the same words in every language."""
+    return Lang.EN if format == "json" else lang
 
 
 def _console() -> Any:

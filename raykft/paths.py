@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import DamagedError, ExperimentError, ResourceError, StorageError
+from raykft.wording import errors as words
+from raykft.wording.messages import Message
 
 PACKAGE_DATA = Path(__file__).parent / "data" / "demo"
 # As PEFT and Transformers name them.
@@ -197,18 +199,15 @@ def _modified(file: Path) -> float:
         return 0.0
 
 
-STORAGE_REMEDY = "choose another `storage_path` (--set storage_path=DIR)"
-CACHE_REMEDY = "set RAYKFT_CACHE to a folder that can be written to"
-
-
-def ensure_dir(path: Path, remedy: str = STORAGE_REMEDY) -> Path:
+def ensure_dir(path: Path, remedy: Message = words.OTHER_STORAGE) -> Path:
     """Create `path` and check that it can be written to; where it cannot, the error says the `remedy`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise ResourceError(f"cannot write to {path}: {error.strerror or error}; {remedy}") from error
+        told = {"place": path, "why": error.strerror or error, "remedy": remedy()}
+        raise ResourceError(words.NOT_WRITABLE(**told)) from error
     return path
 
 

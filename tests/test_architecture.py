@@ -22,8 +22,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # What a module may import: its own level and those before it. Longer names count before shorter ones.
 LEVELS = [
     ["raykft", "errors", "records"],
-    ["untrusted"],
     ["wording"],
+    ["untrusted"],
     ["provenance"],
     ["paths"],
     ["storage"],

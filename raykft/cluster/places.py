@@ -11,6 +11,7 @@ from raykft.cluster.ray_compat import free_resources, node_kinds
 from raykft.errors import ResourceError
 from raykft.provenance import available_cores
 from raykft.untrusted.yaml_text import parse_yaml
+from raykft.wording import running as words
 
 # What a thin trial reserves. Hosts leave it free on their cores: where hosts take every CPU, no trial starts.
 TRIAL_CPUS = 0.01
@@ -178,7 +179,7 @@ def reserve(plan: HostPlan, *, wait_minutes: float | None, say: Callable[[str], 
         return groups
     kind = "GPUs" if plan.device == "cuda" else "CPU cores"
     if minutes:
-        say(f"waiting up to {minutes:g} min for {len(groups)} free {kind} ...")
+        say(words.WAITING(minutes=minutes, n=len(groups), kind=words.DEVICES[plan.device]()))
     if _ready(groups, 60 * minutes):
         return groups
     found = sum(_ready([group], 0) for group in groups)

@@ -7,16 +7,28 @@ from typing import Annotated
 
 import typer
 
-from raykft.commands.options import ConfigFile, Overrides
+from raykft.commands.options import ConfigFile, Language, Overrides
 from raykft.commands.writers import writing_of
 from raykft.untrusted.terminal import say
+from raykft.wording import data as words
+from raykft.wording.errors import DATA_BREAKS_RULES
+from raykft.wording.messages import Lang, called, speaking
+from raykft.wording.running import WARNING
 
+COUNTS_WIDTH = 12  # of the names of data, in English
 data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @data_app.command("check")
-def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: B006
+def data_check(config: ConfigFile, overrides: Overrides = [], lang: Language = Lang.EN) -> None:  # noqa: B006
     """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
+    with speaking(lang):
+        _check(config, overrides)
+
+
+def _check(config: Path, overrides: list[str]) -> None:
+    from rich.cells import cell_len, set_cell_size
+
     from raykft.config import load_config
     from raykft.data.domain import kinds, load_domain
     from raykft.data.lint import check_domain
@@ -28,15 +40,19 @@ def data_check(config: ConfigFile, overrides: Overrides = []) -> None:  # noqa: 
     domain = load_domain(experiment)
     about = kinds(domain)
     if domain.text and (pieces := text_pieces(experiment, domain)) is not None:
-        about["text"] = f"{sum(pieces):,} tokens in {len(pieces)} piece(s) of up to {experiment.train.max_length}"
+        length = experiment.train.max_length
+        about["text"] = words.PIECES(tokens=sum(pieces), pieces=len(pieces), length=length)
+    names = {name: called(words.COUNTS, name) for name in domain.counts()}
+    width = max(COUNTS_WIDTH, *(cell_len(name) for name in names.values()))
     for name, count in domain.counts().items():
-        say(f"{name:12} {count}" + (f" ({about[name]})" if name in about else ""))
+        told = words.KIND(n=count, about=about[name]) if name in about else str(count)
+        say(f"{set_cell_size(names[name], width)} {told}")
     report = check_domain(domain, score_answer, allow_contamination=experiment.data.allow_contamination)
     warnings = report.lines("warning")
     for warning in warnings:
-        say(f"warning: {warning}")
-    raise_problems(report.lines("error"), f"the data of {config} breaks rules of docs/data-flow.md:")
-    say(f"no problems found, {len(warnings)} warnings")
+        say(WARNING(text=warning))
+    raise_problems(report.lines("error"), DATA_BREAKS_RULES(where=config))
+    say(words.NO_PROBLEMS(n=len(warnings)))
 
 
 @data_app.command("draft")

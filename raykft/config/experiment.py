@@ -26,6 +26,8 @@ from raykft.storage.store import directory, problem_of
 from raykft.untrusted.messages import MAX_VALUE_CHARS, shortened, shown, summary
 from raykft.untrusted.reading import path_problem
 from raykft.untrusted.yaml_text import parse_yaml, read_yaml
+from raykft.wording import errors as words
+from raykft.wording.names import LIST
 
 Logger = Literal["tensorboard", "mlflow", "wandb", "prometheus"]
 TargetLayers = Literal["attention", "mlp", "all-linear", "all-linear+lm_head"]
@@ -246,7 +248,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     path = Path(path)
     tree = read_yaml(path)
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold a mapping of keys to values; see configs/quickstart.yaml")
+        raise ConfigError(words.NO_MAPPING(file=path))
     for override in overrides:
         _apply_override(tree, override)
     config = validate(tree, str(path))
@@ -269,7 +271,7 @@ def validate(tree: Any, where: str) -> ExperimentConfig:
     except ValidationError as error:
         problems = [line for problem in error.errors() for line in _describe(problem).split("\n")]
         told = summary([f"  {line}" for line in problems])
-        raise ConfigError(f"{where} is not a valid experiment:\n{told}") from None
+        raise ConfigError(f"{words.NOT_VALID(where=where)}\n{told}") from None
 
 
 def apply_sample(config: ExperimentConfig, sample: dict[str, Any]) -> ExperimentConfig:
@@ -371,9 +373,9 @@ def _describe(problem: Any) -> str:
     dotted = ".".join(loc)
     if problem["type"] == "extra_forbidden":
         names = _field_names(loc[:-1])
-        return f"{dotted}: unknown key{_suggest(loc[-1], names)}"
+        return words.UNKNOWN_KEY(key=dotted, hint=_suggest(loc[-1], names))
     if problem["type"] == "missing":
-        return f"{dotted}: this key is required"
+        return words.REQUIRED(key=dotted)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{dotted}: {message}" if dotted else message
@@ -397,8 +399,8 @@ def _field_names(loc: list[str]) -> list[str]:
 def _suggest(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+        return words.MEANT(name=close[0])
+    return words.KNOWN(names=LIST().join(known)) if known else ""
 
 
 def _with_absolute_data(config: ExperimentConfig, folder: Path, where: str) -> ExperimentConfig:

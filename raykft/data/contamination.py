@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from raykft.data.domain import Domain
 from raykft.records import Document, Probe, ProbeResult, TrainRow
+from raykft.wording import data as words
 from raykft.wording.verdicts import KNOWN_BEFORE
 
 # `raykft.evaluation.scoring.score_answer`, handed in by the callers because `data` lies below `evaluate`.
@@ -77,26 +78,10 @@ class Overlap:
     def message(self) -> str:
         """What was found, by which rule, and what to do about it."""
         if self.kind == "verbatim":
-            return (
-                f"probe {self.item!r} is of level 1 (verbatim), but no training row asks its question; "
-                "ask exactly what the row asks, or give the probe level 2"
-            )
-        item, other = _NAMES[self.kind]
-        return f"{item} {self.item!r} repeats {other} {self.other!r} ({_HOW[self.rule].format(self.score)})"
-
-
-_NAMES: dict[OverlapKind, tuple[str, str]] = {
-    "train": ("probe", "training row"),
-    "distractor": ("probe", "distractor"),
-    "text": ("probe", "text"),
-    "split": ("report probe", "select probe"),
-}
-_HOW: dict[OverlapRule, str] = {
-    "exact": "the same question",
-    "containment": "{:.0%} of its n-grams",
-    "containment_with_answer": "{:.0%} of its n-grams and its answer",
-    "edit_with_answer": "{:.0%} the same words and its answer",
-}
+            return words.NOT_VERBATIM(id=self.item)
+        item = (words.REPORT_ITEM if self.kind == "split" else words.ITEM)()
+        about = {"other": words.PARTNERS[self.kind](), "how": words.HOW[self.rule](share=self.score)}
+        return words.REPEATS(item=item, id=self.item, row=self.other, **about)
 
 
 def find_overlaps(domain: Domain, score: Scorer) -> tuple[Overlap, ...]:

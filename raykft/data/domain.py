@@ -21,6 +21,8 @@ from raykft.data.sources import read_rows
 from raykft.errors import DataError
 from raykft.records import Document, Fact, Passage, Probe, RowKind, TrainRow
 from raykft.untrusted.messages import shown
+from raykft.wording import data as words
+from raykft.wording.names import LIST
 
 T = TypeVar("T", Probe, Passage)
 
@@ -79,10 +81,11 @@ def kinds(domain: Domain) -> dict[str, str]:
     wordings = Counter(row.phrasing for row in domain.train if not row.form)
     forms = Counter(row.form for row in domain.train if row.form)
     if len(wordings) > 1 or forms:
-        said = [f"phrasing {phrasing}: {count}" for phrasing, count in sorted(wordings.items())]
-        found["train"] = ", ".join([*said, *(f"form {shown(form)}: {count}" for form, count in sorted(forms.items()))])
+        said = [words.PHRASING(phrasing=phrasing, n=count) for phrasing, count in sorted(wordings.items())]
+        said += [words.FORM(form=shown(form), n=count) for form, count in sorted(forms.items())]
+        found["train"] = LIST().join(said)
     if domain.text:
-        found["text"] = f"{sum(len(document.text) for document in domain.text):,} characters"
+        found["text"] = words.CHARACTERS(n=sum(len(document.text) for document in domain.text))
     return found
 
 

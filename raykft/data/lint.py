@@ -18,6 +18,8 @@ from raykft.data.domain import Domain
 from raykft.errors import DataError
 from raykft.records import Fact, KeyFact, Probe
 from raykft.untrusted.messages import MAX_PROBLEMS
+from raykft.wording import data as words
+from raykft.wording.names import LIST, OUTCOMES
 
 Severity = Literal["error", "warning"]
 Problem = tuple[str, str]  # a rule and what breaks it
@@ -110,13 +112,13 @@ def check_domain(domain: Domain, score: Scorer, *, allow_contamination: bool = F
 
 
 def _probe_findings(probe: Probe, score: Scorer) -> Iterator[Finding]:
-    name = f"{'probe' if probe.level else 'general probe'} {probe.id!r}"
+    name = (words.PROBE if probe.level else words.GENERAL_PROBE)(id=probe.id)
     try:
         problems = [*_gold_problems(probe, score), *_question_problems(probe, score), *_contrast_problems(probe, score)]
     except DataError as error:
         problems = [("unscorable", str(error))]
     for rule, problem in problems:
-        yield Finding(RULES[rule], rule, probe.id, f"{name}: {problem}")
+        yield Finding(RULES[rule], rule, probe.id, words.OF_PROBE(probe=name, problem=problem))
 
 
 def _gold_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
@@ -124,19 +126,18 @@ def _gold_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
     result = score(probe, probe.gold)
     missing = [key.any[0] for key in probe.key_facts if not _states(probe.gold, key, score)]
     if result.compliant is False:
-        yield "gold-breaks-pattern", f"its gold {probe.gold!r} does not match its pattern {probe.pattern!r}"
+        yield "gold-breaks-pattern", words.GOLD_BREAKS_PATTERN(gold=probe.gold, pattern=probe.pattern)
     elif missing and not result.correct:
-        yield "gold-lacks-key-fact", f"its gold {probe.gold!r} lacks {_listed(missing)}, which its key facts want"
+        yield "gold-lacks-key-fact", words.GOLD_LACKS_FACT(gold=probe.gold, missing=_listed(missing))
     elif result.wrong_claims:
-        yield (
-            "gold-claims-wrong",
-            f"its gold {probe.gold!r} holds {_listed(result.wrong_claims)}, which counts as wrong",
-        )
+        claims = _listed(result.wrong_claims)
+        yield "gold-claims-wrong", words.GOLD_CLAIMS_WRONG(gold=probe.gold, claims=claims)
     elif not result.clean:
-        yield "gold-scored-wrong", f"its gold {probe.gold!r} is scored as {result.outcome}; a premise begins yes or no"
-    words = len(probe.gold.split())
-    if probe.kind != "mc" and words > probe.max_new_tokens:
-        yield "gold-too-long", f"its gold has {words} words, but max_new_tokens={probe.max_new_tokens} cuts answers off"
+        outcome = OUTCOMES[result.outcome]()
+        yield "gold-scored-wrong", words.GOLD_SCORED_WRONG(gold=probe.gold, outcome=outcome)
+    length = len(probe.gold.split())
+    if probe.kind != "mc" and length > probe.max_new_tokens:
+        yield "gold-too-long", words.GOLD_TOO_LONG(n=length, limit=probe.max_new_tokens)
 
 
 def _question_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
@@ -150,7 +151,7 @@ def _question_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
     plain = replace(probe, kind="recall", pattern=None, slot=None, polarity=None)
     if score(plain, probe.question).score > 0:
         named = [key.any[0] for key in probe.key_facts if _states(probe.question, key, score)]
-        yield "answer-in-question", f"its question {probe.question!r} gives away {_listed(named)}"
+        yield "answer-in-question", words.GIVES_AWAY(question=probe.question, named=_listed(named))
 
 
 def _contrast_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
@@ -158,7 +159,7 @@ def _contrast_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
     options = list(dict.fromkeys(probe.contrast))
     if probe.kind == "mc":
         if len(options) < WRONG_OPTIONS:
-            few = f"it has {len(options)} wrong options in `contrast`; give {WRONG_OPTIONS} or more"
+            few = words.FEW_OPTIONS(n=len(options), least=WRONG_OPTIONS)
             yield "few-options" if options else "no-options", few
         return  # that the right option is none of them is a rule about the gold
     for wrong in options:
@@ -166,9 +167,9 @@ def _contrast_problems(probe: Probe, score: Scorer) -> Iterator[Problem]:
             # The scorer forgives a plural s, but not to names: what a name does not state differs by that s alone.
             differs = not any(_states(wrong, replace(key, type="person"), score, probe.forbidden) for key in stated)
             rule = "contrast-plural" if differs else "contrast-accepted"
-            yield rule, f"its wrong answer {wrong!r} in `contrast` is scored as right; list it in `forbidden` too"
+            yield rule, words.CONTRAST_RIGHT(wrong=wrong)
         elif probe.key_facts and not _is_of_type(wrong, probe.key_facts[0], score):
-            yield "contrast-type", f"its wrong answer {wrong!r} in `contrast` is not a {probe.key_facts[0].type}"
+            yield "contrast-type", words.CONTRAST_TYPE(wrong=wrong, kind=probe.key_facts[0].type)
 
 
 def _states(text: str, key: KeyFact, score: Scorer, forbidden: tuple[str, ...] = ()) -> bool:
@@ -207,10 +208,7 @@ def _hidden_aliases(domain: Domain, score: Scorer) -> Iterator[Finding]:
                     continue
                 if _states(value, KeyFact((alias,)), score, probe.forbidden):
                     told.add((alias, value))
-                    message = (
-                        f"probe {probe.id!r}: {value!r}, the value of fact {fact_id!r}, would be scored as {alias!r}; "
-                        "drop the shorter alias, or list the other value in `forbidden`"
-                    )
+                    message = words.HIDDEN_ALIAS(id=probe.id, value=value, fact=fact_id, alias=alias)
                     yield Finding("error", "alias-in-other-fact", probe.id, message)
 
 
@@ -242,10 +240,7 @@ def _groups_in_both_splits(domain: Domain) -> Iterator[Finding]:
             asked[group_of[fact_id]].setdefault(probe.split, probe.id)
     for group, probes in asked.items():
         if len(probes) > 1:
-            message = (
-                f"fact group {group!r} is asked in both splits (select {probes['select']!r}, report "
-                f"{probes['report']!r}); give all its probes one, as raykft.data.split.split_of(group) does"
-            )
+            message = words.BOTH_SPLITS(group=group, select=probes["select"], report=probes["report"])
             yield Finding("error", "group-in-both-splits", group, message)
 
 
@@ -260,11 +255,11 @@ def _contamination(overlaps: Sequence[Overlap], severity: Severity) -> Iterator[
         return
     lines = [f"\n  {overlap.message}" for overlap in repeats[:MAX_PROBLEMS]]
     if len(repeats) > MAX_PROBLEMS:
-        lines.append(f"\n  ... and {len(repeats) - MAX_PROBLEMS} more")
-    marks = "the leaderboard is marked CONTAMINATED"
+        lines.append(f"\n  {words.AND_MORE(n=len(repeats) - MAX_PROBLEMS)}")
+    marks = words.MARKED()
     if severity == "error":
-        marks = f"remove these rows or probes, or set `data.allow_contamination: true`, with which {marks}"
-    count = f"{len(flagged_probes(repeats))} of the probes are given away; {marks}:"
+        marks = words.REMOVE(marks=marks)
+    count = words.GIVEN_AWAY(n=len(flagged_probes(repeats)), marks=marks)
     yield Finding(severity, "contamination", "", count + "".join(lines))
 
 
@@ -272,28 +267,23 @@ def _advice(domain: Domain) -> Iterator[Problem]:
     """What makes the scores weak, or leaves a part of them unmeasured."""
     probed = {fact_id for probe in domain.probes if probe.level == 2 for fact_id in probe.fact_ids}
     if unprobed := [fact.id for fact in domain.facts if fact.id not in probed and fact.type != "free"]:
-        yield "fact-without-probe", f"{len(unprobed)} facts have no probe of level 2: {_listed(unprobed)}"
+        yield "fact-without-probe", words.FACTS_UNPROBED(n=len(unprobed), names=_listed(unprobed))
     yield from _free_texts(domain, probed)
     report = Counter(probe.level for probe in domain.probes if probe.split == "report")
     if report.total() < REPORT_PROBES:
-        few = (
-            f"{report.total()} probes have split 'report'; {REPORT_PROBES} or more keep the 95 % interval within ±0.08"
-        )
-        yield "few-report-probes", few
-    if levels := [f"level {level} has {n}" for level, n in sorted(report.items()) if n < LEVEL_PROBES]:
-        few = f"fewer than {LEVEL_PROBES} probes of a level have split 'report': {', '.join(levels)}"
-        yield "few-level-probes", few
+        yield "few-report-probes", words.FEW_REPORT(n=report.total(), least=REPORT_PROBES)
+    if levels := [words.LEVEL_HAS(level=level, n=n) for level, n in sorted(report.items()) if n < LEVEL_PROBES]:
+        yield "few-level-probes", words.FEW_OF_LEVEL(least=LEVEL_PROBES, levels=LIST().join(levels))
     languages = Counter(probe.lang for probe in domain.general)
     if not languages:
-        yield "no-general-probes", "there are no general probes (`data.general`), so forgetting is not measured"
+        yield "no-general-probes", words.NO_GENERAL()
     for language, n in sorted(languages.items()):
         if n < GENERAL_PROBES:
-            few = f"{n} general probes have lang {language!r}; forgetting needs {GENERAL_PROBES} or more of a language"
-            yield "few-general-probes", few
+            yield "few-general-probes", words.FEW_GENERAL(n=n, lang=language, least=GENERAL_PROBES)
     if not _free_alone(domain) and not any(probe.kind == "premise" for probe in domain.probes):
-        yield "no-premise-probes", "there are no premise probes, so a model that says yes to everything goes unnoticed"
+        yield "no-premise-probes", words.NO_PREMISES()
     if not domain.distractors:
-        yield "no-distractors", "there are no distractors, so nothing can be mixed in against forgetting"
+        yield "no-distractors", words.NO_DISTRACTORS()
     yield from (("unused-columns", note) for note in domain.notes)
     yield from _narrow_aliases(domain)
     yield from _two_answers(domain)
@@ -310,12 +300,9 @@ def _free_texts(domain: Domain, probed: Container[str]) -> Iterator[Problem]:
         return
     asked = dict.fromkeys(fact_id for probe in domain.probes for fact_id in probe.fact_ids)
     once = [fact_id for fact_id in asked if fact_id not in probed]
-    message = (
-        "the probes are free texts alone: how probable these are is all that trials are ranked by, and whether what a "
-        "model writes instead is true is not measured"
-    )
+    message = words.FREE_ALONE()
     if once:
-        message += f"; {len(once)} of {len(asked)} are asked in their training words alone, which measures memory"
+        message += words.FREE_ONCE(n=len(once), total=len(asked))
     yield "free-texts-alone", message
 
 
@@ -324,22 +311,10 @@ def _unread(domain: Domain) -> Iterator[Problem]:
     probes = (*domain.probes, *domain.general)
     languages = sorted({probe.lang for probe in probes} - SCORED_LANGUAGES)
     if languages:
-        yield (
-            "language",
-            (
-                f"probes have lang {_listed(languages)}: answers are compared by rules for English and Japanese, and "
-                "right ones in other languages may be scored wrong"
-            ),
-        )
+        yield "language", words.OTHER_LANGUAGES(langs=_listed(languages))
     aliases = {alias for probe in probes for key in probe.key_facts for alias in key.any}
     if signs := sorted(alias for alias in aliases if any(char in UNREAD_SIGNS for char in alias)):
-        yield (
-            "signs-not-scored",
-            (
-                f"{len(signs)} accepted answers hold signs that are not compared, such as {_listed(signs)}: the same "
-                "without them, or with others, counts as right"
-            ),
-        )
+        yield "signs-not-scored", words.UNREAD_SIGNS(n=len(signs), signs=_listed(signs))
 
 
 def _narrow_aliases(domain: Domain) -> Iterator[Problem]:
@@ -354,17 +329,9 @@ def _narrow_aliases(domain: Domain) -> Iterator[Problem]:
         elif (match := _FUNCTION_WORDS.fullmatch(alias)) and (match["rest"] or match["said"]) not in fact.any:
             worded.append(alias)
     if worded:
-        told = _listed(dict.fromkeys(worded))
-        message = (
-            f"accepted answers hold words that answers leave out, such as {told}: list them without these words too"
-        )
-        yield "alias-function-words", message
+        yield "alias-function-words", words.FUNCTION_WORDS(names=_listed(dict.fromkeys(worded)))
     if united:
-        message = (
-            f"accepted numbers have a unit, such as {_listed(dict.fromkeys(united))}: without it they count only where "
-            "the question names it; list the number alone too where it should always count"
-        )
-        yield "number-with-unit", message
+        yield "number-with-unit", words.NUMBER_UNITS(names=_listed(dict.fromkeys(united)))
 
 
 def _is_bare(alias: str) -> bool:
@@ -376,11 +343,13 @@ def _two_answers(domain: Domain) -> Iterator[Problem]:
     asked: defaultdict[tuple[str, ...], dict[str, list[str]]] = defaultdict(dict)
     for number, row in enumerate(domain.train, start=1):
         turns = tuple(map(_folded, (*(turn.text for turn in row.before), row.question)))
-        asked[turns].setdefault(_folded(row.output), []).append(f"{row.id!r} (row {number})")
+        asked[turns].setdefault(_folded(row.output), []).append(words.ROW(id=row.id, n=number))
     for turns, answers in asked.items():
         if len(answers) > 1:
-            told = "; ".join(f"{ids[0]} answers {answer[:60]!r}" for answer, ids in answers.items())
-            yield "two-answers", f"the training question {turns[-1][:80]!r} has different answers: {told}"
+            told = words.BETWEEN().join(
+                words.ANSWERS(ids=ids[0], answer=answer[:60]) for answer, ids in answers.items()
+            )
+            yield "two-answers", words.TWO_ANSWERS(question=turns[-1][:80], answers=told)
 
 
 def _folded(text: str) -> str:
@@ -390,5 +359,5 @@ def _folded(text: str) -> str:
 def _listed(items: Iterable[str]) -> str:
     """The first few of some names, quoted."""
     names = list(items)
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(map(repr, names[:_NAMES_SHOWN])) + more
+    told = LIST().join(map(repr, names[:_NAMES_SHOWN]))
+    return words.MORE(names=told, n=len(names) - _NAMES_SHOWN) if len(names) > _NAMES_SHOWN else told

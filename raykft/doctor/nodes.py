@@ -26,6 +26,10 @@ from raykft.paths import cache_dir
 from raykft.search.extras import check_extras
 from raykft.storage.store import StoredPath, StoredText, address, directory, is_url
 from raykft.untrusted.escapes import plain
+from raykft.wording import doctor as words
+from raykft.wording.errors import STEP
+from raykft.wording.messages import called
+from raykft.wording.names import LIST
 
 Status = Literal["ok", "warn", "fail"]
 PACKAGES = ("ray", "torch", "transformers", "bitsandbytes", "peft", "optuna")
@@ -211,8 +215,7 @@ def _diagnose(config: ExperimentConfig | None) -> Iterator[Check]:
             without_gpu += not facts["device"]["gpus"]
             yield from judge(_node_name(node), facts, versions(), config, skew_s=skew, gpus=gpus)
         if config is not None and config.resources.device == "cuda" and without_gpu == len(nodes):
-            step = "use nodes with GPUs, or resources.device auto"
-            yield Check("all nodes", "GPU", "fail", "none anywhere, and resources.device is 'cuda'", step)
+            yield Check("all nodes", "GPU", "fail", words.NO_GPU_ANYWHERE(), words.USE_GPUS())
     finally:
         if marker:
             _remove_marker(storage, marker)
@@ -225,7 +228,7 @@ def _judge_config(config: ExperimentConfig) -> Iterator[Check]:
     try:
         check_extras(config)
     except RaykftError as error:
-        found, _, step = str(error).partition("; ")
+        found, _, step = str(error).partition(STEP())
         yield Check("config", "extras", "fail", found, step)
 
 
@@ -265,8 +268,8 @@ def _skew(clock: Any) -> float:
 
 
 def _unreachable(name: str, error: Exception) -> Check:
-    step = "install the same raykft there (pip install raykft, same version) and look at the node's Ray logs"
-    return Check(name, "raykft task", "fail", f"{type(error).__name__}: {last_line(error).strip()}", step)
+    said = f"{type(error).__name__}: {last_line(error).strip()}"
+    return Check(name, "raykft task", "fail", said, words.NO_TASK())
 
 
 def judge(
@@ -288,31 +291,32 @@ def judge(
     yield from _judge_device(node, facts["device"], config, gpus)
     free = facts["memory_bytes"]
     short: Status = "warn" if free < LOW_MEMORY else "ok"
-    step = "end other programs, or lower resources.hosts; `raykft plan` says what a host needs"
-    yield Check(node, "free memory", short, f"{free / GIB:.1f} GiB", step if short != "ok" else "")
-    yield _judge_folder(node, "cache", facts["cache"], "set RAYKFT_CACHE to a folder with room")
+    step = words.LESS_MEMORY() if short != "ok" else ""
+    yield Check(node, "free memory", short, words.FREE(size=free / GIB), step)
+    yield _judge_folder(node, "cache", facts["cache"], words.MOVE_CACHE())
     if facts["storage"] is not None:
-        yield _judge_folder(node, "storage", facts["storage"], "choose another storage_path (--set storage_path=DIR)")
+        yield _judge_folder(node, "storage", facts["storage"], words.MOVE_STORAGE())
         if not facts["storage"]["shared"]:
-            step = "mount one folder at this path on every node, or run on one node"
-            yield Check(node, "shared storage", "fail", "does not see the driver's files in storage_path", step)
+            yield Check(node, "shared storage", "fail", words.NOT_SHARED(), words.SHARE())
     if config is not None:
         yield from _judge_model(node, facts, config)
     elif facts["token"]:
-        yield Check(node, "HF token", "ok", "present")
+        yield Check(node, "HF token", "ok", words.PRESENT())
     off = skew_s > MAX_SKEW_S
-    step = "start a time service (chrony, ntpd) on this node" if off else ""
-    yield Check(node, "clock", "warn" if off else "ok", f"off by {skew_s:.1f} s" if off else "in step", step)
+    step = words.TIME_SERVICE() if off else ""
+    told = words.OFF_BY(seconds=skew_s) if off else words.IN_STEP()
+    yield Check(node, "clock", "warn" if off else "ok", told, step)
 
 
 def _judge_versions(node: str, found: dict[str, str], wanted: dict[str, str]) -> Check:
     missing = [name for name, version in found.items() if not version]
     if missing:
-        return Check(node, "versions", "fail", f"not installed: {', '.join(missing)}", "pip install raykft there again")
-    other = [f"{n} {found.get(n)} (driver: {v})" for n, v in wanted.items() if found.get(n) != v]
+        told = words.NOT_INSTALLED(names=LIST().join(missing))
+        return Check(node, "versions", "fail", told, words.INSTALL_AGAIN())
+    differ = {name: version for name, version in wanted.items() if found.get(name) != version}
+    other = [words.OTHER_VERSION(name=name, found=found.get(name), wanted=v) for name, v in differ.items()]
     if other:
-        step = "install the driver's versions: pip install with its constraints.txt"
-        return Check(node, "versions", "fail", "; ".join(other), step)
+        return Check(node, "versions", "fail", words.BETWEEN().join(other), words.INSTALL_SAME())
     shown = ("raykft", "python", "ray", "torch", "transformers", "bitsandbytes")
     return Check(node, "versions", "ok", ", ".join(f"{name} {found[name]}" for name in shown))
 
@@ -320,38 +324,36 @@ def _judge_versions(node: str, found: dict[str, str], wanted: dict[str, str]) ->
 def _judge_device(node: str, device: dict[str, Any], config: ExperimentConfig | None, gpus: float) -> Iterator[Check]:
     wants_cuda = config is not None and config.resources.device == "cuda"
     if device["gpus"]:
-        each = "; ".join(
-            f"{g['name']} {g['free_bytes'] / GIB:.1f} of {g['total_bytes'] / GIB:.1f} GiB free" for g in device["gpus"]
+        each = words.BETWEEN().join(
+            words.GPU(name=g["name"], free=g["free_bytes"] / GIB, total=g["total_bytes"] / GIB) for g in device["gpus"]
         )
-        yield Check(node, "GPU", "ok", f"{each}; CUDA {device['cuda']}, driver {device['driver'] or 'unknown'}")
+        driver = device["driver"] or words.UNKNOWN()
+        yield Check(node, "GPU", "ok", words.GPUS(each=each, cuda=device["cuda"], driver=driver))
     elif gpus:
-        built = f"torch is built for CUDA {device['cuda']}" if device["cuda"] else "torch is built without CUDA"
-        step = "install the CUDA build of torch and a driver that fits it (nvidia-smi must work)"
-        yield Check(node, "GPU", "fail", f"Ray counts {gpus:g} GPU(s), torch sees none; {built}", step)
+        built = words.BUILT_FOR(cuda=device["cuda"]) if device["cuda"] else words.BUILT_WITHOUT()
+        yield Check(node, "GPU", "fail", words.UNSEEN_GPUS(n=gpus, built=built), words.INSTALL_CUDA())
     elif wants_cuda:
-        yield Check(
-            node, "GPU", "warn", "none, and resources.device is 'cuda'", "use nodes with GPUs, or resources.device auto"
-        )
+        yield Check(node, "GPU", "warn", words.NO_GPU_HERE(), words.USE_GPUS())
     else:
-        yield Check(node, "GPU", "ok", "none; trains on the CPU")
+        yield Check(node, "GPU", "ok", words.ON_CPU())
     problem = device["quantization"]
-    step = "pip install --force-reinstall bitsandbytes, in the version that fits this CUDA"
-    yield Check(node, "bitsandbytes", "fail" if problem else "ok", problem or "NF4 round trip", step if problem else "")
+    step = words.REINSTALL() if problem else ""
+    yield Check(node, "bitsandbytes", "fail" if problem else "ok", problem or words.ROUND_TRIP(), step)
     rates = device["compute"]
-    told = f"a core multiplies {rates['fp32_gflops']:.0f} GFLOP/s in fp32, {rates['bf16_gflops']:.0f} in bf16"
-    yield Check(node, "compute type", "ok", f"{told}; {rates['chosen']} on the CPU", data=rates)
+    told = words.RATES(fp32=rates["fp32_gflops"], bf16=rates["bf16_gflops"], chosen=rates["chosen"])
+    yield Check(node, "compute type", "ok", told, data=rates)
 
 
 def _judge_folder(node: str, name: str, folder: dict[str, Any], step: str) -> Check:
     free = folder["free_bytes"]
     if folder["problem"]:
-        return Check(node, name, "fail", f"{folder['path']} cannot be written: {folder['problem']}", step)
+        return Check(node, name, "fail", words.NOT_WRITABLE(place=folder["path"], problem=folder["problem"]), step)
     if free is None:
-        return Check(node, name, "ok", f"{folder['path']}, writable")
-    detail = f"{folder['path']}, {free / GIB:.1f} GiB free"
+        return Check(node, name, "ok", words.WRITABLE(place=folder["path"]))
+    room = {"place": folder["path"], "size": free / GIB}
     if free < LOW_DISK:
-        return Check(node, name, "fail" if free < NO_DISK else "warn", detail, step)
-    return Check(node, name, "ok", f"{detail}, writable")
+        return Check(node, name, "fail" if free < NO_DISK else "warn", words.ROOM(**room), step)
+    return Check(node, name, "ok", words.ROOM_WRITABLE(**room))
 
 
 def _judge_model(node: str, facts: dict[str, Any], config: ExperimentConfig) -> Iterator[Check]:
@@ -360,24 +362,24 @@ def _judge_model(node: str, facts: dict[str, Any], config: ExperimentConfig) -> 
     if not problem:
         yield Check(node, "base model", "ok", config.base_model)
     elif local or offline or "no such" in problem or "not installed" in problem:
-        step = "put the model there: install the package, copy the folder, or download it while online"
-        yield Check(node, "base model", "fail", problem, step)
+        yield Check(node, "base model", "fail", problem, words.PUT_MODEL())
     else:
-        yield Check(node, "base model", "warn", f"{problem}; the first run downloads it", "needs a network there")
+        yield Check(node, "base model", "warn", words.DOWNLOADS(problem=problem), words.NEEDS_NETWORK())
     if facts["token"]:
-        yield Check(node, "HF token", "ok", "present")
+        yield Check(node, "HF token", "ok", words.PRESENT())
     elif problem and not local:
-        yield Check(node, "HF token", "warn", "none", "gated models need one: set HF_TOKEN, or `hf auth login`")
+        yield Check(node, "HF token", "warn", words.NONE(), words.LOG_IN())
 
 
 def render_checks(checks: Sequence[Check]) -> Table:
     """A terminal table. Details may quote other machines: they become plain text."""
     table = Table(box=None, pad_edge=False)
-    for title in ("node", "check", "", "found", "next step"):
-        table.add_column(title, overflow="fold")
+    for title in words.HEADINGS.values():
+        table.add_column(title(), overflow="fold")
     colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     for check in checks:
-        cells = (check.node, check.name, check.status, check.detail, check.step)
+        names = (called(words.NODES, check.node), called(words.CHECKS, check.name), words.STATUSES[check.status]())
+        cells = (*names, check.detail, check.step)
         styles = ("", "", colours[check.status], "", "")
         table.add_row(*(Text(plain(cell), style=style) for cell, style in zip(cells, styles, strict=True)))
     return table

@@ -13,6 +13,7 @@ from raykft.doctor.nodes import model_problem
 from raykft.planning.fitting import Machine, this_machine
 from raykft.planning.memory import host_memory, numerics_of
 from raykft.train.admission import KNEE
+from raykft.wording import doctor as words
 
 if TYPE_CHECKING:
     from raykft.train.measure import Measurement
@@ -42,9 +43,9 @@ def measure_here(config: ExperimentConfig | None) -> RenderableType:
         slots = config.resources.slots_per_host
         tokens = (1 if slots == "auto" else slots) * config.train.batch_size * ROW_TOKENS
         rate = measured.line.rate(tokens)
-        advice = f"next: raykft plan CONFIG --tokens-per-second {rate:.0f}, the rate at {tokens} tokens a step"
+        advice = words.PLAN_WITH(rate=rate, tokens=tokens)
     else:
-        advice = "a small model to compare machines by; next: --config CONFIG measures its model, where that is here"
+        advice = words.SMALL_MODEL()
     return render_measurement(measured, this_machine(), advice, quantization=quantization, residency=residency)
 
 
@@ -53,16 +54,17 @@ def render_measurement(
 ) -> RenderableType:
     """Measured step times t(T), and the memory of the largest step beside what the memory model says of it."""
     table = Table(box=None, pad_edge=False)
-    for title in ("slots", "T: tokens a step", "t: seconds", "tokens/s"):
-        table.add_column(title, justify="right")
+    for title in words.COLUMNS.values():
+        table.add_column(title(), justify="right")
     for step in measured.steps:
         table.add_row(str(step.slots), str(step.tokens), f"{step.seconds:.3f}", f"{step.rate:.0f}")
     line = measured.line
+    about = {"model": measured.model, "place": measured.place, "rank": measured.rank, "preset": measured.preset}
     return Group(
-        Text(f"{measured.model} on {measured.place}, rank {measured.rank}, {measured.preset}, one thread"),
+        Text(words.MEASURED(**about)),
         table,
-        Text(f"t(T) = {line.fixed_s:.3f} s + {1000 * line.token_s:.3f} ms x T, off by {line.deviation:.0%} at most"),
-        Text(f"{line.knee_tokens:.0f} tokens a step reach {KNEE:.0%} of the fastest rate (slots_per_host: auto)"),
+        Text(words.LINE(fixed=line.fixed_s, token=1000 * line.token_s, deviation=line.deviation)),
+        Text(words.KNEE(tokens=line.knee_tokens, share=KNEE)),
         Text(_memory_line(measured, machine, quantization=quantization, residency=residency)),
         Text(advice),
     )
@@ -88,9 +90,13 @@ def _memory_line(measured: Measurement, machine: Machine, *, quantization: str, 
         step_tokens=last.tokens,
         positions=0,
     )
-    mib, scope = 2**20, " without libraries" if measured.device == "cuda" else ""
-    return (
-        f"memory model: {planned.weights / mib:,.0f} MiB weights + {planned.slots / last.slots / mib:,.1f} a slot + "
-        f"{planned.activations / last.tokens / mib:,.2f} a token + {planned.runtime / mib:,.0f} libraries "
-        f"= {planned.total / mib:,.0f} MiB for the last step; measured {measured.memory_bytes / mib:,.0f}{scope}"
+    mib = 2**20
+    return words.MEMORY(
+        weights=planned.weights / mib,
+        slot=planned.slots / last.slots / mib,
+        token=planned.activations / last.tokens / mib,
+        libraries=planned.runtime / mib,
+        total=planned.total / mib,
+        measured=measured.memory_bytes / mib,
+        scope=words.WITHOUT_LIBRARIES() if measured.device == "cuda" else "",
     )

@@ -9,6 +9,7 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from raykft.paths import ExperimentPaths, read_json
 from raykft.planning.slots import most_slots, slots_for
 from raykft.storage.store import address, keep
 from raykft.train.admission import MAX_SLOTS, HostCapacity, HostCounters
+from raykft.wording import running as words
+from raykft.wording.names import LIST
 
 # Room in the context window for a question and its answer, when all facts are put before it.
 QUESTION_TOKENS = 256
@@ -97,7 +100,9 @@ class Crew:
         self._joined = 0
         self._tokens = TokenCount()
         self._closing = threading.Event()
-        self._growth = threading.Thread(target=self._watch, name="raykft-growth", daemon=True)
+        # It speaks as this thread.
+        work = (self._watch,)
+        self._growth = threading.Thread(target=copy_context().run, args=work, name="raykft-growth", daemon=True)
 
     def __enter__(self) -> Crew:
         try:
@@ -146,21 +151,14 @@ class Crew:
         """Tell which hosts ran out of memory and have trained in smaller steps since."""
         for name, known in _counters(self.hosts):
             if known.step_limit is not None:
-                self.console.print(
-                    f"{name} ran out of memory with {self.slots} trials at once: its steps then held at most "
-                    f"{known.step_limit} tokens, and trials took turns; fewer resources.slots_per_host would lose no "
-                    "time"
-                )
+                self.console.print(words.OUT_OF_MEMORY(host=name, slots=self.slots, tokens=known.step_limit))
 
     def say_teaching(self) -> None:
         """Tell how far the teacher of distillation was followed."""
         for _, known in _counters(self.hosts):
             if known.taught_tokens:
                 share = known.followed_tokens / known.taught_tokens
-                self.console.print(
-                    "train.distill_weight: with the facts before it the base model's first choice was the right token "
-                    f"at {share:.0%} of {known.taught_tokens} places of answers; only there was it followed"
-                )
+                self.console.print(words.TEACHER_FOLLOWED(share=share, places=known.taught_tokens))
                 return  # every host asks the same model about the same rows
 
     # Starting.
@@ -169,11 +167,10 @@ class Crew:
         host_class = self._host_class()
         self.plan, self._groups = self._reserve()
         plan, config, groups = self.plan, self.config, self._groups
-        kinds = f" of {plan.replicas} replicas" if plan.replicas > 1 else ""
-        kinds += f" and {plan.evaluation} for evaluation" if plan.evaluation else ""
-        self.console.print(
-            f"loading {config.base_model} ({config.quantization}) on {plan.hosts} {plan.device} host(s){kinds} ..."
-        )
+        kinds = words.REPLICAS(n=plan.replicas) if plan.replicas > 1 else ""
+        kinds += words.FOR_EVALUATION(n=plan.evaluation) if plan.evaluation else ""
+        about = {"quantization": config.quantization, "hosts": plan.hosts, "device": plan.device, "kinds": kinds}
+        self.console.print(words.LOADING(model=config.base_model, **about))
         self._dtype = self._compute_dtype(host_class)
         handles = [self._start_host(host_class, group) for group in groups[: plan.hosts]]
         beside = groups if plan.gpu_share else groups[plan.hosts :]
@@ -181,15 +178,11 @@ class Crew:
         self.infos = self._heard([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
         if text := self.domain.text:
             pieces = self.infos[0]["text_pieces"]
-            self.console.print(
-                f"data.text: {len(text)} document(s) are {pieces} pieces of {config.train.max_length} tokens"
-            )
+            self.console.print(words.TEXT_PIECES(n=len(text), pieces=pieces, length=config.train.max_length))
             check_shares(config, Pool.of(self.domain.train, len(self.domain.distractors), pieces))
         self._say_slow_bf16()
         if cut := self.infos[0]["shortened_rows"]:
-            self.console.print(
-                f"{cut} training questions were shortened to fit train.max_length={config.train.max_length}"
-            )
+            self.console.print(words.SHORTENED(n=cut, length=config.train.max_length))
         self._say_untaught()
         if config.resources.slots_per_host == "auto":
             self.slots = self._measured_slots(handles[0])
@@ -205,21 +198,15 @@ class Crew:
     def _say_untaught(self) -> None:
         rows, told, taught = len(self.domain.train), len(self._told), self.infos[0]["taught_rows"]
         if self.config.uses("train.distill_weight") and taught < rows:
-            self.console.print(
-                f"train.distill_weight: {taught} of {rows} training rows have a teacher. {rows - told} name no fact, "
-                f"and {told - taught} are too long for the model with their facts before them: these learn from "
-                "their answers alone"
-            )
+            of = {"taught": taught, "rows": rows, "without": rows - told, "long": told - taught}
+            self.console.print(words.UNTAUGHT(**of))
 
     def _say_slow_bf16(self) -> None:
         slow = [
             n for n, info in enumerate(self.infos) if info["dtype"] == "bfloat16" and info.get("fast_bf16") is False
         ]
         if slow:
-            self.console.print(
-                f"host(s) {', '.join(map(str, slow))}: their CPUs only emulate bf16, in which all hosts compute; "
-                "resources.compute_dtype: fp32 would be faster there"
-            )
+            self.console.print(words.SLOW_BF16(hosts=LIST().join(map(str, slow))))
 
     def _start_evaluator(self) -> Any:
         config, domain, objective = self.config, self.domain, self.config.search.objective
@@ -333,7 +320,7 @@ class Crew:
             present = plan(may_grow=False)
             if resources.hosts != "auto" or present.hosts >= wanted.hosts:
                 raise
-        say(f"going on with {present.hosts} host(s); those that join later are used")
+        say(words.GOING_ON(n=present.hosts))
         return present, places.reserve(present, wait_minutes=0, say=say)
 
     def _measured_slots(self, host: Any) -> int:
@@ -341,14 +328,14 @@ class Crew:
         most = most_slots(self.config, self._trials, self.plan.hosts)
         if most == 1:
             return 1
-        self.console.print("measuring what training steps cost ...")
+        self.console.print(words.MEASURING())
         try:
             capacity: HostCapacity = get(host.capacity.remote())
         except OutOfMemoryError as error:
-            self.console.print(f"1 trial a host at once, since measuring steps failed: {error}", markup=False)
+            self.console.print(words.NOT_MEASURED(error=error), markup=False)
             return 1
         slots, why = slots_for(self.config, self.domain, capacity, most, cuda=self.plan.device == "cuda")
-        self.console.print(f"{slots} trial(s) a host at once: {why}")
+        self.console.print(words.SLOTS(slots=slots, why=why))
         return slots
 
     def _heard(self, asked: Sequence[Any]) -> list[Any]:
@@ -380,7 +367,7 @@ class Crew:
                 self._drop_lost()
                 self._grow()
             except (RaykftError, ray.exceptions.RayError) as error:
-                self.console.print(f"a host that joined could not be used: {error}", markup=False)
+                self.console.print(words.NOT_USED(error=error), markup=False)
 
     def _drop_lost(self) -> None:
         """Give up the places on nodes that died: a host starts anew where a device is free, under another name."""
@@ -390,7 +377,7 @@ class Crew:
             for name in [name for name, place in self._places.items() if place is group]:
                 del self._places[name]
                 ray.get(self.broker.drop.remote(name))
-                self.console.print(f"the node of {name} was lost; its trials go on elsewhere")
+                self.console.print(words.NODE_LOST(host=name))
 
     def _grow(self) -> None:
         handles, up = dict(self.hosts), self.hosts.loads()
@@ -407,7 +394,7 @@ class Crew:
         name = f"host{self.plan.hosts + self._joined - 1}"
         self._places[name] = group
         ray.get(self.broker.add.remote(name, host))
-        self.console.print(f"{name} has joined")
+        self.console.print(words.JOINED(host=name))
         self._on_capacity(self.slots * (len(handles) + 1))
 
 

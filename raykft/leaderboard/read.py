@@ -32,6 +32,8 @@ from raykft.paths import ExperimentPaths, TrialPaths, is_there
 from raykft.records import Passage, Probe, ProbeResult, Split, TrialStatus
 from raykft.storage.store import address, fetch, located
 from raykft.untrusted.yaml_text import read_yaml
+from raykft.wording.errors import EXPERIMENTS_HERE, NO_EXPERIMENT
+from raykft.wording.names import LIST
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -111,8 +113,8 @@ def open_experiment(directory: Path) -> ExperimentPaths:
     paths = ExperimentPaths(located(directory))
     fetch(paths.root, light=True)
     if not is_there(paths.config):
-        hint = f"; experiments here: {', '.join(near)}" if (near := _experiments_near(directory)) else ""
-        raise ExperimentError(f"{address(paths.root)} holds no experiment (no {paths.config.name}){hint}")
+        hint = EXPERIMENTS_HERE(names=LIST().join(near)) if (near := _experiments_near(directory)) else ""
+        raise ExperimentError(NO_EXPERIMENT(place=address(paths.root), file=paths.config.name, hint=hint))
     return paths
 
 

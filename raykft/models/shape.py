@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from raykft.errors import ModelError
 from raykft.models.source import converted_directory, digest_of, gguf_in_package, joined
-from raykft.paths import CACHE_REMEDY, cache_dir, ensure_dir
+from raykft.paths import cache_dir, ensure_dir
+from raykft.wording import planning as words
+from raykft.wording.errors import OTHER_CACHE
 
 Kind = Literal["attention", "mlp", "head"]
 
@@ -147,7 +149,7 @@ def shape_of(name: str) -> ModelShape:
             f"base_model {name!r} is not on this machine, so its size is not known; "
             "download it, or say how many parameters it has, e.g. --parameters 8e9"
         )
-    with joined(pieces, ensure_dir(cache_dir() / "models", CACHE_REMEDY)) as gguf:
+    with joined(pieces, ensure_dir(cache_dir() / "models", OTHER_CACHE)) as gguf:
         return shape_of_config(_gguf_config(gguf), name)
 
 
@@ -237,7 +239,7 @@ def _known_shape(name: str) -> ModelShape | None:
     names = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
     more = ("num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings")
     shape = shape_of_config(dict(zip((*names, *more), KNOWN[key], strict=True)), name)
-    return replace(shape, assumed=f"those of {key} in raykft's table of models, because no config.json is here")
+    return replace(shape, assumed=words.FROM_TABLE(model=key))
 
 
 def _linears(family: Family, hidden: int, intermediate: int, query: int, kv: int) -> tuple[Linear, ...]:
@@ -298,7 +300,7 @@ def assumed_shape(parameters: float) -> ModelShape:
     tied = parameters < 4e9
     candidates = (_llama_like(hidden, tied) for hidden in range(128, 32768, 128))
     nearest = min(candidates, key=lambda shape: abs(shape.parameters - parameters))
-    return replace(nearest, assumed=f"a Llama-like shape of {nearest.parameters / 1e9:.2f} billion parameters")
+    return replace(nearest, assumed=words.LLAMA_LIKE(billions=nearest.parameters / 1e9))
 
 
 def _llama_like(hidden: int, tied: bool) -> ModelShape:

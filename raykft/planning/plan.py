@@ -35,6 +35,7 @@ from raykft.planning.budget import (
 from raykft.planning.fitting import RESERVE, Corner, Machine, admitted, corners_of
 from raykft.planning.slots import room
 from raykft.train.admission import Line
+from raykft.wording import planning as words
 
 # Share of the peak that a packed step reaches, and what a CPU core multiplies (docs/planning.md).
 GPU_UTILISATION, AMX_UTILISATION, FP32_UTILISATION = 0.35, 0.35, 0.6
@@ -160,7 +161,7 @@ def make_plan(
     stopping = expected_epochs(config, epochs)
     threads = max(1, machine.cores // (count * devices + apart)) if config.resources.hosts != "auto" or hosts else 1
     estimate = _rate(shape, rows, device, machine, _step_tokens(config, rows, slots), threads, slots)
-    rate, why = (tokens_per_second, "as measured") if tokens_per_second else estimate
+    rate, why = (tokens_per_second, words.MEASURED()) if tokens_per_second else estimate
     limit = int(device.memory_gib * 2**30) if device else machine.memory_bytes // (count * devices + apart)
     corners = corners_of(config, domain, rows, shape, machine, slots=slots, cuda=device is not None, limit=limit)
 
@@ -188,7 +189,7 @@ def make_plan(
         tokens_how=rows.how,
         tokens_per_epoch=spread(per_epoch),
         tokens_per_trial=spread(per_trial),
-        device=f"{gpu} GPU" if gpu else f"CPU ({machine.cores} cores)",
+        device=words.GPU(gpu=gpu) if gpu else words.CPU(cores=machine.cores),
         hosts=count,
         devices_per_host=devices,
         evaluation_hosts=apart,
@@ -270,21 +271,16 @@ def _rate(
     if device:
         seconds = step_tokens * flops / (device.tflops * 1e12 * GPU_UTILISATION)
         floor = shape.layers * (LAUNCH_S_PER_LAYER + (slots - 1) * LAUNCH_S_PER_SLOT)
-        why = (
-            f"{GPU_UTILISATION:.0%} of {device.tflops:g} TFLOP/s, and at least {1000 * floor:.0f} ms a step for kernel "
-            "launches; not measured: on such a GPU `raykft doctor --config CONFIG` measures it, for --tokens-per-second"
-        )
+        why = words.GPU_SPEED(share=GPU_UTILISATION, peak=device.tflops, floor=1000 * floor)
         if floor > seconds:
-            why += (
-                f". Steps of {step_tokens:.0f} tokens are bound by them: more resources.slots_per_host cost little time"
-            )
+            why += words.LAUNCH_BOUND(tokens=step_tokens)
         return step_tokens / max(seconds, floor), why
     peak, share, unit = (
-        (CORE_TFLOPS_AMX, AMX_UTILISATION, "bf16 with matrix units")
+        (CORE_TFLOPS_AMX, AMX_UTILISATION, words.UNITS["bf16"]())
         if machine.fast_bf16
-        else (CORE_TFLOPS_FP32, FP32_UTILISATION, "fp32")
+        else (CORE_TFLOPS_FP32, FP32_UTILISATION, words.UNITS["fp32"]())
     )
-    why = f"{share:.0%} of {peak * threads * 1000:g} GFLOP/s ({threads} core(s) a host, {unit})"
+    why = words.CPU_SPEED(share=share, peak=peak * threads * 1000, threads=threads, unit=unit)
     return threads * peak * 1e12 * share / flops, why
 
 
@@ -308,42 +304,28 @@ def _assumptions(
     config: ExperimentConfig, shape: ModelShape, rows: Rows, stopping: Stopping, speed: str, *, priced: bool
 ) -> tuple[str, ...]:
     milestones = ", ".join(f"{math.ceil(m)}" for m in asha_milestones(config))
-    devices = config.resources.gpus_per_trial
-    asha = (
-        f"ASHA compares after epochs {milestones} and lets 1/{config.search.reduction_factor:g} pass in the long run: "
-        f"{stopping.epochs:.1f} epochs a trial, {stopping.finished:.0%} of trials reach their end"
-        if milestones
-        else "no trial is stopped early"
-        if config.search.scheduler in {"asha", "none"}
-        else f"what {config.search.scheduler} stops is not foreseen: expected is the same as without stopping"
-    )
+    search, devices = config.search, config.resources.gpus_per_trial
+    passing = {"factor": search.reduction_factor, "epochs": stopping.epochs, "finished": stopping.finished}
+    stops = words.UNFORESEEN(scheduler=search.scheduler)
+    if milestones:
+        stops = words.ASHA(milestones=milestones, **passing)
+    elif search.scheduler in {"asha", "none"}:
+        stops = words.NOBODY_STOPS()
     return (
-        *((f"sizes of the model: {shape.assumed}",) if shape.assumed else ()),
-        f"tokens: {rows.how}",
-        *((f"{rows.shortened} question(s) lose their beginning to train.max_length",) if rows.shortened else ()),
-        f"proposals: {DRAWS} seeded draws, every axis on its own; a searcher that learns moves away from that",
-        asha,
-        *(
-            (f"race: the best {race.top} with up to {race.seeds - 1} more seed(s), each counted as the longest recipe",)
-            if (race := config.search.race)
-            else ()
-        ),
-        "a trained token costs 4 FLOP a weight (the base is frozen), the head on answers and text only",
-        "a token read or written for a score costs half of it; every answer is as long as its probe allows",
-        f"speed of a device: {speed}",
-        *(
-            ("slots_per_host: from that speed; the search measures its own, and may take more or fewer",)
-            if config.resources.slots_per_host == "auto"
-            else ()
-        ),
-        *(
-            (f"{devices} devices train a trial {devices} times as fast: what they wait for each other is left out",)
-            if devices > 1
-            else ()
-        ),
-        f"memory: every slot of a host trains the same corner on the longest rows at once, and {RESERVE:.0%} stay free",
-        *(("cost: every host is paid for all the hours, whether it works or waits",) if priced else ()),
-        "left out: start-up, downloads, slots that wait",
+        *((words.SIZES(source=shape.assumed),) if shape.assumed else ()),
+        words.TOKENS(how=rows.how),
+        *((words.SHORTENED(n=rows.shortened),) if rows.shortened else ()),
+        words.PROPOSALS(n=DRAWS),
+        stops,
+        *((words.RACE(top=race.top, seeds=race.seeds - 1),) if (race := search.race) else ()),
+        words.FLOPS(),
+        words.READING(),
+        words.DEVICE_SPEED(how=speed),
+        *((words.AUTO_SLOTS(),) if config.resources.slots_per_host == "auto" else ()),
+        *((words.SEVERAL_DEVICES(n=devices),) if devices > 1 else ()),
+        words.WORST_MEMORY(reserve=RESERVE),
+        *((words.PAID(),) if priced else ()),
+        words.LEFT_OUT(),
     )
 
 
@@ -351,8 +333,4 @@ def _about_teacher(teacher: Taught | None, rate: float) -> tuple[str, ...]:
     if teacher is None:
         return ()
     seconds, kept = teacher.tokens / (2 * rate), teacher.memory_bytes / 2**20
-    said = (
-        f"teacher: the base model of every host reads {teacher.rows:,} row(s) once, {teacher.tokens:,} tokens in some "
-        f"{seconds:.0f} s (in no figure above), and keeps {kept:.1f} MiB of it"
-    )
-    return (said,)
+    return (words.TEACHER(rows=teacher.rows, tokens=teacher.tokens, seconds=seconds, kept=kept),)

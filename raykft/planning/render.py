@@ -6,7 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from raykft.planning.budget import Spread
 from raykft.planning.plan import Plan, Work
+from raykft.wording import planning as words
+from raykft.wording.names import LIST
 
 
 def render_plan(plan: Plan) -> RenderableType:
@@ -16,56 +19,65 @@ def render_plan(plan: Plan) -> RenderableType:
         facts.add_row(Text(title), Text(text))
     parts: list[RenderableType] = [Text(plan.experiment, style="bold"), facts]
     if plan.too_large:
-        parts += ["", Text(f"{len(plan.too_large)} of {plan.corners} corners of the space do not fit:"), _misfits(plan)]
+        parts += ["", Text(words.TOO_LARGE(n=len(plan.too_large), corners=plan.corners)), _misfits(plan)]
         parts.append(Text(_remedy(plan)))
     notes = Table.grid(padding=(0, 1))
     for sentence in plan.assumptions:
         notes.add_row("-", Text(sentence))
-    return Group(*parts, "", Text("assumed"), notes)
+    return Group(*parts, "", Text(words.ASSUMED()), notes)
 
 
 def _lines(plan: Plan) -> list[tuple[str, str]]:
-    memory, trial, epoch = plan.largest.memory, plan.tokens_per_trial, plan.tokens_per_epoch
-    sizes = {
-        "base": memory.weights,
-        f"{plan.slots_per_host} slot(s)": memory.slots,
-        "activations": memory.activations,
-        "or key-value cache": memory.kv_cache,
-        "runtime": memory.runtime,
+    memory, parts = plan.largest.memory, words.PARTS
+    sizes = [
+        parts["base"](size=_gib(memory.weights)),
+        parts["slots"](n=plan.slots_per_host, size=_gib(memory.slots)),
+        parts["activations"](size=_gib(memory.activations)),
+        parts["kv_cache"](size=_gib(memory.kv_cache)),
+        parts["runtime"](size=_gib(memory.runtime)),
+        *([parts["evaluation"](size=_gib(memory.evaluation))] if memory.evaluation else []),
+    ]
+    limits = {"total": _gib(memory.total), "limit": _gib(plan.memory_limit), "parts": LIST().join(sizes)}
+    raced = words.RACED(n=plan.race_runs) if plan.race_runs else ""
+    hosts = {
+        "many": words.MANY(n=plan.devices_per_host) if plan.devices_per_host > 1 else "",
+        "apart": words.APART(n=plan.evaluation_hosts) if plan.evaluation_hosts else "",
     }
-    if memory.evaluation:
-        sizes["evaluation host"] = memory.evaluation
-    parts = ", ".join(f"{name} {_gib(size)}" for name, size in sizes.items())
-    apart = f", and {plan.evaluation_hosts} that only evaluate" if plan.evaluation_hosts else ""
-    raced = f", then up to {plan.race_runs} run(s) of the best with other seeds" if plan.race_runs else ""
-    many = f"{plan.devices_per_host} x " if plan.devices_per_host > 1 else ""
+    text = words.TEXT_IS(tokens=plan.text_tokens, pieces=plan.text_pieces)
     return [
-        ("base model", f"{plan.base_model}, {plan.parameters:,} parameters"),
-        ("rows", f"{plan.rows} of the domain, {plan.distractors} distractors to mix in"),
-        *([("text", f"{plan.text_tokens:,} tokens in {plan.text_pieces} piece(s)")] if plan.text_pieces else []),
-        ("trials", f"{plan.trials}{raced}, on {plan.mixtures} different mixture(s) of rows"),
-        ("tokens an epoch", f"{epoch.minimum:,.0f} to {epoch.maximum:,.0f}, median {epoch.median:,.0f}"),
-        ("tokens a trial", f"{trial.minimum:,.0f} to {trial.maximum:,.0f}, median {trial.median:,.0f}"),
-        ("hosts", f"{plan.hosts} x {many}{plan.device}, {plan.slots_per_host} slot(s) each{apart}"),
-        ("memory a host", f"up to {_gib(memory.total)} of {_gib(plan.memory_limit)}: {parts}"),
-        ("speed of a device", f"{plan.tokens_per_second:,.0f} trained tokens/s"),
-        ("expected", _work(plan.expected)),
-        ("without stopping", _work(plan.without_stopping)),
+        (words.BASE_MODEL(), words.MODEL_IS(model=plan.base_model, parameters=plan.parameters)),
+        (words.ROWS(), words.ROWS_ARE(rows=plan.rows, distractors=plan.distractors)),
+        *([(words.TEXT(), text)] if plan.text_pieces else []),
+        (words.TRIALS(), words.TRIALS_ARE(trials=plan.trials, raced=raced, mixtures=plan.mixtures)),
+        (words.EPOCH_TOKENS(), _spread(plan.tokens_per_epoch)),
+        (words.TRIAL_TOKENS(), _spread(plan.tokens_per_trial)),
+        (words.HOSTS(), words.HOSTS_ARE(hosts=plan.hosts, device=plan.device, slots=plan.slots_per_host, **hosts)),
+        (words.MEMORY(), words.MEMORY_IS(**limits)),
+        (words.SPEED(), words.SPEED_IS(rate=plan.tokens_per_second)),
+        (words.EXPECTED(), _work(plan.expected)),
+        (words.WITHOUT_STOPPING(), _work(plan.without_stopping)),
     ]
 
 
+def _spread(spread: Spread) -> str:
+    return words.SPREAD(low=spread.minimum, high=spread.maximum, median=spread.median)
+
+
 def _work(work: Work) -> str:
-    cost = "" if work.cost is None else f", cost {work.cost:,.2f}"
-    return (
-        f"{work.trained_tokens:,} trained tokens and {work.asked_questions:,} questions: {_hours(work.hours)} "
-        f"({_hours(work.train_hours)} training, {_hours(work.evaluate_hours)} questions){cost}"
+    return words.WORK(
+        tokens=work.trained_tokens,
+        questions=work.asked_questions,
+        hours=_hours(work.hours),
+        train=_hours(work.train_hours),
+        evaluate=_hours(work.evaluate_hours),
+        cost="" if work.cost is None else words.COST(cost=work.cost),
     )
 
 
 def _misfits(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
     settings = list(plan.too_large[0].settings)
-    for title in (*settings, "needs", "slots that fit"):
+    for title in (*settings, words.NEEDS(), words.SLOTS_THAT_FIT()):
         table.add_column(title, justify="left" if title in settings else "right")
     for corner in plan.too_large:
         values = [str(value) for value in corner.settings.values()]
@@ -76,9 +88,9 @@ def _misfits(plan: Plan) -> Table:
 def _remedy(plan: Plan) -> str:
     slots = min(corner.slots_that_fit for corner in plan.too_large)
     if slots:
-        return f"next: --set resources.slots_per_host={slots}, or take these values out of search.space"
-    fewer = ", fewer resources.hosts" if plan.device.startswith("CPU") and plan.hosts > 1 else ""
-    return f"next: a device with more memory{fewer}, a smaller base_model, or other values in search.space"
+        return words.FEWER_SLOTS(slots=slots)
+    fewer = words.FEWER_HOSTS() if plan.device.startswith("CPU") and plan.hosts > 1 else ""
+    return words.LARGER_DEVICE(fewer=fewer)
 
 
 def _gib(size: int) -> str:
@@ -86,4 +98,4 @@ def _gib(size: int) -> str:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+    return words.HOURS(hours=hours) if hours >= 1 else words.MINUTES(minutes=60 * hours)

@@ -12,6 +12,7 @@ from raykft.planning.budget import Rows, count_tokens, mean_batch
 from raykft.planning.fitting import Machine, admitted, slots_that_fit
 from raykft.provenance import available_cores
 from raykft.train.admission import KNEE, MAX_SLOTS, HostCapacity, Line, slots_to_knee
+from raykft.wording import running as words
 
 
 def most_slots(config: ExperimentConfig, todo: int, hosts: int) -> int:
@@ -66,9 +67,7 @@ def slots_for(
         cuda=cuda,
         memory_bytes=capacity.memory_bytes,
     )
-    assumed = f" of {shape.assumed}" if shape.assumed else ""
-    return min(found.useful, found.fitting, most), (
-        f"{line.knee_tokens:.0f} tokens a step ({found.useful} trials) reach {KNEE:.0%} of {1 / line.token_s:.0f} "
-        "tokens/s, "
-        f"{found.fitting}{assumed} fit in memory, a search of {config.search.trials} takes {most} at most"
-    )
+    assumed = words.ASSUMED(shape=shape.assumed) if shape.assumed else ""
+    reached = {"tokens": line.knee_tokens, "useful": found.useful, "share": KNEE, "rate": 1 / line.token_s}
+    fits = {"fitting": found.fitting, "assumed": assumed, "trials": config.search.trials, "most": most}
+    return min(found.useful, found.fitting, most), words.SLOTS_BECAUSE(**reached, **fits)

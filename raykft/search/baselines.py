@@ -10,6 +10,7 @@ from raykft.errors import DamagedError
 from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, SplitScores
 from raykft.hosts.remote import get
 from raykft.paths import ExperimentPaths, read_json, write_json, write_jsonl
+from raykft.wording import running as words
 
 TUNED_BM25 = "tuned_bm25"
 
@@ -20,7 +21,7 @@ def score_base(evaluator: Any, paths: ExperimentPaths, console: Console) -> Base
     Args:
         evaluator: the handle of the evaluator's actor.
     """
-    console.print("scoring the base model ...")
+    console.print(words.SCORING_BASE())
     scores: BaseScores
     scores, cached = get(evaluator.base.remote())
     _keep(scores, paths)
@@ -28,11 +29,10 @@ def score_base(evaluator: Any, paths: ExperimentPaths, console: Console) -> Base
     # Of free texts alone nothing is right or wrong.
     what = "knowledge" if "knowledge" in select[BASE] else "graded_knowledge"
     known = {name: metrics[what] for name, metrics in select.items() if what in metrics}
-    console.print(
-        f"base model: {what.replace('_', ' ')} {known[BASE]:.2f}"
-        + (f", with the needed facts in context {known[FACTS_NEEDED]:.2f}" if FACTS_NEEDED in known else "")
-        + (" (cached)" if cached else f" ({scores.seconds:.0f} s)")
-    )
+    with_facts = words.WITH_FACTS(knowledge=known[FACTS_NEEDED]) if FACTS_NEEDED in known else ""
+    how = words.CACHED() if cached else words.TOOK(seconds=scores.seconds)
+    knows = words.BASE_KNOWS if what == "knowledge" else words.BASE_GRADED
+    console.print(knows(knowledge=known[BASE], with_facts=with_facts, how=how))
     return scores
 
 

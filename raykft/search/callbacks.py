@@ -27,6 +27,8 @@ from raykft.search.study import flush
 from raykft.search.trainable import HALT, halting, is_loss
 from raykft.storage.store import discard, fetch, keep
 from raykft.trial import Trial, last_row, write_result, write_trial_config
+from raykft.wording import running as words
+from raykft.wording.messages import phrase
 
 CLEAN_UP_SECONDS = 10.0
 CHECK_SECONDS = 10.0  # between looks at the node
@@ -120,8 +122,8 @@ class DriverCallback(tune.Callback):  # type: ignore[misc]
 
     def _stopped_early(self, trial: Trial) -> tuple[TrialStatus, str]:
         epochs = apply_sample(self._config, trial.sample).train.epochs
-        at = f"after epoch {last_row(trial.paths).get('epoch', 0)} of {epochs}"
-        return TrialStatus.STOPPED, f"stopped early by {self._config.search.scheduler} {at}"
+        at = {"epoch": last_row(trial.paths).get("epoch", 0), "epochs": epochs}
+        return TrialStatus.STOPPED, phrase(words.STOPPED_EARLY, scheduler=self._config.search.scheduler, **at).english
 
     def _release(self, name: str) -> list[Any]:
         # The trial does both itself unless its process was killed; both are harmless when repeated.
@@ -157,7 +159,7 @@ def mark_interrupted(paths: ExperimentPaths) -> None:
     for record in read_trials(paths):
         if record.status is TrialStatus.UNFINISHED and not record.damaged:
             trial = Trial(record.trial_id, record.sample, paths.trial(record.trial_id))
-            reason = f"the run was interrupted after epoch {record.epoch} of {record.epochs}"
+            reason = phrase(words.INTERRUPTED, epoch=record.epoch, epochs=record.epochs).english
             write_result(trial, last_row(trial.paths), TrialStatus.INTERRUPTED, reason=reason)
 
 

@@ -24,6 +24,7 @@ from raykft.storage.store import address as address_of
 from raykft.storage.store import keep
 from raykft.storage.trouble import typed
 from raykft.untrusted.console import make_console
+from raykft.wording import running as words
 
 MIN_SEEDS, MAX_SEEDS = 2, 100
 
@@ -73,7 +74,7 @@ def _confirm(experiment: Experiment, top: int, seeds: int, console: Console) -> 
     runs = [SeedTrial(t, own + n, paths.seed_run(t.trial_id, own + n)) for t in chosen for n in range(1, seeds)]
     todo = [run for run in runs if not run.ended]
     if todo or not_held_out(experiment, chosen):
-        console.print(f"training {len(chosen)} trial(s) with {seeds - 1} more seed(s): {len(todo)} run(s) ...")
+        console.print(words.CONFIRMING(n=len(chosen), seeds=seeds - 1, runs=len(todo)))
         with connected(experiment.config.resources.address) as embedded:
             _train_and_report(experiment, todo, chosen, console, embedded=embedded)
     board = write_board(paths)

@@ -38,6 +38,7 @@ from raykft.storage.runs import COMPLETE, INTERRUPTED, recorded
 from raykft.storage.store import fetch, keep
 from raykft.storage.trouble import typed
 from raykft.untrusted.console import make_console
+from raykft.wording import running as words
 
 
 def tune(config: ExperimentConfig, console: Console | None = None) -> Leaderboard:
@@ -58,7 +59,7 @@ def _tune(config: ExperimentConfig, console: Console) -> Leaderboard:
     space = make_space(config)
     check_extras(config)
     for caution in config.cautions:
-        console.print(f"warning: {caution}", markup=False)
+        console.print(words.WARNING(text=caution), markup=False)
     experiment = checked(config)
     earlier = [] if _has_begun(experiment.paths) else earlier_trials(experiment)
     check_model_present(config.base_model)
@@ -70,7 +71,7 @@ def _tune(config: ExperimentConfig, console: Console) -> Leaderboard:
         keep(paths.root, light=True)
         records = read_trials(paths)
         if _is_complete(experiment, records):
-            console.print(f"all {config.search.trials} trials of {paths.root} have ended; raise search.trials for more")
+            console.print(words.ALL_ENDED(n=config.search.trials, place=paths.root))
         else:
             with (
                 recorded(paths) as ended,

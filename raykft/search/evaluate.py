@@ -26,6 +26,7 @@ from raykft.records import TrialStatus
 from raykft.search.experiment import Experiment, checked, prepare_directory, write_board, write_config, write_evidence
 from raykft.trial import Trial, write_result, write_trial_config
 from raykft.untrusted.console import make_console
+from raykft.wording import running as words
 
 
 def evaluate(adapter: str | Path, config: ExperimentConfig, *, console: Console | None = None) -> Leaderboard:
@@ -63,7 +64,7 @@ def _score(experiment: Experiment, directory: Path, console: Console, *, embedde
     with Crew(config, domain, paths, useful_trials=len(splits), embedded=embedded, console=console) as crew:
         write_evidence(experiment, crew.infos)
         score_base(crew.evaluator, paths, console)
-        console.print(f"scoring {directory} ...", markup=False)
+        console.print(words.SCORING(place=directory), markup=False)
         with _unless_it_fails(trial):
             write_trial_config(trial, config)
             started = time.monotonic()
@@ -77,7 +78,7 @@ def _score(experiment: Experiment, directory: Path, console: Console, *, embedde
             row = full.metrics | {"seconds": time.monotonic() - started}
             reason = "" if _has_effect(paths, full) else WITHOUT_EFFECT
             if reason:
-                console.print(f"warning: {directory}: {reason}", markup=False)
+                console.print(words.WARNING(text=f"{directory}: {reason}"), markup=False)
             write_result(trial, row, TrialStatus.OK, reason=reason, passage_nats=full.passage_nats)
 
 

@@ -21,6 +21,8 @@ from raykft.leaderboard.render import markdown_board
 from raykft.paths import LOCK, ExperimentPaths, TrialPaths, ensure_dir, write_atomic, write_json, write_jsonl
 from raykft.provenance import environment
 from raykft.storage.store import fetch, keep
+from raykft.wording import errors as words
+from raykft.wording.names import LIST
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def checked(config: ExperimentConfig) -> Experiment:
     """
     domain = load_domain(config)
     found = check_domain(domain, score_answer, allow_contamination=config.data.allow_contamination)
-    raise_problems(found.lines("error"), f"the data of experiment {config.name} breaks rules of docs/data-flow.md:")
+    raise_problems(found.lines("error"), words.EXPERIMENT_BREAKS_RULES(name=config.name))
     return Experiment(config, domain, found.overlaps)
 
 
@@ -85,10 +87,7 @@ def prepare_directory(config: ExperimentConfig) -> ExperimentPaths:
         before, now = load_resolved(paths.config).identity(), config.identity()
         changed = sorted(_different(before, now))
         if changed:
-            raise ExperimentError(
-                f"{paths.root} already holds another experiment; it differs in: {', '.join(changed)}. "
-                "Choose another `name` (--set name=NEW) or move the directory away"
-            )
+            raise ExperimentError(words.OTHER_EXPERIMENT(place=paths.root, settings=LIST().join(changed)))
     elif paths.root.is_dir() and any(p.name != LOCK for p in paths.root.iterdir()):
         raise ExperimentError(
             f"{paths.root} is not empty and holds no experiment; choose another `name` or storage_path"

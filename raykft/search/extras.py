@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from raykft.config import ExperimentConfig
 from raykft.errors import ConfigError, ResourceError
+from raykft.wording import errors as words
 
 # Setting → value → the package it imports and the extra that installs it.
 NEEDS = {
@@ -27,10 +28,8 @@ def check_extras(config: ExperimentConfig) -> None:
         for value in values:
             package, extra = NEEDS[setting].get(value, ("", ""))
             if package and find_spec(package) is None:
-                raise ResourceError(
-                    f"{setting}: {value} needs the package {package}, which is not installed; "
-                    f"pip install 'raykft[{extra}]', or take another value"
-                )
+                missing = words.NEEDS_PACKAGE(setting=setting, value=value, package=package)
+                raise ResourceError(missing + words.STEP() + words.INSTALL_EXTRA(extra=extra))
     if "wandb" in config.logging and not _wandb_can_log():
         raise ConfigError(
             "logging: wandb has no key; set WANDB_API_KEY or run `wandb login`, or set WANDB_MODE=offline to keep the "

@@ -18,6 +18,7 @@ from raykft.leaderboard.read import TrialRecord
 from raykft.paths import ExperimentPaths, TrialPaths, write_json, write_jsonl
 from raykft.search.baselines import keep_tuned_with_retrieval
 from raykft.search.trainable import LOSS_WAIT_S, MAX_LOSSES, is_loss
+from raykft.wording.running import SCORED_AGAIN
 
 
 def score_held_out(crew: Crew, runs: Sequence[TrialPaths]) -> None:
@@ -39,7 +40,7 @@ def score_held_out(crew: Crew, runs: Sequence[TrialPaths]) -> None:
                 raise LostError(f"hosts died {losses[files]} times while they scored {files.root.name}") from error
         todo = [files for files, _ in lost]
         if todo:
-            crew.console.print(f"a host died; {len(todo)} adapter(s) are scored again ...")
+            crew.console.print(SCORED_AGAIN(n=len(todo)))
             time.sleep(LOSS_WAIT_S * 2 ** max(losses.values()))
 
 

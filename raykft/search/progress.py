@@ -15,6 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from raykft.records import TrialStatus
+from raykft.wording import running as words
+from raykft.wording.messages import called, retold, speaking, spoken
+from raykft.wording.names import LIST, STATUSES
 
 REFRESH_SECONDS = 1.0
 QUIET_SECONDS = 60.0  # without a terminal a line comes at least as often
@@ -49,9 +52,10 @@ class Progress:
             total: trials of the whole search, of which `done` ended in earlier runs.
             concurrent: how many trials can train at once now.
             tokens: how many tokens all hosts have trained since this run began.
-            stage: what is going on, in a word.
+            stage: what is going on, a key of `words.STAGES`.
         """
         self._console = console
+        self._lang = spoken()  # its threads and rich's speak as whoever made it
         self._stage = stage
         self._total = total
         self._done_before = done
@@ -101,9 +105,13 @@ class Progress:
         score = result["metrics"].get("score") if TrialStatus(result["status"]).ranked else None
         if score is not None and (self._best is None or score > self._best[0]):
             self._best = (score, trial_id)
-        outcome = f"score {score:.2f}" if score is not None else result["reason"]
+        if score is not None:
+            outcome = words.SCORE(score=score)
+        else:
+            outcome = retold(result["reason"], words.STOPPED_EARLY, words.INTERRUPTED)
+        status = called(STATUSES, result["status"])
         # Printed above the live panel; where there is no terminal, with what is running after a quiet minute.
-        self._say(f"[{self.done}/{self._total}] {trial_id}  {result['status']}  {outcome}  {self._figures()}")
+        self._say(f"[{self.done}/{self._total}] {trial_id}  {status}  {outcome}  {self._figures()}")
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
@@ -111,14 +119,18 @@ class Progress:
 
     def say_running(self) -> None:
         """One line of what is under way."""
-        named = []
-        for trial_id, row in list(self._running.items())[:LISTED]:
-            at = f"epoch {row['epoch']}/{row['epochs']} {self._curve(trial_id)}".rstrip() if row else "begins"
-            named.append(f"{trial_id} {at}")
-        more = [f"{len(self._running) - LISTED} more"] if len(self._running) > LISTED else []
-        self._say(
-            f"{self._stage} {self.done}/{self._total}: {'; '.join([*named, *more]) or 'none runs'}  {self._figures()}"
-        )
+        with speaking(self._lang):
+            named = [self._named(trial_id, row) for trial_id, row in list(self._running.items())[:LISTED]]
+            more = [words.MORE(n=len(self._running) - LISTED)] if len(self._running) > LISTED else []
+            running = words.BETWEEN().join([*named, *more]) or words.NONE_RUNS()
+            about = {"stage": words.STAGES[self._stage](), "done": self.done, "total": self._total}
+            self._say(words.PROGRESS(running=running, figures=self._figures(), **about))
+
+    def _named(self, trial_id: str, row: dict[str, Any]) -> str:
+        if not row:
+            return words.BEGINS(trial=trial_id)
+        at = {"epoch": row["epoch"], "epochs": row["epochs"], "curve": self._curve(trial_id)}
+        return words.AT_EPOCH(trial=trial_id, **at).rstrip()
 
     def _curve(self, trial_id: str) -> str:
         """Its rung scores, on the scale of all trials of this run."""
@@ -129,26 +141,31 @@ class Progress:
         return self._done_before + sum(self._ended.values())
 
     def _figures(self) -> str:
-        best = f"best {self._best[0]:.2f}" if self._best else "no score yet"
-        return f"({best}, {self._rate:.0f} tokens/s, {self._left()})"
+        best = words.BEST(score=self._best[0]) if self._best else words.NO_SCORE()
+        return words.FIGURES(best=best, rate=self._rate, left=self._left())
 
     def _left(self) -> str:
         """Time left: what running trials still need if nobody stops them, and the mean trial for those to come."""
         if not self._seconds:
-            return "time left unknown"
+            return words.UNKNOWN_LEFT()
         mean = sum(self._seconds) / len(self._seconds)
         running = [_remaining_seconds(row) if row else mean for row in self._running.values()]
         queued = max(0, self._total - self.done - len(running))
         left = max([(sum(running) + queued * mean) / self._concurrent(), *running])
-        return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+        return words.MINUTES_LEFT(minutes=left / 60) if left >= 90 else words.SECONDS_LEFT(seconds=left)
 
     def _panel(self) -> RenderableType:
-        counts = ", ".join(f"{n} {status}" for status, n in sorted(self._ended.items())) or "none ended"
-        at = f"{self._stage}: {self.done}/{self._total} trials ({counts})"
-        title = Text(f"{at}, {len(self._running)} running {self._figures()}")
+        with speaking(self._lang):
+            return self._drawn()
+
+    def _drawn(self) -> RenderableType:
+        ended = [words.COUNT(n=n, status=called(STATUSES, status)) for status, n in sorted(self._ended.items())]
+        about = {"stage": words.STAGES[self._stage](), "done": self.done, "total": self._total}
+        about |= {"counts": LIST().join(ended) or words.NONE_ENDED(), "running": len(self._running)}
+        title = Text(words.PANEL(figures=self._figures(), **about))
         table = Table(box=None, pad_edge=False)
-        for name in ("running trial", "epoch", "loss", "rung", "rungs so far"):
-            table.add_column(name, justify="left" if name in {"running trial", "rungs so far"} else "right")
+        for name, heading in words.COLUMNS.items():
+            table.add_column(heading(), justify="left" if name in {"running trial", "rungs so far"} else "right")
         for trial_id, row in list(self._running.items()):
             if row:
                 epoch = f"{row['epoch']}/{row['epochs']}"

@@ -40,6 +40,7 @@ from raykft.records import Passage, Probe, TrialStatus
 from raykft.search.experiment import Experiment, best_of, not_held_out
 from raykft.storage.store import fetch, repeat_deletions
 from raykft.trial import Trial, write_trial_config
+from raykft.wording.running import WARNING
 
 ASIDE = ".damaged"
 # Patterns of what may be put aside beneath an experiment's directory: a storage has to lose it too.
@@ -66,7 +67,7 @@ def mend(experiment: Experiment, console: Console) -> None:
 def warn(done: Sequence[str], console: Console) -> None:
     """Say what was done about damaged files."""
     for line in done:
-        console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(WARNING(text=line), markup=False, highlight=False, soft_wrap=True)
 
 
 def repair(config: ExperimentConfig, paths: ExperimentPaths) -> list[str]:

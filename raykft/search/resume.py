@@ -19,6 +19,8 @@ from raykft.records import TrialStatus
 from raykft.search.names import number_of
 from raykft.search.searcher import ORPHAN, STOPPED_AFTER, StudySearch
 from raykft.trial import Trial, last_row, latest_checkpoint, write_result
+from raykft.wording import running as words
+from raykft.wording.names import STATUSES
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ class Remains:
     def lines(self) -> Iterator[str]:
         """What becomes of every trial, for people."""
         for record in self.reused:
-            yield f"{record.trial_id}  reused ({record.status})"
+            yield words.REUSED(trial=record.trial_id, status=STATUSES[record.status]())
         for trial in self.unfinished:
-            yield f"{trial.trial_id}  " + (f"resumed after epoch {trial.epoch}" if trial.epoch else "rerun")
+            told = words.RESUMED(trial=trial.trial_id, epoch=trial.epoch)
+            yield told if trial.epoch else words.RERUN(trial=trial.trial_id)
 
 
 def reconcile(paths: ExperimentPaths, search: StudySearch, found: Sequence[TrialRecord]) -> Remains:

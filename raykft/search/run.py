@@ -33,6 +33,7 @@ from raykft.search.space import Space
 from raykft.search.stopper import Interrupt, interruptible
 from raykft.search.trainable import MAX_LOSSES, Trainable, halting
 from raykft.storage.store import fetch, keep, repeat_deletions
+from raykft.wording import running as words
 
 
 def run_search(
@@ -102,7 +103,7 @@ def run_trials(crew: Crew, limiter: ConcurrencyLimiter, scheduler: TrialSchedule
 
     def on_interrupt() -> None:
         stopper.interrupted = True
-        crew.console.print("stopping: what is finished is kept; press Ctrl-C again to stop at once")
+        crew.console.print(words.STOPPING())
 
     try:
         with progress, interruptible(on_interrupt), no_keys_in_environments(), keep_processes(), cheap_collections():
@@ -162,7 +163,7 @@ def _hold_out(experiment: Experiment, crew: Crew) -> None:
     runs = not_held_out(experiment, best_of(experiment, records))
     if not runs:
         return
-    crew.console.print(f"scoring the best on the report split: {len(runs)} adapter(s) ...")
+    crew.console.print(words.SCORING_BEST(n=len(runs)))
     score_held_out(crew, runs)
     if "bm25" in experiment.config.evaluate.baselines:
         score_with_retrieval(crew, experiment.paths, records[0])

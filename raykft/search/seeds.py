@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 
 from rich.text import Text
@@ -21,6 +22,8 @@ from raykft.search.race import SeedTrial, next_runs
 from raykft.search.trainable import HostScorer, RunEndedError, halting, survive_losses
 from raykft.storage.store import discard, keep
 from raykft.trial import Trial, last_row, outcome_of, run_trial, write_result
+from raykft.wording import running as words
+from raykft.wording.names import LIST, STATUSES
 
 
 def run_race(crew: Crew) -> None:
@@ -28,8 +31,9 @@ def run_race(crew: Crew) -> None:
     race = crew.config.search.race
     while race and (runs := next_runs(crew.config, crew.paths)):
         number = runs[0].seed - crew.config.seed
-        names = ", ".join(run.record.trial_id for run in runs)
-        crew.console.print(Text(f"race, round {number} of {race.seeds - 1}: {names} with seed {runs[0].seed} ..."))
+        names = LIST().join(run.record.trial_id for run in runs)
+        about = {"number": number, "rounds": race.seeds - 1, "names": names, "seed": runs[0].seed}
+        crew.console.print(Text(words.RACE(**about)))
         train_seeds(crew, runs)
         if not any(run.ended for run in runs):
             directory = shlex.quote(str(crew.paths.root))
@@ -53,7 +57,8 @@ def train_seeds(crew: Crew, runs: Sequence[SeedTrial]) -> None:
             crew.console.print(Text(_told(run)))
 
     with _threads(crew, ending) as pool:
-        for done in [pool.submit(train, run) for run in runs]:
+        # Each thread speaks as this one.
+        for done in [pool.submit(copy_context().run, train, run) for run in runs]:
             done.result()
 
 
@@ -104,5 +109,5 @@ def _leased(crew: Crew, name: str) -> Iterator[str]:
 def _told(run: SeedTrial) -> str:
     result = read_result(run.files.result)
     ok = result.status is TrialStatus.OK
-    outcome = f"score {result.metrics['score']:.2f}" if ok else result.reason
-    return f"{run.files.root.name}  {result.status}  {outcome}"
+    outcome = words.SCORE(score=result.metrics["score"]) if ok else result.reason
+    return f"{run.files.root.name}  {STATUSES[result.status]()}  {outcome}"

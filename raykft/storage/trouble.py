@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from raykft.errors import RaykftError, StorageError, first_line
+from raykft.wording import errors as words
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 # A disk that fails or became read-only, a mount that is gone, a server that does not answer, rights that were taken.
@@ -50,11 +51,8 @@ def trouble(error: BaseException, directory: Path) -> str | None:
     number = _number(error)
     if number is None:
         return None
-    again = f"then go on with `raykft resume {shlex.quote(str(directory))}`"
-    kept = "finished trials and the last checkpoints of the others are whole"
-    if number in FULL:
-        return f"the storage of {directory} is full ({first_line(error)}); {kept}: free some space, {again}"
-    return f"the storage of {directory} fails ({first_line(error)}); {kept}: mend it or its rights, {again}"
+    told = {"place": directory, "why": first_line(error), "again": shlex.quote(str(directory))}
+    return words.STORAGE_FULL(**told) if number in FULL else words.STORAGE_FAILS(**told)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
+from raykft.wording.errors import MORE_PROBLEMS
+
 MAX_VALUE_CHARS = 120
 MAX_PROBLEM_CHARS = 400
 MAX_PROBLEMS, MAX_MESSAGE_CHARS = 10, 1700
@@ -40,4 +42,4 @@ def summary(problems: Sequence[str]) -> str:
     if sum(map(len, first)) > MAX_MESSAGE_CHARS:
         first = [shortened(problem, MAX_MESSAGE_CHARS // len(first)) for problem in first]
     more = len(problems) - len(first)
-    return "\n".join([*first, *([f"... and {more} more problems"] if more else [])])
+    return "\n".join([*first, *([MORE_PROBLEMS(n=more)] if more else [])])

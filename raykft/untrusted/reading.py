@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raykft.errors import RaykftError
 from raykft.untrusted.messages import shortened, shown
+from raykft.wording import errors as words
 
 MAX_PATH_CHARS = 300
 
@@ -32,9 +33,9 @@ def read_plain(path: Path, max_bytes: int, kind: type[RaykftError], remedy: str)
             # Files of /proc have a size of 0, so what counts is what is read.
             content = stream.read(max_bytes + 1) if os.fstat(handle).st_size <= max_bytes else None
     except FileNotFoundError:
-        raise kind(f"cannot read {name}: it does not exist; check the path") from None
+        raise kind(words.CANNOT_READ(file=name, why=words.NOT_THERE())) from None
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
-        raise kind(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+        raise kind(words.CANNOT_READ(file=name, why=getattr(error, "strerror", None) or error)) from None
     if content is None or len(content) > max_bytes:
         raise kind(f"{name} has more than {_size(max_bytes)}, which is the most that is read; {remedy}")
     return content
@@ -53,7 +54,7 @@ def path_problem(value: str) -> str | None:
 
 def _check_plain(found: os.stat_result, name: str, kind: type[RaykftError]) -> None:
     if stat.S_ISDIR(found.st_mode):
-        raise kind(f"{name} is a folder, and a file is needed")
+        raise kind(words.IS_FOLDER(file=name))
     if not stat.S_ISREG(found.st_mode):
         raise kind(f"{name} is no plain file (a pipe, socket or device), and only such are read")
 

@@ -6,11 +6,13 @@ no type checker sees a message that does not exist.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from string import Formatter
 from typing import Any
 
 
@@ -82,6 +84,16 @@ class Phrase:
 
 def phrase(message: Message, **values: Any) -> Phrase:
     return Phrase(message, values)
+
+
+def retold(text: str, *messages: Message) -> str:
+    """What a file says in English, in the language that is spoken; as it is where none of `messages` was said there."""
+    for message in messages:
+        parts = Formatter().parse(message.en)
+        pattern = "".join(re.escape(own) + (f"(?P<{name}>.+)" if name else "") for own, name, _, _ in parts)
+        if found := re.fullmatch(pattern, text):
+            return message(**found.groupdict())
+    return text
 
 
 def called(names: Mapping[str, Message], name: str) -> str:

@@ -31,11 +31,16 @@ from raykft.wording.messages import Lang, Message, phrase, speaking, spoken
 PACKAGE = Path(raykft.__file__).parent
 JAPANESE = re.compile("[ぁ-んァ-ヶ一-龥々〜（）]")
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+# What is typed: commands, options, settings, files and variables keep their names.
+TYPED = re.compile(
+    r"`[^`]*`|--[a-z-]+(?: [A-Z]+)?|\b[a-z_0-9]+(?:[._][a-z_0-9]+)+\b|\b[A-Z]+_[A-Z_]+\b|Ctrl-C", re.ASCII
+)
 # What a Japanese text calls by its Latin name.
 LATIN = {
     *("BM", "BLEU", "ROUGE", "Spearman", "Holm", "KL", "SN", "ID", "URL", "GiB", "gram", "commit"),
     *("raykft", "resume", "tune", "confirm", "leaderboard", "details", "format", "md", "csv", "top", "seeds"),
     *("search", "objective", "select", "report"),
+    *("GPU", "CPU", "MiB", "TFLOP", "GFLOP", "FLOP", "ms", "ASCII", "ASHA", "Llama", "KV", "bf", "fp", "NF"),
     *("Complete", "Pruned", "Fail", "infeasible", "status"),
 }
 # Words for which the glossary has others.
@@ -83,7 +88,7 @@ def test_both_languages_say_the_same_values(message: Message) -> None:
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_japanese_is_japanese(message: Message) -> None:
-    english, japanese = (PLACEHOLDER.sub("", text) for text in (message.en, message.ja))
+    english, japanese = (TYPED.sub("", PLACEHOLDER.sub("", text)) for text in (message.en, message.ja))
     if re.search("[a-z]{2}", english):
         assert JAPANESE.search(japanese)
     assert set(re.findall("[A-Za-z]{2,}", japanese)) <= LATIN
