@@ -217,6 +217,7 @@ def test_help_is_instant_and_imports_nothing_heavy(argument: str) -> None:
         ("raykft.hosts.evaluator", ("torch", "transformers")),
         ("raykft.hosts.crew", ("torch", "transformers")),
         ("raykft.testing.fake_cluster", ("torch", "transformers")),
+        ("raykft.leaderboard.page", ("torch", "ray", "optuna", "nltk", "scipy", "sklearn", "pandas")),
     ],
 )
 def test_a_process_imports_nothing_heavy_that_it_does_not_need(module: str, heavy: tuple[str, ...]) -> None:

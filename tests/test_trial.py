@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,34 @@ def test_a_model_that_knows_everything_scores_one_and_forgets_nothing(setup: Any
     assert result["passage_nats"] == {p.id: len(p.text) for p in setup[1].passages}
     written = {row["id"] for row in read_jsonl(paths.probe_results)}
     assert written == {p.id for p in (*setup[1].probes, *setup[1].general) if p.split == "select"}
+
+
+def test_the_disk_holds_all_other_files_before_a_result_says_that_they_are_there(
+    setup: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a name may be there and its content not, or a file and not its name."""
+    done: list[tuple[str, Path]] = []
+    usual_sync, usual_replace = os.fsync, os.replace
+
+    def sync(handle: int) -> None:
+        done.append(("held", Path(os.readlink(f"/proc/self/fd/{handle}"))))
+        usual_sync(handle)
+
+    def rename(old: Path, new: Path) -> None:
+        done.append(("named", Path(new)))
+        usual_replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", rename)
+    _, paths = run(setup, FakeHost(), tmp_path)
+    named = done.index(("named", paths.result))
+    held_before = {path for deed, path in done[:named] if deed == "held"}
+    others = {path for path in paths.root.rglob("*") if path != paths.result}
+    assert {paths.probe_results, paths.metrics, paths.adapter} <= others
+    assert others | {paths.root} <= held_before
+    (scratch,) = [path for path in held_before if path.name.startswith(f".{paths.result.name}.")]
+    assert not scratch.exists()
+    assert ("held", paths.root) in done[named:]
 
 
 def test_forgetting_everything_general_is_penalized(setup: Any, tmp_path: Path) -> None:
