@@ -119,7 +119,7 @@ def _known(items: Sequence[Item], rules: Rules, made: Drafted) -> tuple[list[Kno
             found = _found(item, row, rules)
         except NothingFoundError as error:
             made.train.append(row)
-            if rules.text(answer) and not isinstance(error, YesOrNoError):
+            if rules.sentence(answer, long=True) and not isinstance(error, YesOrNoError):
                 texts.append(FreeText(item.place, row, str(error)))
             else:
                 made.rejected.append(Rejected(item.place, "probes", f"{error}{NOT_ASKED}"))

@@ -100,14 +100,13 @@ class English(Rules):
         texts = dict.fromkeys(other_texts(found, rng))
         return [self.typed(text, found.type, found.asked, "made up") for text in texts if text != found.text]
 
-    def text(self, answer: str) -> bool:
-        return len(answer.split()) >= MIN_TEXT_WORDS
-
     def text_rewordings(self, question: str) -> list[str]:
         # A value that stands in no question, for frames that do not use it.
         return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
-    def sentence(self, text: str) -> bool:
+    def sentence(self, text: str, *, long: bool = False) -> bool:
+        if long:
+            return len(text.split()) >= MIN_TEXT_WORDS
         return len(text.split()) >= 4 and any(word.lower() in FINITE for word in text.split()[:-1])
 
 

@@ -239,14 +239,13 @@ class Japanese(Rules):
             self.typed(text, found.type, found.asked, "made up") for text in dict.fromkeys(texts) if text != found.text
         ]
 
-    def text(self, answer: str) -> bool:
-        return len(_NO_LETTER.sub("", answer)) >= MIN_TEXT_CHARS
-
     def text_rewordings(self, question: str) -> list[str]:
         # A value that stands in no question, for frames that do not use it.
         return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
-    def sentence(self, text: str) -> bool:
+    def sentence(self, text: str, *, long: bool = False) -> bool:
+        if long:
+            return len(_NO_LETTER.sub("", text)) >= MIN_TEXT_CHARS
         return _SENTENCE.search(text.strip()) is not None
 
 

@@ -107,12 +107,9 @@ class Rules(ABC):
         """Wrong values made from a date, a number or a name, the likeliest first; none where that cannot be done."""
 
     @abstractmethod
-    def sentence(self, text: str) -> bool:
-        """Whether an answer is a sentence, and not only a value."""
-
-    @abstractmethod
-    def text(self, answer: str) -> bool:
-        """Whether an answer is long enough to be measured as a whole: a sentence of some length, or more."""
+    def sentence(self, text: str, *, long: bool = False) -> bool:
+        """Whether an answer is a sentence, and not only a value; if `long`, whether it has the length of a text that
+        can be measured as a whole."""
 
     @abstractmethod
     def text_rewordings(self, question: str) -> list[str]:
