@@ -1,8 +1,10 @@
-"""Does the scorer agree with people? `python benchmarks/agreement.py [file] [--misses]` (default: the suite's own set).
+"""Does the scorer agree with people? `python benchmarks/agreement.py [file] [--misses] [--kinds]` (default: the suite's
+first set; the second is tests/evaluation/misleading.jsonl).
 
-Every line of the file is one answer with a person's verdict: `id`, `lang`, `question`, `gold`, `any` and `type` of its
-only key fact, `polarity` where it is a premise, `answer`, and `right`. The answers are split in two by a hash of their
-id: repairs of the scorer are chosen on `dev` and confirmed on `held`.
+Every line of the file is one answer with a person's verdict: `id` (LANG-KIND-N), `lang`, `question`, `gold`, `any` and
+`type` of its only key fact, `polarity` where it is a premise, `answer`, and `right`. The answers are split in two, by
+`half` where a line has it and otherwise by a hash of the id: repairs of the scorer are chosen on `dev` and confirmed on
+`held`, of which nobody who repairs looks at more than the figures.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from raykft.records import KeyFact, Probe
 
 HALVES = ("dev", "held")
 LABELLED = Path(__file__).resolve().parents[1] / "tests" / "evaluation" / "answers.jsonl"
+MISLEADING = LABELLED.with_name("misleading.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,11 @@ class Labelled:
     probe: Probe
     answer: str
     right: bool
+    half: Literal["dev", "held"]
 
     @property
-    def half(self) -> Literal["dev", "held"]:
-        return "held" if hashlib.sha256(self.probe.id.encode()).digest()[0] % 2 else "dev"
+    def kind(self) -> str:
+        return self.probe.id.split("-")[1]
 
     @property
     def judged(self) -> bool:
@@ -49,6 +53,7 @@ class Agreement:
     agreement: float
     precision: float  # of what the scorer calls correct
     recall: float
+    kappa: float  # Cohen's: agreement beyond chance
 
 
 def read_labelled(path: Path = LABELLED) -> list[Labelled]:
@@ -67,7 +72,8 @@ def read_labelled(path: Path = LABELLED) -> list[Labelled]:
             lang=row["lang"],
             polarity=row.get("polarity"),
         )
-        labelled.append(Labelled(probe, row["answer"], row["right"]))
+        half = row.get("half") or HALVES[hashlib.sha256(probe.id.encode()).digest()[0] % 2]
+        labelled.append(Labelled(probe, row["answer"], row["right"], half))
     return labelled
 
 
@@ -80,24 +86,35 @@ def agreement(labelled: Iterable[Labelled]) -> Agreement:
     def share(part: int, whole: int) -> float:
         return part / whole if whole else float("nan")
 
-    return Agreement(total, share(hits + counts[False, False], total), share(hits, called), share(hits, right))
+    agreed = share(hits + counts[False, False], total)
+    chance = (called * right + (total - called) * (total - right)) / total**2 if total else 1
+    kappa = (agreed - chance) / (1 - chance) if chance < 1 else float("nan")
+    return Agreement(total, agreed, share(hits, called), share(hits, right), kappa)
 
 
 def main() -> None:
-    """Print a line for each language and half, and with `--misses` every answer on which the two differ."""
+    """Print a line for each language and half, with `--kinds` for each kind of a half, with `--misses` every answer on
+    which the two differ.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, default=LABELLED)
     parser.add_argument("--misses", choices=["dev", "held", "all"])
+    parser.add_argument("--kinds", choices=["dev", "held", "all"])
     options = parser.parse_args()
     labelled = read_labelled(options.file)
-    print("answers   n    agreement  precision  recall")
+    print("answers          n  agreement  precision  recall  kappa")
     groups = {"all": labelled}
     groups |= {half: [item for item in labelled if item.half == half] for half in HALVES}
     for lang in ("en", "ja"):
         groups |= {f"{lang} {name}": [item for item in groups[name] if item.probe.lang == lang] for name in HALVES}
+    if options.kinds:
+        chosen = groups[options.kinds]
+        for name in sorted({f"{item.probe.lang} {item.kind}" for item in chosen}):
+            groups[name] = [item for item in chosen if f"{item.probe.lang} {item.kind}" == name]
     for name, group in groups.items():
         found = agreement(group)
-        print(f"{name:8} {found.n:3}  {found.agreement:9.3f}  {found.precision:9.3f}  {found.recall:6.3f}")
+        shares = f"{found.agreement:9.3f}  {found.precision:9.3f}  {found.recall:6.3f}  {found.kappa:5.3f}"
+        print(f"{name:13} {found.n:4}  {shares}")
     for item in labelled if options.misses else ():
         if item.judged != item.right and options.misses in {item.half, "all"}:
             verdict = "right" if item.right else "wrong"

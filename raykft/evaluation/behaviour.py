@@ -95,7 +95,7 @@ _JA_ASKED = re.compile(r"([\u3041-\u3096]{1,8}ます)か[?。]?$")
 _JA_CLAUSE_END = re.compile(r"[、,。！!？?\n]|(?<=です|ます|せん|ない|した)が(?=.)|(?<=ません)が|けど|けれど")
 _JA_CONTENT = re.compile(r"[\u3400-\u9fff々〆〇]+|[\u30a1-\u30fa\u30fc]+|[a-z0-9]+")
 _LIST_MARKER = re.compile(r"^[^\S\n]*[0-9]{1,2}[.)](?=[^\S\n])", re.MULTILINE)
-_QUESTION_END = re.compile(r"(?:\?|か。?)\s*$")
+_QUESTION_END = re.compile(r"(?:か?\?|か。?)\s*$")
 
 
 def without_thoughts(text: str) -> str:

@@ -24,10 +24,13 @@ _TITLE = r"(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sir|Dame|Lord|Lady|Doctor)\.?"
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _MAX_GIVEN, _BEFORE_CHARS, _MAX_MENTIONS, _TITLE_CHARS = 4, 80, 50, 4
 _JA_NAME = re.compile(r"[\u3400-\u9fff々]{3,6}")
+_JA_HALF_NAME = re.compile(r"([\u3400-\u9fff々]{2,3})[\u3041-\u3096\u30a1-\u30fa]{2,5}")  # 児玉みのり
 _JA_AFTER_SURNAME = (
     "さん|氏|様|先生|社長|会長|代表|専務|常務|部長|所長|館長|店長|園長|校長"
-    "|教授|博士|監督|選手|町長|市長|知事|議員|です|でした|が(?=率|務|社長|代表)|$"
+    "|教授|博士|監督|選手|町長|市長|知事|議員|理事長|院長|学長|議長|委員長|頭取|住職|医師|です|でした|が(?=率|務|社長|代表)|$"
 )
+# A post by which somebody is called, 白石理事長, where the question asks for it.
+_JA_POST = re.compile(r"[\u3400-\u9fff]{1,4}[長役員師手者家督]")
 
 
 def states_person(alias: str, answer: str, question: str, rivals: tuple[str, ...]) -> bool:
@@ -35,12 +38,14 @@ def states_person(alias: str, answer: str, question: str, rivals: tuple[str, ...
 
     A surname alone counts only where neither the question nor a rival of the probe has it.
     """
-    name = plain_letters(unicodedata.normalize("NFKC", alias))
-    text = plain_letters(unicodedata.normalize("NFKC", answer))
-    others = [plain_letters(unicodedata.normalize("NFKC", other)) for other in (question, *rivals)]
+    name, text, *others = (_plain(raw) for raw in (alias, answer, question, *rivals))
     if name.isascii():
         return _latin(name, text, others)
     return _japanese(name, text, others) or _katakana(name, text, others)
+
+
+def _plain(raw: str) -> str:
+    return plain_letters(unicodedata.normalize("NFKC", raw)).replace("’", "'")
 
 
 def _latin(name: str, text: str, others: list[str]) -> bool:
@@ -105,21 +110,27 @@ def _japanese(name: str, text: str, others: list[str]) -> bool:
     spaced = name.split()
     name = "".join(spaced)
     text = re.sub(r"(?<=[\u3400-\u9fff々])\s(?=[\u3400-\u9fff々])", "", text)
+    if half := _JA_HALF_NAME.fullmatch(name):
+        return _japanese_surname(half[1], text, others)
     if not _JA_NAME.fullmatch(name):
         return False
     if len(spaced) == 1 and name in text and _same_japanese(name, text):
         return True
     surnames = spaced[:1] if len(spaced) > 1 else [name[:2], *([name[:3]] if len(name) > 4 else [])]
+    # 三田村豪 may be 三田 and 三田村: the longer one counts by the post alone, since 佐藤健 is not 佐藤健太.
+    if len(name) == 4 and any(re.search(rf"{name[:3]}{post}", text) for post in _JA_POST.findall(others[0])):
+        return True
     return any(_japanese_surname(surname, text, others) for surname in surnames)
 
 
 def _japanese_surname(surname: str, text: str, others: list[str]) -> bool:
     if len(surname) < 2 or any(surname in other for other in others):
         return False
-    full_names = re.findall(rf"{surname}(?!さん|氏|様)[\u3400-\u9fff々]{{1,3}}", text)
-    if any(not re.match(rf"{surname}(?:{_JA_AFTER_SURNAME})", found) for found in full_names):
+    after = "|".join([*(re.escape(post) for post in _JA_POST.findall(others[0])), _JA_AFTER_SURNAME])
+    full_names = re.findall(rf"{surname}(?!さん|氏|様)[\u3400-\u9fff々]{{1,4}}", text)
+    if any(not re.match(rf"{surname}(?:{after})", found) for found in full_names):
         return False  # another of the family
-    return re.search(rf"(?<![\u3400-\u9fff々]){surname}(?:{_JA_AFTER_SURNAME})", text) is not None
+    return re.search(rf"(?<![\u3400-\u9fff々]){surname}(?:{after})", text) is not None
 
 
 def _same_japanese(name: str, text: str) -> bool:

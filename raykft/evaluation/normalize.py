@@ -145,6 +145,15 @@ _SPACE_AT_CJK = re.compile(rf"(?<=[{CJK}]) (?!-)| (?=[{CJK}])")
 _RUN_OF_SPACES = re.compile(r" {2,}")
 
 
+def compatible(text: str) -> str:
+    """NFKC with one kind of apostrophe and without the spaces that group thousands, before NFKC makes plain ones of
+    them; case and punctuation stay.
+    """
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", _GROUPING_SPACE.sub("", text)).replace("’", "'")
+
+
 def fold(text: str) -> str:
     """NFKC, case-folded, with one kind of dash, tilde and quote; punctuation and line breaks stay."""
     if not text.isascii():
@@ -251,7 +260,7 @@ def _token(year: int | None, month: int, day: int | None) -> str | None:
     return f"⟨{year:04d}{_JOINT}{month:02d}{tail}⟩"
 
 
-def _kanji_to_int(numeral: str) -> int:
+def kanji_to_int(numeral: str) -> int:
     """The value of a positional (二〇一九), multiplicative (二千十九) or mixed (2千) numeral."""
     if all(char in _KANJI_DIGITS for char in numeral):
         return int("".join(str(_KANJI_DIGITS[char]) for char in numeral))
@@ -277,19 +286,19 @@ def _plain(value: Decimal) -> str:
 
 
 def _era_year(match: re.Match[str]) -> str:
-    number = 1 if match[2] == "元" else _kanji_to_int(match[2])
+    number = 1 if match[2] == "元" else kanji_to_int(match[2])
     return f"{_ERA_START[match[1]] + number}{match[3] or ''}"
 
 
 def _year_twice(match: re.Match[str]) -> str:
     eras = sum(part[:2] in _ERA_START for part in match.groups())
     first, second = (_ERA_YEAR.sub(_era_year, f"{part}年") for part in match.groups())
-    return first if eras == 1 and _kanji_to_int(first[:-1]) == _kanji_to_int(second[:-1]) else match[0]
+    return first if eras == 1 and kanji_to_int(first[:-1]) == kanji_to_int(second[:-1]) else match[0]
 
 
 def _ja_date(match: re.Match[str]) -> str:
-    year, day = (_kanji_to_int(part) if part else None for part in match.group("year", "day"))
-    return _token(year, _kanji_to_int(match["month"]), day) or match[0]
+    year, day = (kanji_to_int(part) if part else None for part in match.group("year", "day"))
+    return _token(year, kanji_to_int(match["month"]), day) or match[0]
 
 
 def _year_first_date(match: re.Match[str]) -> str:
@@ -328,4 +337,4 @@ def _myriads(match: re.Match[str]) -> str:
 
 
 def _kanji_count(match: re.Match[str]) -> str:
-    return str(_kanji_to_int(match[0]))
+    return str(kanji_to_int(match[0]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from raykft.evaluation.normalize import normalize
+from raykft.evaluation.opposites import without_opposites
 from raykft.evaluation.retracted import asserted
 from raykft.records import Polarity, Probe
 
@@ -22,10 +23,17 @@ _WORDS = re.compile(r"[\u3400-\u9fff々〆〇]+|[\u30a1-\u30fa\u30fc]+|[a-z0-9.�
 _FUNCTION_WORDS = frozenset(
     _split(
         "is are was were do does did has have had can will would be been it its he she they there this that "
-        "of in on at to for from by with and or as any true right correct"
+        "of in on at to for from by with and or as any true right correct still now currently today 今 現在"
     )
 )
 # A word that changes what is said of the subject: the deputy head is not the head.
+_PRONOUN = re.compile(r"(?:it|he|she|they)(?!\w)")
+_SUBJECT = re.compile(r"\W*\w+ (?:the )?((?:[A-Z][\w'-]+ ?)+)")
+_LEFT = re.compile(
+    r"(?i)\b(?:retired|resigned|stepped down|quit|left|died|was (?:replaced|succeeded))\b"
+    r"|退任|退い|退き|引退|辞任|辞め|交代|死去|亡くな"
+)
+_CLAUSE = re.compile(r"(?<=[;,.、。\n])")
 _OTHER_STATUS = re.compile(
     r"\b(?:deputy|vice|former|formerly|ex|acting|assistant|almost|nearly|hardly|rival|unlike|might|could|perhaps"
     r"|maybe|possibly|retired|resigned|stepped|left|quit)\b"
@@ -41,15 +49,35 @@ def restated(probe: Probe, statement: str, kept: str) -> Polarity | None:
     said, asked = normalize(kept), normalize(probe.question)
     if not said:
         return None
+    words = _content(asked)
+    if probe.polarity == "no":
+        false = _false_value(probe, words)
+        statement, kept = (_without_leavers(text, false) for text in (statement, kept))
     changed = [word for word in _OTHER_STATUS.findall(normalize(statement)) if word not in asked]
     if changed:
         return None
-    words = _content(asked)
     if probe.polarity == "yes":
+        if without_opposites(kept, probe.question) != kept:
+            return None
+        if _PRONOUN.match(said) and (subject := _SUBJECT.match(probe.question)):  # stands for what the question names
+            facts = normalize(" ".join(alias for fact in probe.key_facts for alias in fact.any))
+            words = [word for word in words if not _has(normalize(subject[1]), word) and not _has(facts, word)]
+            return "yes" if all(_has(said, word) for word in words) else None
+        if all(_has(asked, word) for word in _content(said)):
+            return "yes"  # the fact alone, or the question's own words
         shared = sum(_has(said, word) for word in words)
         return "yes" if words and shared >= _COVERED * len(words) else None
-    false = _false_value(probe, words)
+    said = normalize(without_opposites(kept, probe.question))
     return "no" if false and not any(_has(said, word) for word in false) else None
+
+
+def _without_leavers(text: str, false: list[str]) -> str:
+    """The text without clauses that tell that somebody left: "Ada Blyth retired" affirms nothing of her."""
+
+    def left(clause: str) -> bool:
+        return _LEFT.search(clause) is not None and any(_has(normalize(clause), word) for word in false)
+
+    return "".join(piece for piece in _CLAUSE.split(text) if not left(piece))
 
 
 def _false_value(probe: Probe, asked: list[str]) -> list[str]:

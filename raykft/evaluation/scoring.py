@@ -31,7 +31,9 @@ import regex  # type: ignore[import-untyped]
 
 from raykft.errors import DataError
 from raykft.evaluation import behaviour
+from raykft.evaluation.alternatives import decided
 from raykft.evaluation.claims import MAX_CLAIMS, FactSheet
+from raykft.evaluation.longer_names import without_longer_names
 from raykft.evaluation.matching import (
     Date,
     Matcher,
@@ -41,9 +43,11 @@ from raykft.evaluation.matching import (
     is_year,
     numbers_in,
 )
-from raykft.evaluation.normalize import normalize
+from raykft.evaluation.normalize import compatible, normalize
 from raykft.evaluation.premises import restated
+from raykft.evaluation.quantities import has_two_units, in_one_unit
 from raykft.evaluation.retracted import asserted
+from raykft.evaluation.rivals import fitting
 from raykft.evaluation.signs import contradicted
 from raykft.evaluation.variants import found_again, month_of
 from raykft.records import KeyFact, Outcome, Polarity, Probe, ProbeResult
@@ -67,6 +71,9 @@ class CompiledProbe:
     known_dates: tuple[Date, ...]  # an answer may state these or less
     accepted_dates: tuple[Date, ...]  # an answer may state these, less or more
     known_numbers: frozenset[str]
+    known: str  # all that the probe itself says, but for its wrong answers
+    words: frozenset[str]  # of the key facts, as they are written
+    is_person: bool
 
 
 @lru_cache(maxsize=8192)
@@ -101,6 +108,9 @@ def compile_probe(probe: Probe) -> CompiledProbe:
         known_dates=_dates(given, with_years=True),
         accepted_dates=accepted,
         known_numbers=frozenset(number for text in given for number in numbers_in(normalize(text))),
+        known="\n".join(map(compatible, given)),
+        is_person=all(fact.type == "person" for fact in probe.key_facts),
+        words=frozenset(word for fact in probe.key_facts for alias in fact.any for word in compatible(alias).split()),
     )
 
 
@@ -118,7 +128,7 @@ def score_answer(probe: Probe, answer: str, stopped: bool | None = None, sheet: 
     compliant, pattern_finished = _obeys(compiled, text)
     filled, slot_finished = _filled(compiled, text)
     wrong_claims = _wrong_claims(compiled, text, found.forbidden, filled)
-    hits = _asserted_hits(compiled, text.strip(), found.hits)
+    hits = _asserted_hits(compiled, text.strip(), found.hits, bool(wrong_claims))
     n_facts, n_hits, n_wrong = len(hits), sum(hits), len(wrong_claims)
     is_empty = not text.strip()
 
@@ -259,19 +269,45 @@ def _filled(compiled: CompiledProbe, text: str) -> tuple[list[str], bool]:
     return values, True
 
 
-def _asserted_hits(compiled: CompiledProbe, text: str, hits: tuple[bool, ...]) -> tuple[bool, ...]:
-    """The key facts that an answer states in any form, without what it takes back.
+def _asserted_hits(compiled: CompiledProbe, text: str, hits: tuple[bool, ...], counted: bool) -> tuple[bool, ...]:
+    """The key facts that an answer states in any form, without what it takes back, leaves open or says of others.
 
-    Where the gold itself denies, what the answer denies counts as well.
+    Where the gold itself does so, what the answer takes back counts as well. `counted`: the answer has wrong claims.
     """
-    probe, matcher = compiled.probe, compiled.matcher
-    kept = asserted(text, probe.question)
-    if kept != text and matcher.hits(normalize(asserted(probe.gold, probe.question))) == matcher.hits(
-        normalize(probe.gold)
-    ):
+    kept = _kept(compiled, text, counted)
+    if kept != text and _kept_gold(compiled):
         text = kept
-        hits = tuple(map(bool.__and__, hits, matcher.hits(normalize(kept))))
+        hits = tuple(map(bool.__and__, hits, compiled.matcher.hits(normalize(kept))))
     return _all_hits(compiled, text, hits)
+
+
+def _kept(compiled: CompiledProbe, text: str, counted: bool = False) -> str:
+    """What an answer asserts of the thing that is asked for."""
+    probe = compiled.probe
+    kept = without_longer_names(asserted(text, probe.question), probe.key_facts, compiled.known)
+    if compiled.asks_number and not has_two_units(compiled.known):
+        kept = in_one_unit(kept)
+
+    def states(piece: str) -> bool:
+        return any(compiled.matcher.hits(normalize(piece)))
+
+    def states_somehow(piece: str) -> bool:
+        return any(_all_hits(compiled, piece, compiled.matcher.hits(normalize(piece))))
+
+    if not states(kept):
+        if not states_somehow(kept):
+            return kept
+        states = states_somehow
+    kept = decided(kept, probe.question, states, counted)
+    if probe.kind == "premise":
+        return kept  # where the premise is false, the words of the question fit the wrong answer
+    return fitting(kept, probe.question, states, compiled.words, compiled.is_person)
+
+
+def _kept_gold(compiled: CompiledProbe) -> bool:
+    """Whether the gold answer keeps its key facts when it is read like an answer."""
+    gold, hits = compiled.probe.gold, compiled.matcher.hits
+    return hits(normalize(_kept(compiled, gold))) == hits(normalize(gold))
 
 
 def _all_hits(compiled: CompiledProbe, text: str, hits: tuple[bool, ...]) -> tuple[bool, ...]:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
+from raykft.evaluation.dialects import american, in_full
 from raykft.evaluation.normalize import normalize
 
 
@@ -125,6 +126,39 @@ _JA_HALF = re.compile(r"半分|半数")
 _KANJI_NUMERAL = re.compile(
     r"(?<![\u3400-\u9fff])[一二三四五六七八九十百千]{1,7}(?=$|です|でした|だ(?:$|[よと])|くらい|ほど|、|分の)"
 )
+# 3人に2人 and "two out of three" are shares, 第3代 is 三代目.
+_JA_OUT_OF = re.compile(r"([0-9]{1,4})(人|名|社|台|本|軒|世帯|件|校|個)(?:に|のうち|中)([0-9]{1,4})\2")
+_EN_OUT_OF = re.compile(r"(?<![\w.])([0-9]{1,4}) (?:out of|in)(?: every)? ([0-9]{1,4})(?![\w.])")
+_ONE_IN = re.compile(r"(?<!\w)one (?=(?:out of|in) (?:every )?[0-9])")
+_JA_ORDINAL = re.compile(r"第([0-9]+|[一二三四五六七八九十百]+)(代|回|位|号|番)目?")
+# 1時間半, "an hour and a half", "half an hour"
+_JA_AND_HALF = re.compile(r"(?<![0-9.])([0-9]+)(時間|年|か月|ヶ月|日|週間|分)半")
+_PERIOD = "hour|day|week|month|year|minute|mile|kilometer|ton|tonne|century|decade"
+_EN_AND_HALF = re.compile(rf"(?<![\w.])(?:(an?|one|[0-9]+) )?({_PERIOD})s? and (?:a )?half(?!\w)")
+_PART_OF = re.compile(rf"(?<![\w.])([0-9.]+)% of ({_PERIOD})(?!\w)")
+_SPEEDS = (
+    (re.compile(r"(?<!\w)(?:km|kilometers?) (?:per|an) hour|(?<![a-z])(?:kph|kmh)(?!\w)"), "km h"),
+    (re.compile(r"(?<!\w)miles? (?:per|an) hour"), "mph"),
+    (re.compile(r"(?<!\w)(?:m|meters?) (?:per|a) second"), "m s"),
+)
+_SAINT = re.compile(r"(?<!\w)sainte? (?=[a-z])")
+_PLUS_MINUS = re.compile(r"\b([A-Z]{1,2})[- ](plus|minus)\b")
+_HALF_AN = re.compile(rf"(?<!\w)(?:half an? |half )({_PERIOD})(?!\w)")
+_MONEY = re.compile(
+    r"(?:(?P<sign>[€$£¥￥])|\b(?P<code>EUR|USD|GBP|JPY)\b) ?(?P<amount>[0-9][0-9.,]*(?: ?(?:million|billion|thousand"
+    r"|trillion|mn?|bn|[kKM万億千百])(?![a-z])){0,2})"
+)
+_MONEY_NAMES = {
+    "€": "euro",
+    "$": "dollar",
+    "£": "pound",
+    "¥": "yen",
+    "￥": "yen",
+    "EUR": "euro",
+    "USD": "dollar",
+    "GBP": "pound",
+    "JPY": "yen",
+}
 _JA_DIGITS = {char: n for n, char in enumerate("〇一二三四五六七八九")}
 _ADDRESS = re.compile(
     r"([0-9]+)丁目の?([0-9]+)番(?:地)?(?:の)?([0-9]+)号?|([0-9]+)丁目の?([0-9]+)番地?(?![0-9])"
@@ -153,24 +187,35 @@ def plain_letters(text: str) -> str:
 
 def lenient(text: str) -> str:
     """The lenient normal form."""
-    text = plain_letters(text)
+    text = in_full(plain_letters(text))
+    text = _MONEY.sub(lambda match: f"{match['amount']} {_MONEY_NAMES[match['sign'] or match['code']]}", text)
+    text = _PLUS_MINUS.sub(lambda match: match[1] + ("+" if match[2] == "plus" else "-"), text)
     text = _SUFFIX.sub(lambda match: str(int(Decimal(match[1].replace(",", ".")) * _SUFFIXES[match[2]])), text)
     text = _ORDINAL_DAY.sub(_day, text)
     text = _SLASH.sub(_slash, text)
-    return _numbers(normalize(text))
+    text = american(normalize(text))
+    for pattern, unit in _SPEEDS:
+        text = pattern.sub(unit, text)
+    return _numbers(_SAINT.sub("st ", text))
 
 
 def _numbers(text: str) -> str:
+    text = _EN_AND_HALF.sub(_and_a_half, _HALF_AN.sub(r"0.5 \1s", text))
     text = _SPELLED.sub(_spelled, text)
+    text = _EN_OUT_OF.sub(_share, _ONE_IN.sub("1 ", text))
     text = _AND_A_HALF.sub(lambda match: f"{match[1].replace('one', '1')}.5", text)
     text = _DOZEN.sub(lambda match: str(6 if match[0].startswith("half") else 12 * int(match["n"] or 1)), text)
     text = _EN_FRACTION.sub(
         lambda match: _percent(int(match["n"].replace("one", "1") if match["n"] else 1), _PARTS[match["d"]]), text
     )
+    text = _PART_OF.sub(lambda match: f"{Decimal(match[1]) / 100} {match[2]}s", text)
     text = _MINUS.sub("-", text)
     text = _DEGREES.sub(lambda match: f" {'f' if match[1][0] == 'f' else 'c'}", text)
     if text.isascii():
         return text
+    text = _JA_AND_HALF.sub(r"\1.5\2", text)
+    text = _JA_ORDINAL.sub(lambda match: f"{_value(match[1])}{match[2]}目", text)
+    text = _JA_OUT_OF.sub(lambda match: _percent(int(match[3]), int(match[1])), text)
     text = _JA_FRACTION.sub(lambda match: _percent(_value(match[2]), _value(match[1])), text)
     text = _JA_TENTHS.sub(
         lambda match: f"{10 * _value(match[1]) + (_value(match[2]) if match[2] else 0) + (5 if match[3] else 0)}%", text
@@ -191,6 +236,18 @@ def _day(match: re.Match[str]) -> str:
 def _slash(match: re.Match[str]) -> str:
     part, whole = (int(number) for number in match.groups() if number)
     return _percent(part, whole) if 0 < part < whole else match[0]
+
+
+def _and_a_half(match: re.Match[str]) -> str:
+    """ "an hour and a half", of which normalization takes the articles"""
+    whole = match[1] if match[1] and match[1].isdigit() else "1"
+    return f"{whole}.5 {match[2]}s"
+
+
+def _share(match: re.Match[str]) -> str:
+    """ "2 out of 3" as percent; "64 in 2019" is none."""
+    part, whole = int(match[1]), int(match[2])
+    return _percent(part, whole) if 0 < part < whole <= 1000 else match[0]
 
 
 def _percent(part: int, whole: int) -> str:

@@ -14,7 +14,7 @@ from raykft.evaluation.matching import Matcher, compile_matcher
 from raykft.evaluation.names import states_person
 from raykft.evaluation.normalize import normalize
 from raykft.evaluation.quantities import states_quantity
-from raykft.evaluation.spelling import lenient
+from raykft.evaluation.spelling import lenient, plain_letters
 from raykft.records import KeyFact, Probe
 
 
@@ -28,6 +28,12 @@ _KANA = "\u3041-\u3096\u30a1-\u30fa\u30fc"
 _TO_HIRAGANA = {code: code - 0x60 for code in range(0x30A1, 0x30F7)}
 _KANA_MIN = 3
 _COMPOUND_MIN, _COMPOUND_PART = 7, 3
+_KATAKANA_WORD, _LONG_KATAKANA = re.compile("[\u30a1-\u30fa\u30fc]"), 7
+_LEGAL_FORM = re.compile(
+    r"株式会社|有限会社|合同会社|合資会社|(?:一般|公益)?(?:社団|財団)法人"
+    r"|,? (?:Inc|Ltd|Limited|LLC|Corp|Corporation|GmbH|AG|Plc|PLC|Co)\.?(?:,? Ltd\.?)?(?=$|[\s.,;])"
+)
+_FIRM_MIN = 3
 _PLAIN_WORDS = re.compile(r"[a-z]+(?: [a-z]+)?")
 
 
@@ -50,12 +56,15 @@ def _lenient_matcher(key_facts: tuple[KeyFact, ...], forbidden: tuple[str, ...])
 def _varied(fact: KeyFact, probe: Probe, forbidden: tuple[str, ...], answer: str, spelled: str) -> bool:
     if fact.type == "person":
         rivals = (*forbidden, *probe.contrast)
-        return any(states_person(alias, answer, probe.question, rivals) for alias in fact.any)
+        return any(
+            states_person(alias, answer, probe.question, rivals) or _in_other_kana(alias, answer) for alias in fact.any
+        )
     return any(
         states_quantity(lenient(alias), spelled, lenient(probe.question))
         or _states_month(alias, answer)
         or _is_compound(lenient(alias), spelled)
         or _in_other_kana(alias, answer)
+        or _is_firm(alias, answer)
         for alias in fact.any
     )
 
@@ -87,16 +96,31 @@ def _is_compound(alias: str, spelled: str) -> bool:
 def _in_other_kana(alias: str, answer: str) -> bool:
     """Hiragana for katakana and the other way round, between borders of their script."""
     plain, text = lenient(alias), lenient(answer)
+    if len(_KATAKANA_WORD.sub("", plain)) == 0 and len(plain) >= _LONG_KATAKANA:
+        # マシン and マシーン: in a word so long a vowel mark more or less makes no other word
+        plain, text = plain.replace("ー", ""), text.replace("ー", "")
     if len(re.findall(f"[{_KANA}]", plain)) < _KANA_MIN:
         return False
     wanted, said = plain.translate(_TO_HIRAGANA), text.translate(_TO_HIRAGANA)
     start = said.find(wanted)
     while start >= 0:
         end = start + len(wanted)
-        if not (_one_script(text[start - 1 : start + 1]) or _one_script(text[end - 1 : end + 1])):
+        digits = wanted[0].isdigit() and text[max(0, start - 1) : start].isdigit()
+        if not (digits or _one_script(text[start - 1 : start + 1]) or _one_script(text[end - 1 : end + 1])):
             return True
         start = said.find(wanted, start + 1)
     return False
+
+
+def _is_firm(alias: str, answer: str) -> bool:
+    """A firm without its legal form, unless the name goes on."""
+    name = _LEGAL_FORM.sub("", plain_letters(alias)).strip(" ,")
+    if name == plain_letters(alias).strip(" ,") or len(name) < _FIRM_MIN:
+        return False
+    text = _LEGAL_FORM.sub("", plain_letters(answer))
+    after = r"(?! ?[A-Z&])(?!\w)" if name.isascii() else r"(?![\u30a1-\u30fa\u3400-\u9fff々A-Za-z])"
+    before = r"(?<!\w)(?<![A-Z][a-z] )" if name.isascii() else r"(?<![\u30a1-\u30fa\u3400-\u9fff々])"
+    return re.search(before + re.escape(name) + after, text) is not None
 
 
 def _one_script(pair: str) -> bool:

@@ -48,5 +48,5 @@ def test_agreement_is_counted(benchmark: Any) -> None:
     item = benchmark.read_labelled()[0]
     gold = item.probe.gold
     rows = [(gold, True), (gold, True), (gold, False), ("", True), ("", False)]
-    found = benchmark.agreement(benchmark.Labelled(item.probe, answer, right) for answer, right in rows)
+    found = benchmark.agreement(benchmark.Labelled(item.probe, answer, right, "dev") for answer, right in rows)
     assert (found.n, found.agreement, found.precision, found.recall) == (5, 3 / 5, 2 / 3, 2 / 3)
