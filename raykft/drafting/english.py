@@ -40,8 +40,11 @@ class English(Rules):
         aliases, attrs = spellings(value, type)
         return Found(value, type, asked, rule, aliases=tuple(a for a in aliases if a != value), attrs=attrs)
 
-    def rewordings(self, question: str, found: Found) -> list[str]:
-        return reworded(question, found)
+    def rewordings(self, question: str, found: Found | None) -> list[str]:
+        if found is not None:
+            return reworded(question, found)
+        # A value that stands in no question, for frames that do not use it.
+        return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
     def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
         asked = {"person": "Who is", "list": "What are"}.get(type, "What is")
@@ -99,10 +102,6 @@ class English(Rules):
     def other_values(self, found: Found, rng: Random) -> list[Found]:
         texts = dict.fromkeys(other_texts(found, rng))
         return [self.typed(text, found.type, found.asked, "made up") for text in texts if text != found.text]
-
-    def text_rewordings(self, question: str) -> list[str]:
-        # A value that stands in no question, for frames that do not use it.
-        return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
     def sentence(self, text: str, *, long: bool = False) -> bool:
         if long:

@@ -105,7 +105,7 @@ def _wordings(text: FreeText, rules: Rules) -> list[tuple[str, str]]:
     ways = (
         (text.others, "another wording in the source, the answer as a whole"),
         (text.written[:ASKED], "reworded by the writer, the answer as a whole"),
-        (rules.text_rewordings(text.row.question), "reworded by rule, the answer as a whole"),
+        (rules.rewordings(text.row.question, None), "reworded by rule, the answer as a whole"),
     )
     for questions, rule in ways:
         for question in questions:

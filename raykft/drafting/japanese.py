@@ -151,8 +151,11 @@ class Japanese(Rules):
         aliases, attrs = _spellings(value, type)
         return Found(value, type, asked, rule, aliases=tuple(a for a in aliases if a != value), attrs=attrs)
 
-    def rewordings(self, question: str, found: Found) -> list[str]:
-        return reworded(question, found)
+    def rewordings(self, question: str, found: Found | None) -> list[str]:
+        if found is not None:
+            return reworded(question, found)
+        # A value that stands in no question, for frames that do not use it.
+        return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
     def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
         word = {"person": "誰", "date": "いつ", "number": "いくつ"}.get(type, "何")
@@ -238,10 +241,6 @@ class Japanese(Rules):
         return [
             self.typed(text, found.type, found.asked, "made up") for text in dict.fromkeys(texts) if text != found.text
         ]
-
-    def text_rewordings(self, question: str) -> list[str]:
-        # A value that stands in no question, for frames that do not use it.
-        return [*reworded_request(question), *reworded(question, Found("\0", "text", "what", ""))]
 
     def sentence(self, text: str, *, long: bool = False) -> bool:
         if long:

@@ -67,8 +67,8 @@ class Rules(ABC):
         """A value that is known, with the spellings and attributes of its type."""
 
     @abstractmethod
-    def rewordings(self, question: str, found: Found) -> list[str]:
-        """The question in other words, the furthest from it first."""
+    def rewordings(self, question: str, found: Found | None) -> list[str]:
+        """The question, or the request for a text (`found` is None), in other words, the furthest from it first."""
 
     @abstractmethod
     def worded(self, subject: str, relation: str, value: str, type: ValueType) -> tuple[str, str]:
@@ -110,7 +110,3 @@ class Rules(ABC):
     def sentence(self, text: str, *, long: bool = False) -> bool:
         """Whether an answer is a sentence, and not only a value; if `long`, whether it has the length of a text that
         can be measured as a whole."""
-
-    @abstractmethod
-    def text_rewordings(self, question: str) -> list[str]:
-        """A question or request whose answer is a text, in other words, the furthest from it first."""

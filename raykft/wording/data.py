@@ -111,11 +111,11 @@ FACTS_UNPROBED = Message(
 FREE_ALONE = Message(
     "the probes are free texts alone: how probable these are is all that trials are ranked by, and whether what a model"
     " writes instead is true is not measured",
-    "設問は自由記述だけです。順位は正解文の尤度だけで決まり、モデルが代わりに書いた内容が正しいかどうかは測られません",
+    "設問は自由記述だけです。順位は正解文の尤度だけで決まり、モデルが代わりに書いた内容が正しいかどうかは測られません。",
 )
 FREE_ONCE = Message(
     "; {n} of {total} are asked in their training words alone, which measures memory",
-    "。{total}件中{n}件は学習時と同じ言い方でしか問われず、測られるのは記憶です",
+    "{total}件中{n}件は学習時と同じ言い方でしか問われず、測られるのは記憶です。",
 )
 FEW_REPORT = Message(
     "{n} probes have split 'report'; {least} or more keep the 95 % interval within ±0.08",

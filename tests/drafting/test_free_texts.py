@@ -126,7 +126,7 @@ def test_texts_beside_facts_are_asked_too_and_take_what_room_facts_leave(tmp_pat
     ],
 )  # fmt: skip
 def test_english_requests_are_worded_otherwise(request_: str, first: str | None) -> None:
-    assert next(iter(English().text_rewordings(request_)), None) == first
+    assert next(iter(English().rewordings(request_, None)), None) == first
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_english_requests_are_worded_otherwise(request_: str, first: str | None)
     ],
 )
 def test_japanese_requests_are_worded_otherwise(request_: str, first: str | None) -> None:
-    assert next(iter(Japanese().text_rewordings(request_)), None) == first
+    assert next(iter(Japanese().rewordings(request_, None)), None) == first
 
 
 def test_a_reviewed_sheet_of_texts_is_taken_back(tmp_path: Path) -> None:
