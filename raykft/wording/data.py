@@ -97,8 +97,8 @@ HOW = {
     "containment_with_answer": Message("{share:.0%} of its n-grams and its answer", "n-gramの{share:.0%}と答えが一致"),
     "edit_with_answer": Message("{share:.0%} the same words and its answer", "語の{share:.0%}と答えが一致"),
 }
-GIVEN_AWAY = Message("{n} of the probes are given away; {marks}:", "設問{n}問の答えが漏れています。{marks}:")
-MARKED = Message("the leaderboard is marked CONTAMINATED", "リーダーボードに「データ汚染」と表示されます")
+GIVEN_AWAY = Message("{n} of the probes are given away; {marks}:", "設問{n}問の答えが漏れています。{marks}")
+MARKED = Message("the leaderboard is marked CONTAMINATED", "リーダーボードに「データ汚染」と表示されます。")
 REMOVE = Message(
     "remove these rows or probes, or set `data.allow_contamination: true`, with which {marks}",
     "該当するデータか設問を除いてください。`data.allow_contamination: true` とすれば実行できますが、{marks}",

@@ -88,7 +88,7 @@ CPU_SPEED = Message(
 )
 UNITS = {
     "bf16": Message("bf16 with matrix units", "行列演算ユニットによるbf16"),
-    "fp32": Message("fp32", "fp32"),
+    "fp32": Message("fp32", "行列演算ユニットなしのfp32"),
 }
 SIZES = Message("sizes of the model: {source}", "モデルの寸法: {source}")
 FROM_TABLE = Message(
