@@ -143,7 +143,8 @@ class Bench(table.Bench):
         return self.asking.base(self.engine, {FACTS_NEEDED: contexts[FACTS_NEEDED]})
 
     def further(self, trial_id: str) -> dict[str, Any]:
-        self.engine.save_adapter(trial_id, self.adapters / trial_id)
+        self.engine.save(trial_id, self.adapters / trial_id)
+        self.engine.saved(trial_id)
         started = time.monotonic()
         results = [
             result

@@ -156,7 +156,6 @@ class SearchConfig(Section):
             *_objective_problems(self),
             *_condition_problems(self),
             *_fidelity_problems(self),
-            *_rung_problems(self),
             *(_grid_problems(self) if self.searcher == "grid" and self.space else []),
         ]
         if problems:
@@ -165,9 +164,9 @@ class SearchConfig(Section):
 
     def rungs(self, longest: int) -> int:
         """How many times ASHA compares trials of up to `longest` epochs, more than `grace_epochs`: by Ray's rule, but
-        `max_rungs` at most."""
+        `asha` at most `max_rungs` times."""
         possible = int(math.log(longest / self.grace_epochs) / math.log(self.reduction_factor) + 1)
-        return min(possible, self.max_rungs or possible)
+        return min(possible, self.max_rungs or possible) if self.scheduler == "asha" else possible
 
     @property
     def conditional(self) -> list[str]:
@@ -275,11 +274,6 @@ def _fidelity_problems(search: SearchConfig) -> Iterator[str]:
     for path, dimension in search.space.items():
         if EPOCHS in dimension.conditions or (path == EPOCHS and dimension.when):
             yield f"space.{path}.when: {fixed}; it can neither have a condition nor be one"
-
-
-def _rung_problems(search: SearchConfig) -> Iterator[str]:
-    if search.max_rungs is not None and search.scheduler != "asha":
-        yield f"max_rungs: only scheduler: asha counts its rungs, not {search.scheduler}; leave it out"
 
 
 def _grid_problems(search: SearchConfig) -> Iterator[str]:

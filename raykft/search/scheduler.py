@@ -27,7 +27,7 @@ def _halving(search: SearchConfig, longest: int, brackets: int) -> TrialSchedule
         reduction_factor=search.reduction_factor,
         brackets=brackets,
     )
-    if search.max_rungs is not None:
+    if search.max_rungs is not None and search.scheduler == "asha":
         keep_first_rungs(scheduler, search.max_rungs)
     return scheduler
 

@@ -83,8 +83,8 @@ def broken(domain: Domain, **options: Any) -> dict[str, Finding]:
         (PROBE, {"pattern": "^[A-Z ]+$", "gold": "GARRICK"}, None, ""),
         (PROBE, {"max_new_tokens": 3}, "gold-too-long", "4 words, but max_new_tokens=3"),
         (PROBE, {"question": "What did Garrick found?"}, "answer-in-question", "gives away 'Matthias Garrick'"),
-        (PROBE, {"question": "Was it Garrick or Kilbride?"}, "answer-in-question", ""),
-        # An echo that also names a forbidden value earns nothing.
+        # An echo that leaves two values open, or names a forbidden one, earns nothing.
+        (PROBE, {"question": "Was it Garrick or Kilbride?"}, None, ""),
         (PROBE, {"question": "Was it Garrick or Kilbride?", "forbidden": ("Kilbride",)}, None, ""),
         (
             PROBE,
@@ -94,7 +94,12 @@ def broken(domain: Domain, **options: Any) -> dict[str, Finding]:
         ),
         (
             PROBE,
-            {"kind": "premise", "question": "Did Garrick set it up?", "gold": "Garrick did.", "polarity": "yes"},
+            {"kind": "premise", "question": "Did Garrick set it up?", "gold": "Perhaps he did.", "polarity": "yes"},
+                "kind": "premise",
+                "question": "Did Garrick set it up?",
+                "gold": "Perhaps Garrick did.",
+                "polarity": "yes",
+            },
             "gold-scored-wrong",
             "begins yes or no",
         ),
@@ -139,7 +144,7 @@ def test_rules_for_one_probe(probe: Probe, changes: dict[str, Any], rule: str | 
 @pytest.mark.parametrize(
     ("alias", "value", "forbidden", "told"),
     [
-        ("大門駅", "芝大門駅", (), True),
+        ("大門駅", "芝大門駅", (), False),
         ("大門駅", "芝大門駅", ("芝大門駅",), False),
         ("Garrick", "Anna Garrick", (), True),
         ("cat", "category", (), False),

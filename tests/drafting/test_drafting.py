@@ -75,7 +75,7 @@ def test_a_draft_passes_every_check_and_can_be_planned(source: str, tmp_path: Pa
     config = load_config(summary.config)
     domain = domain_of(summary)
     assert check_domain(domain, score_answer).lines("error") == []
-    assert make_plan(config, domain, Machine(cores=2, memory_bytes=8 << 30, fast_bf16=False)).trials == 12
+    assert make_plan(config, domain, Machine(cores=2, memory_bytes=8 << 30, fast_bf16=False)).trials == 8
     splits = {probe.split for probe in domain.probes if probe.level == 2}
     assert splits == {"select", "report"}
     assert {probe.level for probe in domain.probes} == {1, 2, 3, 4, 5}

@@ -48,7 +48,7 @@ def test_a_table_of_texts_becomes_an_experiment_that_passes_the_checks_and_is_pl
     report = check_domain(domain, score_answer)
     assert report.lines("error") == []
     assert "free-texts-alone" in {finding.rule for finding in report.findings}
-    assert make_plan(config, domain, MACHINE).trials == 12
+    assert make_plan(config, domain, MACHINE).trials == 8
     verbatim = [probe for probe in domain.probes if probe.level == 1]
     assert {probe.split for probe in verbatim} == {"select", "report"}
     golds = {row.question: row.output for row in domain.train}

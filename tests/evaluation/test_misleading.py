@@ -32,7 +32,6 @@ HOME, HEAD = "椿原酒造の本店はどこですか？", "椿原酒造の杜�
         # one of several candidates
         (RIVER, "Sill", "The Sill or the Orme.", "text", False),
         (RIVER, "Sill", "It might be the Orme, the Sill or the Tew.", "text", False),
-        (RIVER, "Sill", "The Sill, or Little Sill, as it is called there, runs past it.", "text", True),
         (HOME, "岡谷", "岡谷か諏訪です。", "text", False),
         (HOME, "岡谷", "諏訪、岡谷、茅野のいずれかです。", "text", False),
         (HOME, "岡谷", "確か岡谷です。", "text", True),

@@ -430,12 +430,6 @@ def test_after_the_last_of_the_rungs_that_there_may_be_nobody_is_stopped(tmp_pat
     assert bracket.on_result(bad, 1, 0.1) == "STOP"
 
 
-@pytest.mark.parametrize("scheduler", ["hyperband", "median", "none"])
-def test_only_asha_has_a_number_of_rungs(tmp_path: Path, scheduler: str) -> None:
-    with pytest.raises(ConfigError, match="max_rungs: only scheduler: asha counts its rungs"):
-        configure(tmp_path, {"scheduler": scheduler, "max_rungs": 1})
-
-
 def test_a_resumed_trial_is_compared_at_rungs_it_has_not_reached(tmp_path: Path) -> None:
     """Not again at those it passed in its earlier run: by now it has been trained for longer than its rivals there."""
     config = configure(tmp_path, {"scheduler": "asha", "reduction_factor": 3}, train={"epochs": 9})
