@@ -94,11 +94,12 @@ def broken(domain: Domain, **options: Any) -> dict[str, Finding]:
         ),
         (
             PROBE,
-            {"kind": "premise", "question": "Did Garrick set it up?", "gold": "Perhaps he did.", "polarity": "yes"},
+            {
                 "kind": "premise",
                 "question": "Did Garrick set it up?",
-                "gold": "Perhaps Garrick did.",
+                "gold": "Who knows.",
                 "polarity": "yes",
+                "key_facts": (),
             },
             "gold-scored-wrong",
             "begins yes or no",
