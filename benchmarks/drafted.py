@@ -332,14 +332,14 @@ class Reading:
                     own[fact].append(value)
         return np.array([fmean(found) if found else np.nan for found in own.values()])
 
-    def sides(self, measure: Measure) -> tuple[Array, Array]:
-        """Written and drafted, `[runs, facts]`, of the facts that both ask about in this way."""
+    def sides(self, measure: Measure) -> tuple[Array, Array, Array]:
+        """Written and drafted, `[runs, facts]`, of the facts that both ask about in this way, and which those are."""
         one, two = (
             np.array([self.by_fact(side, self.answered(side, run, measure.what), measure) for run in self.runs])
             for side in (WRITTEN, DRAFTED)
         )
         both = ~np.isnan(one).any(axis=0) & ~np.isnan(two).any(axis=0)
-        return one[:, both], two[:, both]
+        return one[:, both], two[:, both], both
 
     def other_seeds(self) -> Array:
         """Graded knowledge on written probes, `[runs, facts]`, the mean over the table's seeds of the same recipes."""
@@ -365,14 +365,12 @@ class Reading:
 
 
 def agreements(reading: Reading) -> list[Agreement]:
-    found = [_agreement(measure.name, *reading.sides(measure)) for measure in MEASURES]
-    written, drafted = reading.sides(KNOWLEDGE)
-    if written.shape[1] < len(reading.facts):
-        return found
-    scorers = [_scorer(reading.ends(side), reading.forgotten()) for side in (WRITTEN, DRAFTED)]
+    found = [_agreement(measure.name, *reading.sides(measure)[:2]) for measure in MEASURES]
+    written, drafted, both = reading.sides(KNOWLEDGE)
+    scorers = [_scorer(reading.ends(side)[:, both], reading.forgotten()) for side in (WRITTEN, DRAFTED)]
     found.insert(1, _agreement("graded score", written, drafted, *scorers))
     if all(run["recipe"] in reading.known for run in reading.runs):
-        others = reading.other_seeds()
+        others = reading.other_seeds()[:, both]
         found += [
             _agreement("written of other seeds and of this one", others, written),
             _agreement("written of other seeds and drafted", others, drafted),

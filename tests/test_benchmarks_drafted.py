@@ -92,6 +92,17 @@ def test_probes_that_rank_alike_correlate_and_others_do_not(
         assert alike[name].facts == 12
     assert alike["answers, premises"].facts == 0  # of neither set
     assert alike["answers, premises"].rho is None
+    lacking = made_up(0)  # the draft asks nothing about one fact: the others are compared all the same
+    lacking["probes"]["drafted"] = {id: row for id, row in lacking["probes"]["drafted"].items() if row[4] != ["f3"]}
+    some = {each.name: each for each in drafted.agreements(drafted.Reading(lacking, known))}
+    assert {
+        some[name].facts for name in ("graded knowledge", "graded score", "written of other seeds and drafted")
+    } == {11}
+    level_one = made_up(0)
+    level_one["probes"]["drafted"]["d-f3"][1] = 1  # asked in its training words alone
+    some = {each.name: each for each in drafted.agreements(drafted.Reading(level_one, known))}
+    assert some["graded score"].facts == some["written of other seeds and drafted"].facts == 11
+    assert some["graded score"].rho == pytest.approx(1)
     turned = {each.name: each for each in drafted.agreements(drafted.Reading(made_up(1), known))}
     assert turned["graded knowledge"].rho == pytest.approx(-1)
     assert turned["written of other seeds and of this one"].rho == pytest.approx(1)

@@ -23,6 +23,7 @@ WRONG, FORBIDDEN, REWORDINGS = 4, 2, 2  # of each fact: wrong answers, those tha
 ASKED = 3  # rewordings of a writer that are asked; further ones are taught
 SHORT_TOKENS, LONG_TOKENS = 48, 96
 FORMED = ("date", "number")  # types whose values all look alike
+BY_WRITER = "reworded by the writer"
 
 
 class Maker:
@@ -38,7 +39,7 @@ class Maker:
         for one, wordings in zip(group, worded, strict=True):
             yield from self._probes(one, wordings)
         if len(group) == 2 and all(worded):
-            yield self._joint(group[0], group[1], worded[0][-1][0], worded[1][-1][0])
+            yield self._joint(group[0], group[1], *map(self._of_two, worded))
 
     def _probes(self, one: Known, wordings: Sequence[tuple[str, str]]) -> Iterator[Draft]:
         rng = self._rng(one)
@@ -73,11 +74,21 @@ class Maker:
     def _wordings(self, one: Known) -> list[tuple[str, str]]:
         """Questions in other words with where they come from; those of the source itself come first."""
         theirs = [(question, "another wording in the source") for question in one.others]
-        written = [(reworded.question, "reworded by the writer") for reworded in one.written[:ASKED]]
+        written = [(reworded.question, BY_WRITER) for reworded in one.written[:ASKED]]
         if len(theirs) + len(written) >= ASKED:  # people's and a model's words are better than those of a rule
             return [*theirs, *written]
         by_rule = self._rules.rewordings(one.row.question, one.found)
         return [*theirs, *written, *((question, "reworded by rule") for question in by_rule)]
+
+    def _of_two(self, wordings: Sequence[tuple[str, str]]) -> str:
+        """The wording that a fact has in a question about two: of a writer the first, for its later ones are forced.
+
+        Of rules the furthest from the training question, as those come last.
+        """
+        written = [question for question, rule in wordings if rule == BY_WRITER]
+        casual = self._rules.casual
+        polite = (question for question in written if casual is None or not casual.search(question))
+        return next(polite, wordings[-1][0])
 
     def _recall(self, one: Known, stem: str, question: str, wrong: Sequence[str]) -> Probe:
         fact = self._fact_of[id(one)]

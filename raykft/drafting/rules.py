@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class Rules(ABC):
     """One language. Rewordings are whole questions; a rule that does not apply gives none."""
 
     language: ClassVar[Language]
+    # An order of words that nobody writes, and that writers take to when they reword; and a question as among friends,
+    # which clashes with another that is not. None where no pattern tells them.
+    inverted: ClassVar[re.Pattern[str] | None] = None
+    casual: ClassVar[re.Pattern[str] | None] = None
 
     @property
     def code(self) -> str:

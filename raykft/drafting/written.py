@@ -209,6 +209,8 @@ class Drafter:
             question, answer = line(rewording.question), line(rewording.answer)
             key = normalize(question)
             why = "is one of the others" if key in taken or key in kept else _rewording_problem(question, one)
+            if not why and self.rules.inverted is not None and self.rules.inverted.search(question):
+                why = "nobody words a question so"
             if why:
                 self.rejected.append(Rejected(one.place, f"rewording of the writer: {shown(question)}", why))
                 continue

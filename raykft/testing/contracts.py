@@ -285,7 +285,7 @@ class _Controller:
 class MetricContract:
     """Of an entry of `raykft.evaluation.metrics.METRICS`. Give the fixtures `metric` and `documentation`."""
 
-    UNITS = ("1", "fraction", "ratio", "nats", "bits", "count")
+    UNITS = ("1", "fraction", "percent", "ratio", "nats", "bits", "count")
 
     def test_it_can_be_read_in_a_table(self, metric: Metric) -> None:
         assert metric.name.isidentifier()

