@@ -69,7 +69,7 @@ def test_a_search_of_two_objectives_ends_with_a_front(
     (volume,) = (line for line in verdicts(board) if line.startswith("hypervolume"))
     assert volume.endswith("(measured from gain 0, forgetting 1)")
 
-    curves = {p.name for p in (paths.root / "tensorboard").iterdir()}
+    curves = {p.name for p in (paths.root / "tensorboard").iterdir() if p.is_dir()}
     assert curves == {t.trial_id for t in board.trials}
     assert not list(paths.ray.rglob("events.out.tfevents*"))  # Tune's own logger does not write them again
     assert "the search goes on" not in said.getvalue()
