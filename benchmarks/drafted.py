@@ -46,8 +46,9 @@ from raykft.data.domain import Domain, load_domain
 from raykft.data.lint import check_domain
 from raykft.data.split import split_of
 from raykft.drafting.draft import run as draft
-from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.objective import Objective, gain
+from raykft.evaluation.outcome import FACTS_NEEDED, BaseScores
 from raykft.evaluation.retrieval import Contexts
 from raykft.evaluation.scoring import score_answer
 from raykft.leaderboard.statistics import interval, spearman

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain
-from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, FullScores, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import FACTS_NEEDED, BaseScores, FullScores
 from raykft.evaluation.retrieval import Contexts
 from raykft.paths import ExperimentPaths, append_jsonl, write_json, write_jsonl
 from raykft.records import Split, TrialStatus

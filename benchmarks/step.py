@@ -1,6 +1,7 @@
 """Training tokens per second: TRL, a plain PEFT loop and raykft with K trials packed, side by side.
 
     python benchmarks/step.py                    on this machine's GPU, or one thread of its CPU
+    python benchmarks/step.py --types fp32 bf16  every contender in both types, compared with TRL's better one
     python benchmarks/step.py --quick            whether it runs
 
 Every contender trains rank-16 adapters on all linear layers of the same NF4 base, four rows a step, and takes an
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import math
 import statistics
 import tempfile
@@ -42,7 +44,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raykft.data.encode import IGNORE, EncodedRow
-from raykft.models.dtype import choose_dtype
+from raykft.models.dtype import DTYPES, choose_dtype
 from raykft.models.load import BaseModel, pick_device
 from raykft.models.packed import PackedModel
 from raykft.train.loop import packed_step
@@ -86,6 +88,7 @@ class Contender(Protocol):
     """Trains on the given rows; `resident_bytes` are those of weights and optimizer state of K trials."""
 
     name: str
+    base: BaseModel
 
     def take(self, rows: Sequence[EncodedRow]) -> None: ...
 
@@ -267,10 +270,11 @@ def random_rows(tokens: int, vocabulary: int) -> list[EncodedRow]:
     return [EncodedRow(tuple(row), length // 2) for row in ids]
 
 
-def contenders(names: Sequence[str], shape: str, device: torch.device, most: int, output: Path) -> Iterator[Contender]:
-    """Each on a base model of its own, all with the same weights."""
-    dtype = choose_dtype("auto", device, None)
-    for name in names:
+def contenders(
+    names: Sequence[str], shape: str, device: torch.device, most: int, output: Path, types: Sequence[str] = ("auto",)
+) -> Iterator[Contender]:
+    """Each on a base model of its own, all with the same weights, rounded to each of `types`."""
+    for dtype, name in itertools.product([choose_dtype(t, device, None) for t in types], names):
         before = _allocated(device)
         base = random_base(shape, device, dtype)
         size = _allocated(device) - before
@@ -328,7 +332,7 @@ def measure(
     flops = flops_per_token(shapes, config)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as output:
-        running = list(contenders(names, shape, device, max(plan.packed), Path(output)))
+        running = list(contenders(names, shape, device, max(plan.packed), Path(output), args.types))
         for tokens in plan.tokens:
             for contender in running:
                 contender.take(random_rows(tokens, config.vocab_size))
@@ -348,7 +352,7 @@ def _point(
     peaks: dict[str, int] = {}
 
     def add(contender: Contender, trials: int) -> None:
-        name = f"{contender.name} K={trials}"
+        name = f"{contender.name} {type_name(contender)} K={trials}"
         steps = max(plan.min_steps, math.ceil(plan.min_tokens / (trials * tokens)))
 
         def rate() -> float:
@@ -370,15 +374,25 @@ def _point(
                 add(contender, trials)
     rates = interleaved(runs, repetitions)
     medians = {name: statistics.median(values) for name, values in rates.items()}
+    alone = [(case[0].name, medians[name]) for name, case in cases.items() if name in medians and case[1] == 1]
+    best = {peer: max(found) for peer in PEERS if (found := [rate for name, rate in alone if name == peer])}
     rows = []
     for name, (contender, trials) in cases.items():
-        row: dict[str, Any] = {"contender": contender.name, "trials": trials, "tokens": tokens}
+        kind = type_name(contender)
+        row: dict[str, Any] = {"contender": contender.name, "type": kind, "trials": trials, "tokens": tokens}
         if name not in rates:
             rows.append(row | {"tokens_per_second": None, "failure": "out of memory"})
             continue
-        ratios = {f"over_{peer}": medians[name] / medians[f"{peer} K=1"] for peer in PEERS if f"{peer} K=1" in medians}
+        ratios = {f"over_{peer}": medians[name] / rate for peer, rate in best.items()}
+        if (in_fp32 := medians.get(f"{contender.name} fp32 K={trials}")) and kind != "fp32":
+            ratios["over_fp32"] = medians[name] / in_fp32
         rows.append(row | {"tokens_per_second": spread(rates[name]), "peak_bytes": peaks.get(name), **ratios})
     return rows
+
+
+def type_name(contender: Contender) -> str:
+    """`fp32` or `bf16`."""
+    return next(name for name, dtype in DTYPES.items() if dtype is contender.base.model.dtype)
 
 
 def table(result: dict[str, Any]) -> Table:
@@ -391,29 +405,31 @@ def table(result: dict[str, Any]) -> Table:
     for header in (
         "T",
         "contender",
+        "type",
         "K",
         "tokens/s",
         "min-max",
         "share",
         "x trl",
         "x peft",
+        "x own fp32",
         "peak GB",
     ):
-        shown.add_column(header, justify="left" if header == "contender" else "right")
+        shown.add_column(header, justify="left" if header in ("contender", "type") else "right")
     previous = None
     for row in result["rows"]:
         if previous not in (None, row["tokens"]):
             shown.add_section()
         previous = row["tokens"]
-        shown.add_row(str(row["tokens"]), row["contender"], str(row["trials"]), *_cells(row))
+        shown.add_row(str(row["tokens"]), row["contender"], row["type"], str(row["trials"]), *_cells(row))
     return shown
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     speed = row["tokens_per_second"]
     if speed is None:
-        return [row["failure"], "", "", "", "", ""]
-    ratios = [f"{row[key]:.2f}" if key in row else "" for key in ("over_trl", "over_peft")]
+        return [row["failure"], "", "", "", "", "", ""]
+    ratios = [f"{row[key]:.2f}" if key in row else "" for key in ("over_trl", "over_peft", "over_fp32")]
     peak = f"{row['peak_bytes'] / 1e9:.1f}" if row["peak_bytes"] else ""
     return [
         f"{speed['median']:.0f}",
@@ -431,6 +447,13 @@ def main() -> None:
     parser.add_argument("--packed", nargs="+", type=int, metavar="K", help="trials packed together")
     parser.add_argument("--tokens", nargs="+", type=int, metavar="T", help=f"tokens a trial-step, of {ROWS} rows each")
     parser.add_argument("--contenders", nargs="+", choices=("trl", "peft", "raykft"), default=["trl", "peft", "raykft"])
+    parser.add_argument(
+        "--types",
+        nargs="+",
+        choices=("auto", *DTYPES),
+        default=["auto"],
+        help="what to compute in: the faster one (auto)",
+    )
     args = parser.parse_args()
     check_repetitions(args.repetitions)
     torch.set_num_threads(args.threads)

@@ -37,9 +37,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.data.told import told_rows
-from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.graded import Graded, ask, domain_grades, general_grades
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import FACTS_NEEDED, BaseScores
 from raykft.evaluation.retrieval import Contexts
 from raykft.paths import append_jsonl, read_json, read_jsonl, write_json
 from raykft.planning.budget import asked, count_tokens

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from raykft.config import MIXED, ExperimentConfig, validate
 from raykft.errors import ConfigError, DamagedError, ExperimentError, ModelError, ResourceError
-from raykft.evaluation.evaluator import BASE
+from raykft.evaluation.outcome import BASE
 from raykft.leaderboard.board import Leaderboard, load_leaderboard
 from raykft.leaderboard.evidence import SPLITS
 from raykft.leaderboard.read import TrialRecord, open_experiment, read_probes

@@ -28,8 +28,8 @@ from raykft.errors import (
     OutOfMemoryError,
     TrialError,
 )
-from raykft.evaluation.evaluator import FullScores
 from raykft.evaluation.metrics import METRICS
+from raykft.evaluation.outcome import FullScores
 from raykft.hosts.protocol import Host
 from raykft.paths import (
     CHECKPOINT_STATE,

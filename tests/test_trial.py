@@ -14,9 +14,10 @@ from tests_support import experiment_tree, write_config
 from raykft.config import ExperimentConfig, apply_sample, load_config
 from raykft.data.domain import Domain, load_domain
 from raykft.errors import DivergedError, OutOfMemoryError, TrialError
-from raykft.evaluation.evaluator import FACTS_NEEDED, BaseScores, Evaluator, FullScores, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.metrics import METRICS
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import FACTS_NEEDED, BaseScores, FullScores
 from raykft.evaluation.retrieval import Contexts
 from raykft.paths import TrialPaths, read_json, read_jsonl
 from raykft.records import Split

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from raykft.cluster.ray_compat import no_log_monitor
 from raykft.errors import ResourceError
 from raykft.provenance import available_cores
 
@@ -95,7 +96,7 @@ def connect(address: str | None) -> bool:
     else:
         options["address"] = address or os.environ["RAY_ADDRESS"]
         check_answers(options["address"])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), no_log_monitor():  # of an embedded Ray; elsewhere this process starts none
         warnings.simplefilter("ignore")
         try:
             ray.init(**options)

@@ -87,6 +87,9 @@ PRIVATE = {
         "canonicalize_bootstrap_address_or_die",
         "saying at once that nothing answers at `auto`",
     ),
+    "Node": Private(
+        "ray._private.node", "Node", "an embedded Ray without the process that reads its logs", ("start_log_monitor",)
+    ),
 }
 
 
@@ -144,6 +147,22 @@ def no_keys_in_environments() -> Iterator[None]:
         yield
     finally:
         setattr(module, part.name, names)
+
+
+@contextmanager
+def no_log_monitor() -> Iterator[None]:
+    """A Ray that starts while the body runs has no process that looks ten times a second for new lines in all logs.
+
+    It sends them to drivers that asked (`log_to_driver`); where none does, it takes a share of a core that grows with
+    the number of trials.
+    """
+    node = _found(PRIVATE["Node"])
+    start = node.start_log_monitor
+    node.start_log_monitor = lambda _self: None
+    try:
+        yield
+    finally:
+        node.start_log_monitor = start
 
 
 def found_address() -> str:

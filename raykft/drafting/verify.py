@@ -13,7 +13,7 @@ from rich.console import Console
 
 from raykft.config import load_config
 from raykft.drafting.made import Draft, Verdict
-from raykft.evaluation.evaluator import BASE, FACTS_NEEDED
+from raykft.evaluation.outcome import BASE, FACTS_NEEDED
 from raykft.search.base_alone import base_scores
 
 KNOWN_SHARE = 0.5  # of a fact's recall probes that the base model answers alone, beyond which it knows the fact

@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-import bm25s
 import numpy as np
 
 from raykft.data.told import FACTS_PROMPT, with_facts
 from raykft.evaluation.normalize import CJK, normalize
 from raykft.records import Fact, Probe
+
+if TYPE_CHECKING:
+    import bm25s  # for which scipy is imported: half a second that only those who retrieve should wait
 
 TOP = 3
 _BYTES_PER_TOKEN = 3
@@ -50,6 +53,8 @@ class Retriever:
         documents = [terms(fact.text) for fact in self.facts]
         self._index: bm25s.BM25 | None = None
         if any(documents):
+            import bm25s
+
             self._index = bm25s.BM25(backend="numpy")
             self._index.index(documents, show_progress=False)
 

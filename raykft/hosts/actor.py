@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from raykft.train.engine import ReplicaEngine
 
 FAREWELL_S = 2.0  # for errors on their way to trials
+FAKE = "fake:"
+# Classes of hosts for base models of other kinds, by what `base_model` starts with; `raykft.testing` adds one.
+HOST_CLASSES: dict[str, type] = {}
 
 
 @dataclass(frozen=True)

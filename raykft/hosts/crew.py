@@ -28,7 +28,7 @@ from raykft.evaluation.evaluator import Context, Suite
 from raykft.evaluation.graded import by_level
 from raykft.evaluation.objective import Objective
 from raykft.evaluation.retrieval import Contexts
-from raykft.hosts.actor import HostConfig, TrainingHost, faster_dtype
+from raykft.hosts.actor import FAKE, HOST_CLASSES, HostConfig, TrainingHost, faster_dtype
 from raykft.hosts.broker import Broker, Hosts
 from raykft.hosts.evaluator import EvaluatorActor
 from raykft.hosts.remote import Sealed, get, on_this_node
@@ -44,10 +44,7 @@ QUESTION_TOKENS = 256
 GROWTH_SECONDS = 10.0  # between looks for devices that have joined
 EMBEDDED_WAIT_MINUTES = 1.0  # for places in a Ray that this run has for itself: nobody else gives any back
 TOKENS_SECONDS = 10.0  # for a host to say how many tokens it has trained
-FAKE = "fake:"
 SHORT_DTYPES = {"bfloat16": "bf16", "float32": "fp32"}
-# Classes of hosts for base models of other kinds, by what `base_model` starts with; `raykft.testing` adds one.
-HOST_CLASSES: dict[str, type] = {}
 
 
 class Crew:

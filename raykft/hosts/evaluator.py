@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import ray
 
 from raykft.errors import DamagedError, LostError
-from raykft.evaluation.evaluator import BaseScores, Context, Evaluator, FullScores, SplitScores, Suite
+from raykft.evaluation.evaluator import Context, Evaluator, Suite
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import BaseScores, FullScores, SplitScores
 from raykft.hosts.protocol import Host
 from raykft.hosts.remote import RemoteHost
 from raykft.paths import cache_dir, drop_oldest, read_json, write_json

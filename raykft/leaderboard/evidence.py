@@ -13,10 +13,10 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from raykft.evaluation.evaluator import BASE, FACTS_NEEDED
 from raykft.evaluation.forgetting import GeneralScores
 from raykft.evaluation.free import BY_LEVEL
 from raykft.evaluation.objective import GRADED, Objective, gain, score
+from raykft.evaluation.outcome import BASE, FACTS_NEEDED
 from raykft.leaderboard import pareto
 from raykft.leaderboard.bootstrap import DRAWS, Figures, Resamples
 from raykft.leaderboard.read import (

@@ -22,9 +22,10 @@ from raykft.data.encode import PromptFormat, encode_rows, encode_text
 from raykft.data.mixture import Mixer, Pool, counts
 from raykft.data.told import told_rows
 from raykft.errors import ModelError
-from raykft.evaluation.evaluator import FACTS_NEEDED, SPLITS, Evaluator, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.graded import picks_of
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import FACTS_NEEDED, SPLITS
 from raykft.evaluation.picks import is_choice
 from raykft.evaluation.retrieval import TOP
 from raykft.evaluation.scoring import prior_probe

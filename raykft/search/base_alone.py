@@ -8,7 +8,7 @@ from rich.console import Console
 
 from raykft.cluster.connect import connected
 from raykft.config import ExperimentConfig
-from raykft.evaluation.evaluator import BaseScores
+from raykft.evaluation.outcome import BaseScores
 from raykft.models.source import check_model_present
 from raykft.search.experiment import checked, prepare_directory
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from raykft.errors import DamagedError
-from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, BaseScores, SplitScores
+from raykft.evaluation.outcome import BASE, FACTS_NEEDED, BaseScores, SplitScores
 from raykft.hosts.remote import get
 from raykft.paths import ExperimentPaths, read_json, write_json, write_jsonl
 from raykft.wording import running as words

@@ -15,7 +15,7 @@ from raykft.cluster.connect import connected
 from raykft.cluster.known import remember
 from raykft.config import ExperimentConfig
 from raykft.errors import ModelError
-from raykft.evaluation.evaluator import BASE, FullScores
+from raykft.evaluation.outcome import BASE, FullScores
 from raykft.leaderboard.board import WITHOUT_EFFECT, Leaderboard
 from raykft.leaderboard.read import baseline_results, read_baselines
 from raykft.models.adapter_layout import check_adapter

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raykft.errors import LostError
-from raykft.evaluation.evaluator import FullScores
+from raykft.evaluation.outcome import FullScores
 from raykft.hosts.crew import Crew, held
 from raykft.hosts.remote import get
 from raykft.leaderboard.read import TrialRecord

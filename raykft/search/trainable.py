@@ -18,7 +18,7 @@ from ray import tune
 
 from raykft.config import ExperimentConfig, apply_sample, validate
 from raykft.errors import LostError, RaykftError, ResourceError, first_line
-from raykft.evaluation.evaluator import FullScores
+from raykft.evaluation.outcome import FullScores
 from raykft.hosts.remote import RemoteHost
 from raykft.leaderboard.files import Result, result_of
 from raykft.paths import ExperimentPaths, TrialPaths, write_atomic

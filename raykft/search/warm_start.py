@@ -7,7 +7,7 @@ from typing import Any
 
 from raykft.config import ExperimentConfig, load_resolved
 from raykft.errors import ExperimentError
-from raykft.evaluation.evaluator import FACTS_NEEDED
+from raykft.evaluation.outcome import FACTS_NEEDED
 from raykft.leaderboard.read import TrialRecord, open_experiment, read_trials
 from raykft.paths import read_json
 from raykft.search.experiment import Experiment

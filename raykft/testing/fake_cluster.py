@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from raykft.hosts.actor import HostConfig
-from raykft.hosts.crew import FAKE, HOST_CLASSES
+from raykft.hosts.actor import FAKE, HOST_CLASSES, HostConfig
 from raykft.records import Document, TrainRow
 from raykft.testing.fakes import FakeHost
 from raykft.train.recipe import EpochResult

@@ -222,6 +222,7 @@ connect(None)
 time.sleep(3)
 tree = psutil.Process().children(recursive=True)
 (store,) = [p for p in tree if "gcs_server" in " ".join(p.cmdline())]
+print("reads logs:", [p.pid for p in tree if "log_monitor" in " ".join(p.cmdline())])
 store.kill()
 time.sleep(1)
 disconnect()
@@ -230,3 +231,4 @@ print("left:", [p.cmdline() for p in tree if p.is_running() and p.status() != ps
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert "left: []" in done.stdout, done.stdout + done.stderr
+    assert "reads logs: []" in done.stdout  # nobody is told what they say

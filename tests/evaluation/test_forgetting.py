@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raykft.evaluation.evaluator import BASE, BaseScores, Evaluator, FullScores, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.forgetting import (
     GeneralScores,
     bits_per_byte,
@@ -27,6 +27,7 @@ from raykft.evaluation.forgetting import (
 )
 from raykft.evaluation.levels import LEVELS
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import BASE, BaseScores, FullScores
 from raykft.evaluation.picks import choice_result
 from raykft.evaluation.scoring import score_answer
 from raykft.records import Fact, KeyFact, Passage, Pick, Probe, ProbeKind, ProbeResult

@@ -17,10 +17,11 @@ from raykft.data.lint import check_domain
 from raykft.errors import DataError
 from raykft.evaluation import graded
 from raykft.evaluation.dummies import template_copy
-from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, Evaluator, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.free import byte_probability, counted, free_metrics
 from raykft.evaluation.levels import summarize
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import BASE, FACTS_NEEDED
 from raykft.evaluation.retrieval import Contexts
 from raykft.evaluation.score_files import score_answers
 from raykft.evaluation.scoring import score_answer

@@ -10,9 +10,10 @@ import pytest
 
 from raykft.data.read import read_records
 from raykft.evaluation import graded
-from raykft.evaluation.evaluator import BASE, FACTS_NEEDED, Evaluator, Suite
+from raykft.evaluation.evaluator import Evaluator, Suite
 from raykft.evaluation.graded import above_chance, domain_grades, general_grades
 from raykft.evaluation.objective import Objective
+from raykft.evaluation.outcome import BASE, FACTS_NEEDED
 from raykft.evaluation.retrieval import Contexts
 from raykft.records import Fact, KeyFact, Passage, Pick, Probe
 from raykft.testing.fakes import FakeHost

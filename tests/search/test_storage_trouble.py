@@ -18,7 +18,7 @@ from tests_support import experiment_tree, write_config
 from raykft import trial as trial_module
 from raykft.config import ExperimentConfig, load_config
 from raykft.errors import CheckpointError, DivergedError, RaykftError, ResourceError, StorageError
-from raykft.evaluation.evaluator import FullScores
+from raykft.evaluation.outcome import FullScores
 from raykft.leaderboard.read import read_trials
 from raykft.paths import ExperimentPaths, TrialPaths
 from raykft.records import Split

@@ -627,8 +627,9 @@ class TestEngine:
 
     def test_an_adapter_that_adds_nothing_forgets_nothing_and_does_not_drift(self, engine: HostEngine) -> None:
         """Exactly, not nearly: B is zero before the first step, whatever was drawn for A."""
-        from raykft.evaluation.evaluator import BASE, Evaluator, Suite
+        from raykft.evaluation.evaluator import Evaluator, Suite
         from raykft.evaluation.objective import Objective
+        from raykft.evaluation.outcome import BASE
         from raykft.records import KeyFact, Passage, Probe
 
         def probe(name: str, level: Any, kind: Any, **fields: Any) -> Probe:
