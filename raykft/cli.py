@@ -14,8 +14,10 @@ from raykft import __version__
 from raykft.commands import boards
 from raykft.commands.data import data_app
 from raykft.commands.exit_codes import ALL_SCORED, INTERRUPTED, NONE_SCORED, exit_code, exit_code_of
+from raykft.commands.help import Group, command
 from raykft.commands.notify import Notice, Notify
 from raykft.commands.options import (
+    AnyLanguage,
     ConfigFile,
     Directory,
     Language,
@@ -26,12 +28,14 @@ from raykft.commands.options import (
 )
 from raykft.untrusted.escapes import json_text, one_line
 from raykft.untrusted.terminal import say
+from raykft.wording import commands as texts
 from raykft.wording.errors import ENDED, ERROR
 from raykft.wording.messages import Lang, speaking
 from raykft.wording.running import WARNING
 
 app = typer.Typer(
-    help="Find the QLoRA recipe that teaches a language model your domain knowledge while it forgets the least.",
+    cls=Group,
+    help=texts.APP.en,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,9 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
-ADDRESS = typer.Option(
-    "--address", metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help="the cluster's job server, http://head:8265"
-)
+ADDRESS = typer.Option("--address", metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help=texts.JOB_SERVER.en)
 Address = Annotated[str, ADDRESS]
 
 
@@ -82,20 +84,20 @@ def _version(value: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help=texts.VERSION.en)
     ] = False,
+    lang: AnyLanguage = None,
 ) -> None:
-    del version
+    del version, lang
 
 
-@app.command()
+@command(app, texts.TUNE)
 def tune(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006 (typer reads the default)
     notify: Notify = None,
     lang: Language = Lang.EN,
 ) -> None:
-    """Run the search of CONFIG (or what is left of it) and print its leaderboard."""
     from raykft.config import load_config
     from raykft.leaderboard.render import print_board
     from raykft.search.driver import tune as run
@@ -109,17 +111,14 @@ def tune(
         raise typer.Exit(exit_code(board))
 
 
-@app.command()
+@command(app, texts.RESUME)
 def resume(
     directory: Directory,
-    trials: Annotated[int | None, typer.Option("--trials", help="a new, higher total of trials")] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it began on")
-    ] = None,
+    trials: Annotated[int | None, typer.Option("--trials", help=texts.TRIALS.en)] = None,
+    address: Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help=texts.RESUME_ADDRESS.en)] = None,
     notify: Notify = None,
     lang: Language = Lang.EN,
 ) -> None:
-    """Go on with an experiment, whatever ended its last run: says of every trial what becomes of it."""
     from raykft.leaderboard.render import print_board
     from raykft.search.driver import resume as run
 
@@ -132,19 +131,16 @@ def resume(
         raise typer.Exit(exit_code(board))
 
 
-@app.command()
+@command(app, texts.EVALUATE)
 def evaluate(
-    adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="a PEFT adapter directory, trained anywhere")],
-    config: Annotated[Path, typer.Option("--config", metavar="CONFIG", help="the experiment's YAML file")],
+    adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help=texts.ADAPTER.en)],
+    config: Annotated[Path, typer.Option("--config", metavar="CONFIG", help=texts.CONFIG.en)],
     overrides: Overrides = [],  # noqa: B006
-    lm_eval: Annotated[
-        list[str], typer.Option("--lm-eval", metavar="TASK", help="also a task of lm-evaluation-harness; repeatable")
-    ] = [],  # noqa: B006
-    lm_eval_path: Annotated[Path | None, typer.Option(help="a folder with task files of your own")] = None,
-    lm_eval_limit: Annotated[int | None, typer.Option(help="only the first questions of every task")] = None,
+    lm_eval: Annotated[list[str], typer.Option("--lm-eval", metavar="TASK", help=texts.LM_EVAL.en)] = [],  # noqa: B006
+    lm_eval_path: Annotated[Path | None, typer.Option(help=texts.LM_EVAL_PATH.en)] = None,
+    lm_eval_limit: Annotated[int | None, typer.Option(help=texts.LM_EVAL_LIMIT.en)] = None,
     lang: Language = Lang.EN,
 ) -> None:
-    """Score any PEFT adapter on CONFIG's probes; its leaderboard is NAME-evaluated."""
     from raykft.config import load_config
     from raykft.leaderboard.render import print_board
     from raykft.search.evaluate import evaluate as run
@@ -170,18 +166,15 @@ def evaluate(
         console.print(harness_table(scores[None], scores[adapter]))
 
 
-@app.command()
+@command(app, texts.CONFIRM)
 def confirm(
     directory: Directory,
-    top: Annotated[int, typer.Option(help="how many of the best trials")] = 3,
-    seeds: Annotated[int, typer.Option(help="seeds in all, the trial's own among them")] = 3,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="ADDRESS", help="another Ray cluster than it ran on")
-    ] = None,
+    top: Annotated[int, typer.Option(help=texts.TOP.en)] = 3,
+    seeds: Annotated[int, typer.Option(help=texts.SEEDS.en)] = 3,
+    address: Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help=texts.CONFIRM_ADDRESS.en)] = None,
     notify: Notify = None,
     lang: Language = Lang.EN,
 ) -> None:
-    """Train the best trials again with other seeds and show the spread of their scores."""
     from raykft.leaderboard.render import print_board
     from raykft.search.confirm import confirm as run
 
@@ -193,21 +186,18 @@ def confirm(
         print_board(board, console)
 
 
-app.command()(boards.report)
-app.command()(boards.leaderboard)
-app.command()(boards.show)
+command(app, texts.REPORT)(boards.report)
+command(app, texts.LEADERBOARD)(boards.leaderboard)
+command(app, texts.SHOW)(boards.show)
 
 
-@app.command()
+@command(app, texts.SCORE)
 def score(
-    probes: Annotated[Path, typer.Option("--probes", help="probes, one JSON object a line")],
-    answers: Annotated[Path, typer.Option("--answers", help='{"probe_id", "answer", "stopped"?} a line')],
-    facts: Annotated[
-        Path | None, typer.Option("--facts", help="the domain's facts: also count claims that they do not support")
-    ] = None,
-    format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    probes: Annotated[Path, typer.Option("--probes", help=texts.PROBES.en)],
+    answers: Annotated[Path, typer.Option("--answers", help=texts.ANSWERS.en)],
+    facts: Annotated[Path | None, typer.Option("--facts", help=texts.FACTS.en)] = None,
+    format: Annotated[str, typer.Option("--format", help=texts.TABLE_OR_JSON.en)] = "table",
 ) -> None:
-    """Score answers from anywhere, with no model."""
     from raykft.evaluation.score_files import score_files, scores_text
 
     check_format(format, ("table", "json"))
@@ -220,25 +210,18 @@ def score(
         say(scores_text(scores))
 
 
-@app.command()
+@command(app, texts.SUBMIT)
 def submit(
     config: ConfigFile,
     address: Address,
-    arguments: Annotated[
-        list[str], typer.Argument(metavar="[-- EXTRA]", help="further arguments of the command that the job runs")
-    ] = [],  # noqa: B006
+    arguments: Annotated[list[str], typer.Argument(metavar="[-- EXTRA]", help=texts.EXTRA.en)] = [],  # noqa: B006
     overrides: Overrides = [],  # noqa: B006
-    job: Annotated[str, typer.Option("--job", help="tune, evaluate (-- ADAPTER) or leaderboard")] = "tune",
-    follow: Annotated[bool, typer.Option("--follow", help="print the job's log and end with its exit code")] = False,
-    env: Annotated[
-        list[str], typer.Option("--env", metavar="NAME", help="forward this environment variable too; may be repeated")
-    ] = [],  # noqa: B006
-    shared: Annotated[
-        list[Path], typer.Option("--shared", metavar="DIR", help="a folder that every node sees; may be repeated")
-    ] = [],  # noqa: B006
-    python: Annotated[str, typer.Option("--python", help="the head node's interpreter that has Ray")] = "python3",
+    job: Annotated[str, typer.Option("--job", help=texts.JOB.en)] = "tune",
+    follow: Annotated[bool, typer.Option("--follow", help=texts.FOLLOW.en)] = False,
+    env: Annotated[list[str], typer.Option("--env", metavar="NAME", help=texts.ENV.en)] = [],  # noqa: B006
+    shared: Annotated[list[Path], typer.Option("--shared", metavar="DIR", help=texts.SHARED.en)] = [],  # noqa: B006
+    python: Annotated[str, typer.Option("--python", help=texts.PYTHON.en)] = "python3",
 ) -> None:
-    """Run CONFIG as a job on a Ray cluster."""
     from raykft.cluster.jobs import follow as follow_job
     from raykft.cluster.jobs import submit as run
     from raykft.config import load_config
@@ -265,13 +248,12 @@ def submit(
     raise typer.Exit(code)
 
 
-@app.command()
+@command(app, texts.STATUS)
 def status(
-    subject: Annotated[str, typer.Argument(metavar="DIR|JOB", help="an experiment's directory or URL, or a job's id")],
+    subject: Annotated[str, typer.Argument(metavar="DIR|JOB", help=texts.SUBJECT.en)],
     address: Annotated[str, ADDRESS] = "",
     lang: Language = Lang.EN,
 ) -> None:
-    """Show how far an experiment is, or what became of a job."""
     from raykft.cluster.jobs import job_status
     from raykft.errors import ConfigError
     from raykft.leaderboard.status import experiment_status
@@ -286,17 +268,15 @@ def status(
     _print_job(job_status(address, subject))
 
 
-@app.command()
-def stop(job: Annotated[str, typer.Argument(metavar="JOB", help="a job's id")], address: Address) -> None:
-    """Stop a job as Ctrl-C would; submit the same CONFIG again to continue it."""
+@command(app, texts.STOP)
+def stop(job: Annotated[str, typer.Argument(metavar="JOB", help=texts.JOB_ID.en)], address: Address) -> None:
     from raykft.cluster.jobs import stop as run
 
     _print_job(run(address, job))
 
 
-@app.command()
-def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty directory")]) -> None:
-    """Write a small experiment into DIR that runs as it stands: config, data files and a README."""
+@command(app, texts.INIT)
+def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help=texts.NEW_DIRECTORY.en)]) -> None:
     import shlex
 
     from raykft.scaffold import init as run
@@ -305,23 +285,18 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new or
     say(f"wrote {config} and its data\nnext: raykft data check {shlex.quote(str(config))}")
 
 
-@app.command()
+@command(app, texts.PLAN)
 def plan(
     config: ConfigFile,
     overrides: Overrides = [],  # noqa: B006
-    gpu: Annotated[str | None, typer.Option("--gpu", metavar="NAME", help="plan for such GPUs, e.g. h100")] = None,
-    hosts: Annotated[int | None, typer.Option("--hosts", help="training hosts, one a GPU")] = None,
-    price: Annotated[float | None, typer.Option("--gpu-hour-price", help="of one host, in any currency")] = None,
-    parameters: Annotated[
-        float | None, typer.Option("--parameters", help="size of a model that is not here, e.g. 8e9")
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option("--tokens-per-second", help="of one host, as `raykft doctor` measures it")
-    ] = None,
-    format: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    gpu: Annotated[str | None, typer.Option("--gpu", metavar="NAME", help=texts.GPU.en)] = None,
+    hosts: Annotated[int | None, typer.Option("--hosts", help=texts.HOSTS.en)] = None,
+    price: Annotated[float | None, typer.Option("--gpu-hour-price", help=texts.PRICE.en)] = None,
+    parameters: Annotated[float | None, typer.Option("--parameters", help=texts.PARAMETERS.en)] = None,
+    rate: Annotated[float | None, typer.Option("--tokens-per-second", help=texts.RATE.en)] = None,
+    format: Annotated[str, typer.Option("--format", help=texts.TABLE_OR_JSON.en)] = "table",
     lang: Language = Lang.EN,
 ) -> None:
-    """Say what CONFIG will train, need and cost, without starting anything."""
     from raykft.config import load_config
     from raykft.data.domain import load_domain
     from raykft.planning.fitting import this_machine
@@ -349,20 +324,17 @@ def plan(
         _console().print(render_plan(planned))
 
 
-@app.command()
+@command(app, texts.DOCTOR)
 def doctor(
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="ADDRESS", help="a Ray cluster, HOST:6379 or ray://HOST:10001")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="CONFIG", help="an experiment file")] = None,
+    address: Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help=texts.DOCTOR_ADDRESS.en)] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="CONFIG", help=texts.DOCTOR_CONFIG.en)] = None,
     measure: Annotated[
         bool | None,
-        typer.Option("--measure/--no-measure", help="time training steps here; by default without a cluster"),
+        typer.Option("--measure/--no-measure", help=texts.MEASURE.en),
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="table or json; json measures no steps")] = "table",
+    format: Annotated[str, typer.Option("--format", help=texts.DOCTOR_FORMAT.en)] = "table",
     lang: Language = Lang.EN,
 ) -> None:
-    """Check every node for what an experiment needs; exit code 1 if something is missing."""
     from raykft.cluster.connect import is_embedded
     from raykft.config import load_config
     from raykft.doctor.nodes import checks_json, diagnose, failed, render_checks
@@ -383,29 +355,27 @@ def doctor(
         raise typer.Exit(NONE_SCORED if failed(checks) else ALL_SCORED)
 
 
-@app.command()
+@command(app, texts.ASK)
 def ask(
     directory: Directory,
     trial: TrialId,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="in quotes")],
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="the longest answer")] = 96,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help=texts.QUESTION.en)],
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help=texts.MAX_NEW_TOKENS.en)] = 96,
 ) -> None:
-    """Ask the base model and one trial's model the same question."""
     from raykft.export import ask as run
 
     answers = run(directory, trial, question, max_new_tokens=max_new_tokens)
     say(f"base:  {answers.base}\ntuned: {answers.tuned}")
 
 
-@app.command()
+@command(app, texts.EXPORT)
 def export(
     directory: Directory,
     trial: TrialId,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="a new or empty directory")],
-    merge: Annotated[bool, typer.Option("--merge", help="one whole model instead of an adapter")] = False,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="compare with what plain PEFT makes of it")] = True,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=texts.NEW_DIRECTORY.en)],
+    merge: Annotated[bool, typer.Option("--merge", help=texts.MERGE.en)] = False,
+    check: Annotated[bool, typer.Option("--check/--no-check", help=texts.CHECK.en)] = True,
 ) -> None:
-    """Write one trial's PEFT adapter, or the model it makes of its base, with a model card."""
     from raykft.export import export as run
 
     say(f"wrote {run(directory, trial, out, merge=merge, check=check)}")

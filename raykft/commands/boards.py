@@ -10,13 +10,13 @@ import typer
 
 from raykft.commands.options import Directory, Language, check_format
 from raykft.untrusted.terminal import say
+from raykft.wording import commands as texts
 from raykft.wording.messages import Lang, speaking
 
 FORMATS = ("table", "json", "csv", "md", "parquet")
 
 
 def report(directory: Directory, lang: Language = Lang.EN) -> None:
-    """Write report.html: what the board says, plots, tables and answers on one page that needs no network."""
     _without_threads()
     from raykft.leaderboard.page import write_page
     from raykft.storage.store import keep
@@ -29,20 +29,15 @@ def report(directory: Directory, lang: Language = Lang.EN) -> None:
 
 def leaderboard(
     directory: Directory,
-    format: Annotated[str, typer.Option("--format", help="table, json, csv, md or parquet")] = "table",
-    details: Annotated[
-        bool, typer.Option("--details", help="with the table: how well the board measures, and every finding")
-    ] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="with the table: what its columns mean")] = False,
-    columns: Annotated[
-        str, typer.Option("--columns", metavar="A,B,C", help="of csv, json and parquet; as select.knowledge")
-    ] = "",
-    sort: Annotated[str, typer.Option("--sort", metavar="COLUMN", help="of csv, json and parquet, largest first")] = "",
-    ascending: Annotated[bool, typer.Option("--ascending", help="with --sort: smallest first")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="instead of printing")] = None,
+    format: Annotated[str, typer.Option("--format", help=texts.FORMAT.en)] = "table",
+    details: Annotated[bool, typer.Option("--details", help=texts.DETAILS.en)] = False,
+    explain: Annotated[bool, typer.Option("--explain", help=texts.EXPLAIN.en)] = False,
+    columns: Annotated[str, typer.Option("--columns", metavar="A,B,C", help=texts.COLUMNS.en)] = "",
+    sort: Annotated[str, typer.Option("--sort", metavar="COLUMN", help=texts.SORT.en)] = "",
+    ascending: Annotated[bool, typer.Option("--ascending", help=texts.ASCENDING.en)] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help=texts.OUT.en)] = None,
     lang: Language = Lang.EN,
 ) -> None:
-    """Print the leaderboard of an experiment, finished or not."""
     _without_threads()
     from raykft.errors import ConfigError
     from raykft.leaderboard.board import load_leaderboard
@@ -70,14 +65,13 @@ def leaderboard(
 
 def show(
     directory: Directory,
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")],
-    level: Annotated[int | None, typer.Option(help="only this level (0 is general knowledge)")] = None,
-    wrong: Annotated[bool, typer.Option("--wrong", help="only answers that are not correct")] = False,
-    overlap: Annotated[bool, typer.Option("--overlap", help="BLEU-4, ROUGE-1 and ROUGE-2 instead of answers")] = False,
-    mecab: Annotated[bool, typer.Option("--mecab", help="with --overlap: Japanese by MeCab, not characters")] = False,
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help=texts.TRIAL.en)],
+    level: Annotated[int | None, typer.Option(help=texts.LEVEL.en)] = None,
+    wrong: Annotated[bool, typer.Option("--wrong", help=texts.WRONG.en)] = False,
+    overlap: Annotated[bool, typer.Option("--overlap", help=texts.OVERLAP.en)] = False,
+    mecab: Annotated[bool, typer.Option("--mecab", help=texts.MECAB.en)] = False,
     lang: Language = Lang.EN,
 ) -> None:
-    """Show the base model's and the tuned answers of one trial side by side."""
     with speaking(lang):
         if overlap:
             _show_overlap(directory, trial, mecab)

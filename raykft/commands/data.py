@@ -7,19 +7,21 @@ from typing import Annotated
 
 import typer
 
+from raykft.commands.help import Group, command
 from raykft.commands.options import ConfigFile, Language, Overrides
 from raykft.commands.writers import writing_of
 from raykft.untrusted.terminal import say
+from raykft.wording import commands as texts
 from raykft.wording import data as words
 from raykft.wording.errors import DATA_BREAKS_RULES
 from raykft.wording.messages import Lang, called, speaking
 from raykft.wording.running import WARNING
 
 COUNTS_WIDTH = 12  # of the names of data, in English
-data_app = typer.Typer(help="Draft an experiment's data, and look at it.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(cls=Group, help=texts.DATA.en, no_args_is_help=True, rich_markup_mode=None)
 
 
-@data_app.command("check")
+@command(data_app, texts.DATA_CHECK, "check")
 def data_check(config: ConfigFile, overrides: Overrides = [], lang: Language = Lang.EN) -> None:  # noqa: B006
     """Read and check all data of CONFIG, without a model: errors, contamination and what makes scores weak."""
     with speaking(lang):
@@ -55,53 +57,32 @@ def _check(config: Path, overrides: list[str]) -> None:
     say(words.NO_PROBLEMS(n=len(warnings)))
 
 
-@data_app.command("draft")
+@command(data_app, texts.DATA_DRAFT, "draft")
 def data_draft(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="[SOURCE...] DIR", help="tables or texts, and the directory to write")
-    ],
-    lang: Annotated[str | None, typer.Option("--lang", help="en or ja; by default what most lines are in")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="draws wrong answers, and the halves of the facts")] = 0,
-    facts: Annotated[int | None, typer.Option("--facts", metavar="N", help="ask about so many facts at most")] = None,
-    base_model: Annotated[str | None, typer.Option("--base-model", metavar="MODEL", help="for config.yaml")] = None,
-    question: Annotated[
-        str | None, typer.Option("--question", metavar="COLUMN", help="that holds the questions")
-    ] = None,
-    answer: Annotated[str | None, typer.Option("--answer", metavar="COLUMN", help="that holds the answers")] = None,
-    accept: Annotated[
-        Path | None, typer.Option("--accept", metavar="CSV", help="take a reviewed drafts.csv back into DIR")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", help="of sources, or that file, where they are not UTF-8")
-    ] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="ask the base model every probe, alone and with the facts")
-    ] = False,
+    paths: Annotated[list[Path], typer.Argument(metavar="[SOURCE...] DIR", help=texts.SOURCES.en)],
+    lang: Annotated[str | None, typer.Option("--lang", help=texts.DATA_LANGUAGE.en)] = None,
+    seed: Annotated[int, typer.Option("--seed", help=texts.DRAFT_SEED.en)] = 0,
+    facts: Annotated[int | None, typer.Option("--facts", metavar="N", help=texts.DRAFT_FACTS.en)] = None,
+    base_model: Annotated[str | None, typer.Option("--base-model", metavar="MODEL", help=texts.BASE_MODEL.en)] = None,
+    question: Annotated[str | None, typer.Option("--question", metavar="COLUMN", help=texts.QUESTION_COLUMN.en)] = None,
+    answer: Annotated[str | None, typer.Option("--answer", metavar="COLUMN", help=texts.ANSWER_COLUMN.en)] = None,
+    accept: Annotated[Path | None, typer.Option("--accept", metavar="CSV", help=texts.ACCEPT.en)] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help=texts.ENCODING.en)] = None,
+    verify: Annotated[bool, typer.Option("--verify", help=texts.VERIFY.en)] = False,
     writer: Annotated[
         str | None,
-        typer.Option("--writer", metavar="URL", help="an OpenAI-compatible address that drafts too, or local"),
+        typer.Option("--writer", metavar="URL", help=texts.WRITER.en),
     ] = None,
     writer_model: Annotated[
-        str | None, typer.Option("--writer-model", metavar="NAME", help="that the writer's address serves")
+        str | None, typer.Option("--writer-model", metavar="NAME", help=texts.WRITER_MODEL.en)
     ] = None,
     writer_key: Annotated[
         str | None,
-        typer.Option("--writer-key", metavar="VARIABLE", help="of the environment, which holds its key, or none"),
+        typer.Option("--writer-key", metavar="VARIABLE", help=texts.WRITER_KEY.en),
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", help="for the writer, read and written in all")
-    ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option("--prompts", metavar="FOLDER", help="of your own prompts for the writer")
-    ] = None,
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", help=texts.MAX_TOKENS.en)] = None,
+    prompts: Annotated[Path | None, typer.Option("--prompts", metavar="FOLDER", help=texts.PROMPTS.en)] = None,
 ) -> None:
-    """Make an experiment of tables: questions and answers, or facts (subject, relation, value). By rule.
-
-    With --writer a language model drafts too: facts from Markdown, HTML, text and PDF, values of answers, questions in
-    other words and wrong answers. What it writes counts where the source bears it out.
-
-    DIR gets config.yaml and its data, drafts.csv to review in a spreadsheet, and draft.md, which says what is left out.
-    """
     from raykft.drafting.draft import MAX_FACTS, run
     from raykft.drafting.draft import accept as take_back
     from raykft.errors import ConfigError
@@ -137,12 +118,11 @@ def data_draft(
     say("\n".join(summary.lines()))
 
 
-@data_app.command("prompts")
+@command(data_app, texts.DATA_PROMPTS, "prompts")
 def data_prompts(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a new one")],
-    lang: Annotated[str, typer.Option("--lang", help="en or ja")] = "en",
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=texts.NEW_FOLDER.en)],
+    lang: Annotated[str, typer.Option("--lang", help=texts.EN_OR_JA.en)] = "en",
 ) -> None:
-    """Write the prompts for `data draft --writer` into FOLDER, to be changed and named with --prompts."""
     from raykft.writer.prompts import copy_prompts
 
     for path in copy_prompts(lang, folder):

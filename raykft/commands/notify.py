@@ -13,15 +13,14 @@ import typer
 from raykft.commands.exit_codes import ALL_SCORED, INCOMPLETE, INTERRUPTED, SOME_FAILED, exit_code_of
 from raykft.errors import first_line
 from raykft.untrusted.terminal import say
+from raykft.wording import commands as texts
 
 if TYPE_CHECKING:
     from raykft.leaderboard.board import Leaderboard
 
 Notify = Annotated[
     str | None,
-    typer.Option(
-        "--notify", metavar="COMMAND", help="a shell command to run at the end, with the board's head as input"
-    ),
+    typer.Option("--notify", metavar="COMMAND", help=texts.NOTIFY.en),
 ]
 OUTCOMES = {
     ALL_SCORED: "done",

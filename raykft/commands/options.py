@@ -7,25 +7,32 @@ from typing import Annotated
 
 import typer
 
+from raykft.commands.help import VARIABLE, said_first
 from raykft.errors import ConfigError
+from raykft.wording import commands as texts
 from raykft.wording.errors import NO_SUCH_FORMAT
 from raykft.wording.messages import Lang
 from raykft.wording.names import LIST
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="the experiment's YAML file")]
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="the experiment directory, or its URL")]
-TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="a trial's id from the leaderboard")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help=texts.CONFIG.en)]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help=texts.DIRECTORY.en)]
+TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help=texts.TRIAL.en)]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", metavar="A.B=VALUE", help="change a setting of the file; may be repeated"),
+    typer.Option("--set", metavar="A.B=VALUE", help=texts.OVERRIDES.en),
 ]
 _asked: list[Lang] = []
 
 
-def _note(lang: Lang) -> Lang:
-    """An error is told when the command has ended, and its language with it."""
-    _asked[:] = [lang]
-    return lang
+def _note(ctx: typer.Context, lang: Lang | None) -> Lang | None:
+    """What is said on the command line, before or behind the command, outdoes the environment.
+
+    An error is told when the command has ended, and its language with it.
+    """
+    said = said_first(ctx) or lang
+    if said is not None:
+        _asked[:] = [said]
+    return said
 
 
 def asked_language() -> Lang:
@@ -33,9 +40,9 @@ def asked_language() -> Lang:
     return _asked[-1] if _asked else Lang.EN
 
 
-Language = Annotated[
-    Lang, typer.Option("--lang", envvar="RAYKFT_LANG", callback=_note, help="of the board and its page")
-]
+Language = Annotated[Lang, typer.Option("--lang", envvar=VARIABLE, callback=_note, help=texts.LANGUAGE.en)]
+# Before the name of a command. Hidden, for every command that has a language says so itself.
+AnyLanguage = Annotated[Lang | None, typer.Option("--lang", hidden=True, callback=_note, help=texts.ANY_LANGUAGE.en)]
 
 
 def check_format(format: str, known: tuple[str, ...]) -> None:

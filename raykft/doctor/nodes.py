@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import psutil
 from rich.table import Table
-from rich.text import Text
 
 from raykft import __version__
 from raykft.cluster.connect import connected
 from raykft.config import ExperimentConfig
 from raykft.errors import ModelError, RaykftError, ResourceError, last_line
+from raykft.leaderboard.lines import paragraph
 from raykft.models.shape import is_local, local_directory
 from raykft.paths import cache_dir
 from raykft.search.extras import check_extras
@@ -381,7 +381,7 @@ def render_checks(checks: Sequence[Check]) -> Table:
         names = (called(words.NODES, check.node), called(words.CHECKS, check.name), words.STATUSES[check.status]())
         cells = (*names, check.detail, check.step)
         styles = ("", "", colours[check.status], "", "")
-        table.add_row(*(Text(plain(cell), style=style) for cell, style in zip(cells, styles, strict=True)))
+        table.add_row(*(paragraph(plain(cell), style) for cell, style in zip(cells, styles, strict=True)))
     return table
 
 

@@ -16,10 +16,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
+from raykft.wording.messages import Lang, spoken
+
 NEVER_FIRST = "、。，．・：；？！）」』】〕〉》…ー々％°±〜～ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ,.:;?!)]}%"
 NEVER_LAST = "（「『【〔〈《([{"
-# What is not broken: an interval, a p-value, a word in Latin letters, and everything else by its character.
-_PIECE = re.compile(r"\[[^\[\]]{1,20}\]|p [=<] [\d.]+|[!-~]+|\s+|.")
+# What is not broken: an interval, a curve, a p-value, a word in Latin letters, and everything else by its character.
+_PIECE = re.compile(r"\[[^\[\]]{1,20}\]|[▁-█]+|p [=<] [\d.]+|[!-~]+|\s+|.")
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,16 @@ class JapaneseText:
     style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in broken(self.text, options.max_width):
+        for line in (each for own in self.text.split("\n") for each in broken(own, options.max_width)):
             yield Text(line, style=self.style, no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(1, cell_len(self.text))
+        return Measurement(1, max(map(cell_len, self.text.split("\n"))))
+
+
+def paragraph(text: str, style: str = "") -> Text | JapaneseText:
+    """A line for rich, which is broken as the language that is spoken is: rich cuts off Japanese in narrow cells."""
+    return (JapaneseText if spoken() is Lang.JA else Text)(text, style=style)
 
 
 def broken(text: str, width: int) -> list[str]:

@@ -17,7 +17,7 @@ from raykft.evaluation.free import BY_LEVEL, OVERLAPS
 from raykft.evaluation.metrics import METRICS
 from raykft.leaderboard.board import Leaderboard, optimism_of
 from raykft.leaderboard.head import head
-from raykft.leaderboard.lines import JapaneseText, broken
+from raykft.leaderboard.lines import JapaneseText, broken, paragraph
 from raykft.leaderboard.measurement import ColumnMeasure
 from raykft.leaderboard.read import BaselineRecord, TrialRecord
 from raykft.leaderboard.verdicts import bounds, verdicts
@@ -463,7 +463,7 @@ def _md_table(header: list[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _text(line: str, style: str = "") -> Text | JapaneseText:
-    return (JapaneseText if spoken() is Lang.JA else Text)(one_line(line), style=style)
+    return paragraph(one_line(line), style)
 
 
 def _unbroken(line: str, style: str = "") -> Text:

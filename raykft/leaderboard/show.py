@@ -12,6 +12,7 @@ from rich.text import Text
 
 from raykft.errors import ExperimentError
 from raykft.leaderboard.files import read_shown
+from raykft.leaderboard.lines import paragraph
 from raykft.leaderboard.read import baseline_results
 from raykft.paths import ExperimentPaths, is_there
 from raykft.untrusted.escapes import one_line, plain
@@ -64,5 +65,5 @@ def render_answers(rows: list[dict[str, Any]]) -> RenderableType:
     for row in rows:
         outcome = one_line(called(OUTCOMES, row["outcome"]))
         verdict = Text(f"{one_line(row['id'])}\n{outcome}", style=COLOURS.get(row["outcome"], ""))
-        table.add_row(verdict, *(Text(plain(row[key])) for key in ("question", "base_answer", "answer")))
+        table.add_row(verdict, *(paragraph(plain(row[key])) for key in ("question", "base_answer", "answer")))
     return Group(table)

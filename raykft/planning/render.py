@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from raykft.leaderboard.lines import paragraph
 from raykft.planning.budget import Spread
 from raykft.planning.plan import Plan, Work
 from raykft.wording import planning as words
@@ -16,14 +17,14 @@ def render_plan(plan: Plan) -> RenderableType:
     """The plan as a terminal table, its assumptions below."""
     facts = Table.grid(padding=(0, 2))
     for title, text in _lines(plan):
-        facts.add_row(Text(title), Text(text))
+        facts.add_row(Text(title), paragraph(text))
     parts: list[RenderableType] = [Text(plan.experiment, style="bold"), facts]
     if plan.too_large:
-        parts += ["", Text(words.TOO_LARGE(n=len(plan.too_large), corners=plan.corners)), _misfits(plan)]
-        parts.append(Text(_remedy(plan)))
+        parts += ["", paragraph(words.TOO_LARGE(n=len(plan.too_large), corners=plan.corners)), _misfits(plan)]
+        parts.append(paragraph(_remedy(plan)))
     notes = Table.grid(padding=(0, 1))
     for sentence in plan.assumptions:
-        notes.add_row("-", Text(sentence))
+        notes.add_row("-", paragraph(sentence))
     return Group(*parts, "", Text(words.ASSUMED()), notes)
 
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from raykft.leaderboard.lines import paragraph
 from raykft.records import TrialStatus
 from raykft.wording import running as words
 from raykft.wording.messages import called, retold, speaking, spoken
@@ -23,6 +24,8 @@ REFRESH_SECONDS = 1.0
 QUIET_SECONDS = 60.0  # without a terminal a line comes at least as often
 LISTED = 4  # running trials that such a line names
 BARS = "▁▂▃▄▅▆▇█"
+NAMED, LEFT = "running trial", {"running trial", "rungs so far"}  # columns of the panel
+CURVE = 16  # the latest rungs that a panel of 80 columns has room for
 
 
 def sparkline(values: Sequence[float], low: float, high: float) -> str:
@@ -115,7 +118,7 @@ class Progress:
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
-        self._console.print(Text(line))
+        self._console.print(paragraph(line))
 
     def say_running(self) -> None:
         """One line of what is under way."""
@@ -133,8 +136,8 @@ class Progress:
         return words.AT_EPOCH(trial=trial_id, **at).rstrip()
 
     def _curve(self, trial_id: str) -> str:
-        """Its rung scores, on the scale of all trials of this run."""
-        return sparkline(self._curves.get(trial_id, ()), *self._scale)
+        """Its latest rung scores, on the scale of all trials of this run."""
+        return sparkline(self._curves.get(trial_id, [])[-CURVE:], *self._scale)
 
     @property
     def done(self) -> int:
@@ -162,17 +165,18 @@ class Progress:
         ended = [words.COUNT(n=n, status=called(STATUSES, status)) for status, n in sorted(self._ended.items())]
         about = {"stage": words.STAGES[self._stage](), "done": self.done, "total": self._total}
         about |= {"counts": LIST().join(ended) or words.NONE_ENDED(), "running": len(self._running)}
-        title = Text(words.PANEL(figures=self._figures(), **about))
+        title = paragraph(words.PANEL(figures=self._figures(), **about))
         table = Table(box=None, pad_edge=False)
         for name, heading in words.COLUMNS.items():
-            table.add_column(heading(), justify="left" if name in {"running trial", "rungs so far"} else "right")
+            table.add_column(heading(), justify="left" if name in LEFT else "right", no_wrap=name != NAMED)
         for trial_id, row in list(self._running.items()):
             if row:
                 epoch = f"{row['epoch']}/{row['epochs']}"
                 figures = [epoch, f"{row['loss']:.3f}", f"{row['rung_score']:.2f}", self._curve(trial_id)]
             else:
                 figures = ["", "", "", ""]
-            table.add_row(Text(trial_id), *figures)
+            # In a narrow terminal names are shortened, and figures are not.
+            table.add_row(Text(trial_id, no_wrap=True, overflow="ellipsis"), *figures)
         return Group(title, table)
 
     def _sample_rate(self) -> None:

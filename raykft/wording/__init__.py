@@ -1,8 +1,8 @@
 """What readers of a board are told, in every language: one message a line, English and Japanese side by side.
 
 A text that a reader sees is a `Message` here and nowhere else; `tests/wording/` holds every message to both
-languages with the same placeholders, and a Japanese board to having no English left in it. Most errors, logs and the
-command line's help are English, and so are the keys and values of JSON, CSV and Parquet (docs/decisions/018).
+languages with the same placeholders, and a Japanese board to having no English left in it.
+Most errors and logs are English, and so are the keys and values of JSON, CSV and Parquet (docs/decisions/018).
 
 Glossary: one word per idea. Sentences end in です・ます and a 。, titles and labels in a noun.
 

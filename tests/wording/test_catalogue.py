@@ -46,6 +46,9 @@ LATIN = {
     *("pattern", "group", "nvidia", "smi"),
     *("GPU", "CPU", "MiB", "TFLOP", "GFLOP", "FLOP", "ms", "ASCII", "ASHA", "Llama", "KV", "bf", "fp", "NF"),
     *("Complete", "Pruned", "Fail", "infeasible", "status"),
+    *("QLoRA", "PEFT", "MeCab", "OpenAI", "API", "Python", "YAML", "JSON", "CSV", "HTML", "PDF", "Markdown", "UTF"),
+    *("ADAPTER", "NAME", "evaluated", "evaluate", "lm", "evaluation", "harness", "http", "head"),
+    *("README", "DIR", "FOLDER", "HOST", "ray", "table", "json", "parquet", "en", "ja", "local", "none"),
 }
 # Words for which the glossary has others.
 NOT_OURS = (
