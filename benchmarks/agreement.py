@@ -1,5 +1,5 @@
 """Does the scorer agree with people? `python benchmarks/agreement.py [file] [--misses] [--kinds]` (default: the suite's
-first set; the second is tests/evaluation/misleading.jsonl).
+first set; the others are misleading.jsonl and fresh.jsonl beside it).
 
 Every line of the file is one answer with a person's verdict: `id` (LANG-KIND-N), `lang`, `question`, `gold`, `any` and
 `type` of its only key fact, `polarity` where it is a premise, `answer`, and `right`. The answers are split in two, by
@@ -24,6 +24,7 @@ from raykft.records import KeyFact, Probe
 HALVES = ("dev", "held")
 LABELLED = Path(__file__).resolve().parents[1] / "tests" / "evaluation" / "answers.jsonl"
 MISLEADING = LABELLED.with_name("misleading.jsonl")
+FRESH = LABELLED.with_name("fresh.jsonl")
 
 
 @dataclass(frozen=True, slots=True)

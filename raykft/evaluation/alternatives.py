@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from raykft.evaluation.normalize import small_letters
+
 States = Callable[[str], bool]
 
 _GAP = "\n"
@@ -107,7 +109,8 @@ def decided(text: str, question: str, states: States, counted: bool = False) -> 
     """
     if not _HAS_TRIGGER.search(text):
         return text
-    text = _RANGE.sub(lambda match: _GAP if states(match[0]) else match[0], text)
+    if "between " in small_letters(text) or "の間" in text or "のあいだ" in text:
+        text = _RANGE.sub(lambda match: _GAP if states(match[0]) else match[0], text)
     if counted:
         return text if _PLURAL.search(question) else _without_lists(text, question, states)
     text = _without_open_sentences(text, states)
@@ -200,28 +203,35 @@ def _same_shape(one: str, other: str) -> bool:
 def _without_lists(text: str, question: str, states: States) -> str:
     lead = _LEAD_IN.match(text)
     body = text[lead.end() :] if lead else text
-    numbered = [part for part in _NUMBERED.split(body) if _SOMETHING.search(part)]
-    if len(_NUMBERED.findall(body)) >= _MIN_LIST and _is_open(numbered[-len(_NUMBERED.findall(body)) :], states):
-        return _GAP
+    n_numbers = len(_NUMBERED.findall(body))
+    if n_numbers >= _MIN_LIST:
+        numbered = [part for part in _NUMBERED.split(body) if _SOMETHING.search(part)]
+        if _is_open(numbered[-n_numbers:], states):
+            return _GAP
     if lead:
         items = [item for item in _SPLIT.split(body) if _SOMETHING.search(item)]
         return _GAP if len(items) > 1 and _is_open(items, states) else text
     pieces = re.split(r"([.!?](?=\s|$)|[。\n])", text)
+    n_said = sum(_SOMETHING.search(piece) is not None for piece in pieces[::2])
     for index in range(0, len(pieces), 2):
         sentence = pieces[index].strip()
         labelled = _COPULA.match(sentence)
-        alone = len([piece for piece in pieces[::2] if _SOMETHING.search(piece)]) == 1
+        alone = n_said == 1
         listed = sentence if alone and not labelled else labelled["items"] if labelled else ""
         if labelled and _OPEN_WHO.match(question) and "by" in labelled["items"].split():
             continue
         pair = _PAIR.fullmatch(sentence) if alone and _ASKS_WHAT.search(question) else None
         if _is_enumeration(listed, states) or (pair and _is_open(pair.groups(), states)):
             pieces[index] = _GAP
+            n_said -= 1
     return "".join(pieces)
 
 
 def _is_enumeration(listed: str, states: States) -> bool:
-    items = [_FILLER_END.sub("", item).strip() for item in _SPLIT.split(listed)]
+    parts = _SPLIT.split(listed)
+    if len(parts) < _MIN_LIST:
+        return False
+    items = [_FILLER_END.sub("", item).strip() for item in parts]
     items = [item for item in items if item]
     if len(items) < _MIN_LIST or any(len(item) > _MAX_ITEM or _PARTICLE.search(item) for item in items):
         return False

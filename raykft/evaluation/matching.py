@@ -46,6 +46,8 @@ _PLURAL_MIN_LETTERS = 4
 
 _NUMBER = re.compile(rf"{_NOT_AFTER_WORD}(?<!\.)-?[0-9]+(?:\.[0-9]+)*")
 _YEAR = re.compile(rf"{_NOT_AFTER_NUMBER}{YEAR}(?![0-9%]|\.[0-9])")
+_DIGIT = re.compile("[0-9]")
+_MAYBE_NO_QUANTITY = re.compile("(?:1[5-9]|20|21)[0-9]{2}|1[つ人部番]")
 # Years, and the "one" of 一つ or 一人, are written with digits but state no quantity.
 _NO_QUANTITY = re.compile(
     r"(?:(?<=\bin )|(?<=\bsince )|(?<=\buntil )|(?<=\byear )|(?<=\bas of ))"
@@ -219,7 +221,7 @@ def _date_pattern(token: str) -> str:
 def dates_in(normalized_text: str, with_years: bool = False) -> dict[str, Date]:
     """The dates and months stated, as spelling → parts; `with_years` adds years that stand alone."""
     found: dict[str, Date] = {}
-    for spelling in _TOKEN.findall(normalized_text):
+    for spelling in _TOKEN.findall(normalized_text) if "⟨" in normalized_text else ():
         if spelling.startswith("--"):
             found[spelling] = ("", spelling[2:4], spelling[5:7])
         else:
@@ -241,7 +243,11 @@ def is_year(alias: str) -> bool:
 
 def numbers_in(normalized_text: str) -> dict[str, str]:
     """The quantities stated outside dates, as canonical value → spelling; years and idioms are left out."""
-    text = _NO_QUANTITY.sub(" ", _TOKEN.sub(" ", normalized_text))
+    text = _TOKEN.sub(" ", normalized_text) if "⟨" in normalized_text else normalized_text
+    if not _DIGIT.search(text):
+        return {}
+    if _MAYBE_NO_QUANTITY.search(text):
+        text = _NO_QUANTITY.sub(" ", text)
     return {_canonical_number(spelling): spelling for spelling in _NUMBER.findall(text)}
 
 

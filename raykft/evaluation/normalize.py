@@ -65,8 +65,10 @@ _MONTHS = {
 }
 _MONTHS |= {name[:3]: number for name, number in _MONTHS.items()} | {"sept": 9}
 
+_HAS_KANJI_NUMERAL = re.compile(rf"[{_KANJI_SMALL}万億兆]")
 _HAS_NUMERAL = re.compile(rf"[0-9{_KANJI_SMALL}万億兆元]")
 _MONTH_WORD = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_MONTH_STARTS = tuple(dict.fromkeys(name[:3] for name in _MONTHS))
 _HAS_MONTH = re.compile(rf"(?<!{WORD_CHAR})(?:{_MONTH_WORD})(?!{WORD_CHAR})")
 _JA_NUMBER = rf"(?:[0-9]{{1,4}}|[{_KANJI_SMALL}]{{1,8}})"
 _ERAS = "|".join(_ERA_START)
@@ -82,6 +84,8 @@ _JA_DATE = re.compile(
 )
 YEAR = r"(?:1[5-9]|20|21)[0-9]{2}"
 _BEFORE_DIGITS = rf"(?<!{WORD_CHAR})(?<![/.\-⟨{_JOINT}])"
+# What the two below cannot do without, without their look-behinds at every character.
+_SPLIT_YEAR = re.compile(r"(?:1[5-9]|20|21)[0-9]{2} ?[/.\-]|[/.\-](?:1[5-9]|20|21)[0-9]{2}")
 _YEAR_FIRST = re.compile(
     rf"{_BEFORE_DIGITS}({YEAR})(?: ?/ ?|([-.]))([0-9]{{1,2}})(?:(?(2)\2| ?/ ?)([0-9]{{1,2}}))?(?![0-9])"
 )
@@ -106,7 +110,9 @@ _EN_DATE = re.compile(
 
 # 1 412 with a space that does not break, and digits of other scripts (of which NFKC only knows the wide ones).
 _GROUPING_SPACE = re.compile(r"(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+_GROUPING_SPACES = "\u00a0\u2007\u2009\u202f"
 _FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
+_GROUPED = re.compile(r",[0-9]{3}")
 _LAKHS = re.compile(r"(?<![0-9,.])[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])(?!,[0-9])")
 _THOUSANDS = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?!,[0-9])")
 _MYRIAD_PART = r"[0-9]{1,12}(?:\.[0-9]{1,6})?[十百千]?[万億兆]"
@@ -126,22 +132,26 @@ _PERCENT = re.compile(rf"(?<=[0-9]) ?(?:%|percent(?!{WORD_CHAR})|per cent(?!{WOR
 
 _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff"
 _KATAKANA_DOT = re.compile(rf"(?<=[{_KATAKANA}]) ?・ ?(?=[{_KATAKANA}])")
-_CJK_GAP = re.compile(rf"(?<=[{CJK}])[^\w%+⟨⟩{_JOINT}]+(?=[{CJK}])")
+# Here and below a pattern begins with what it looks for, not with what stands before: the engine then skips the rest.
+_GAP_CHAR = rf"[^\w%+⟨⟩{_JOINT}]"
+_CJK_GAP = re.compile(rf"{_GAP_CHAR}(?<=[{CJK}]{_GAP_CHAR}){_GAP_CHAR}*(?=[{CJK}])")
 _SEPARATOR = re.compile(r"[、。・,.;:!?/|~\n\-…]")
 # A hyphen is a minus sign where a number follows and no word precedes; hiragana is a particle, not a word.
 _NO_MINUS = re.compile(r"(?<=[^\s(\[{<>,:;=\"'\u3041-\u3096])-|-(?![0-9])")
 # A point stays inside a number, and where it begins a name: .NET
-_NO_DECIMAL_POINT = re.compile(r"(?<![0-9])\.(?![^\W\d_])|(?<=[\w.])\.(?=[^\W\d_])|(?<=[0-9])\.(?![0-9])")
+_NO_DECIMAL_POINT = re.compile(r"\.(?:(?<![0-9]\.)(?![^\W\d_])|(?<=[\w.]\.)(?=[^\W\d_])|(?<=[0-9]\.)(?![0-9]))")
 _NO_PERCENT = re.compile(r"(?<![0-9])%")
 _NO_CJK_COMMA = re.compile(rf"(?<![{CJK}])、|、(?![{CJK}])")
 # Signs without which a name is another: C#, and the slash that a path begins with.
 _NO_SHARP = re.compile(r"(?<![^\W\d_])#|#(?=\w)")
 _NO_PATH = re.compile(r"(?<=[^ ])/|/(?![^\W\d_])")
+# The same for ASCII alone.
+_ASCII_PUNCTUATION = {n: " " for n in range(128) if not (chr(n).isalnum() or chr(n) in " %+#/.-")}
 _PUNCTUATION = re.compile(rf"[^\w %+#/.\-、⟨⟩{_JOINT}]|_")
 # Before these words an "a" is a name, not an article: vitamin A is, groups A and B.
 _AFTER_NO_ARTICLE = "is|was|are|were|has|had|and|or|of|in|on|at|to|for|from|by|with"
 _ARTICLES = re.compile(rf"(?<!{WORD_CHAR})(?:(?:a|an|the) )+(?=[\w⟨])(?!(?:{_AFTER_NO_ARTICLE})(?!{WORD_CHAR}))")
-_SPACE_AT_CJK = re.compile(rf"(?<=[{CJK}]) (?!-)| (?=[{CJK}])")
+_SPACE_AT_CJK = re.compile(rf" (?:(?<=[{CJK}] )(?!-)|(?=[{CJK}]))")
 _RUN_OF_SPACES = re.compile(r" {2,}")
 
 
@@ -151,16 +161,30 @@ def compatible(text: str) -> str:
     """
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", _GROUPING_SPACE.sub("", text)).replace("’", "'")
+    return unicodedata.normalize("NFKC", _without_grouping_spaces(text)).replace("’", "'")
+
+
+def small_letters(text: str) -> str:
+    """The text in small letters, to see whether a word of a pattern that ignores case can be in it at all.
+
+    As such a pattern reads them, İ and ı are i.
+    """
+    return text.lower() if text.isascii() else text.replace("İ", "i").lower().replace("ı", "i")
+
+
+def _without_grouping_spaces(text: str) -> str:
+    return _GROUPING_SPACE.sub("", text) if any(space in text for space in _GROUPING_SPACES) else text
 
 
 def fold(text: str) -> str:
     """NFKC, case-folded, with one kind of dash, tilde and quote; punctuation and line breaks stay."""
     if not text.isascii():
         # Before NFKC makes plain spaces of them: between digits they group thousands.
-        text = _GROUPING_SPACE.sub("", text)
+        text = _without_grouping_spaces(text)
         text = _FOREIGN_DIGIT.sub(lambda match: str(unicodedata.digit(match[0])), text)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    else:
+        folded = text.lower()
     # str.translate looks up every character of a Japanese text; most texts have none of these
     return folded.translate(_FOLD) if _NEEDS_FOLD.search(folded) else folded
 
@@ -187,7 +211,9 @@ _normalize_long = lru_cache(maxsize=_LONG_CACHE_SIZE)(_normalize)
 
 
 def _single_pass(text: str) -> str:
-    text = _SPACES.sub(" ", fold(text))
+    text = fold(text)
+    if "  " in text or not text.isprintable():  # of white space a plain space alone is printable
+        text = _SPACES.sub(" ", text)
     if "\n" in text:
         text = _LINE_BREAKS.sub("\n", text)
     if "⟨" in text or "⟩" in text:
@@ -205,19 +231,22 @@ def _rewrite_dates(text: str) -> str:
         text = _ERA_YEAR.sub(_era_year, text)
     if "月" in text:
         text = _JA_DATE.sub(_ja_date, text)
-    if "/" in text or "-" in text or "." in text:
+    if _SPLIT_YEAR.search(text):
         text = _YEAR_LAST.sub(_year_last_date, _YEAR_FIRST.sub(_year_first_date, text))
-    if _HAS_MONTH.search(text):
+    if any(start in text for start in _MONTH_STARTS) and _HAS_MONTH.search(text):
         text = _EN_DATE.sub(_en_date, text)
     return text
 
 
 def _rewrite_numbers(text: str) -> str:
-    if "," in text:
+    if "," in text and _GROUPED.search(text):
         for grouped in (_THOUSANDS, _LAKHS):
             text = grouped.sub(lambda match: match[0].replace(",", ""), text)
     if not text.isascii():
-        text = _KANJI_COUNT.sub(_kanji_count, _MYRIADS.sub(_myriads, text))
+        if any(unit in text for unit in _KANJI_MYRIADS):
+            text = _MYRIADS.sub(_myriads, text)
+        if _HAS_KANJI_NUMERAL.search(text):
+            text = _KANJI_COUNT.sub(_kanji_count, text)
     if "illion" in text or "thousand" in text:
         text = _EN_LARGE.sub(lambda match: _plain(Decimal(match[1]) * _EN_FACTORS[match[2]]), text)
     if "%" in text or "cent" in text or "パーセント" in text:
@@ -230,7 +259,8 @@ def _strip_punctuation(text: str) -> str:
         if "・" in text:
             text = _KATAKANA_DOT.sub("", text)
         text = _CJK_GAP.sub(lambda match: "、" if _SEPARATOR.search(match[0]) else "", text)
-        text = _NO_CJK_COMMA.sub(" ", text)
+        if "、" in text:
+            text = _NO_CJK_COMMA.sub(" ", text)
     if "-" in text:
         text = _NO_MINUS.sub(" ", text)
     if "." in text:
@@ -241,9 +271,12 @@ def _strip_punctuation(text: str) -> str:
         text = _NO_SHARP.sub(" ", text)
     if "/" in text:
         text = _NO_PATH.sub(" ", text)
-    text = _RUN_OF_SPACES.sub(" ", _PUNCTUATION.sub(" ", text))
-    text = _ARTICLES.sub("", text)
-    if not text.isascii():
+    text = text.translate(_ASCII_PUNCTUATION) if text.isascii() else _PUNCTUATION.sub(" ", text)
+    if "  " in text:
+        text = _RUN_OF_SPACES.sub(" ", text)
+    if "a " in text or "an " in text or "the " in text:
+        text = _ARTICLES.sub("", text)
+    if " " in text and not text.isascii():
         text = _SPACE_AT_CJK.sub("", text)
     return text.strip()
 

@@ -77,6 +77,8 @@ CLAUSE = re.compile(
     rf"|\b(?:and|while|whereas|although|though) (?=(?:{_START})\b)"
 )
 
+_WORD = re.compile(r"\w+")
+
 Pair = tuple[re.Pattern[str], re.Pattern[str]]
 
 
@@ -98,14 +100,28 @@ def without_opposites(text: str, question: str, states: Callable[[str], bool] = 
 @lru_cache(maxsize=1024)
 def _asked(question: str) -> tuple[Pair, ...]:
     """(what is asked, its opposite) for every pair of which the question has one side."""
-    pairs = _pairs(question.isascii())
-    return tuple((one, other) for one, other in pairs if one.search(question) and not other.search(question))
+    english = question.isascii()
+    # Every word after a space, so that a word is begun by what stands behind one.
+    said = "".join(f" {word}" for word in _WORD.findall(question.lower())) if english else question
+    sides = [[any(start in said for start in side) for side in sides] for sides in _beginnings(english)]
+    return tuple(
+        pair[:: 1 if one else -1] for pair, (one, other) in zip(_pairs(english), sides, strict=True) if one != other
+    )
 
 
 @lru_cache(maxsize=2)
 def _pairs(english: bool) -> tuple[Pair, ...]:
-    pairs = [tuple(_any_of(side, english) for side in sides) for sides in (_OPPOSITES_EN if english else _OPPOSITES_JA)]
-    return tuple((one, other) for pair in pairs for one, other in (pair, pair[::-1]))
+    """Both sides of each pair of opposites."""
+    listed = _OPPOSITES_EN if english else _OPPOSITES_JA
+    return tuple((_any_of(one, english), _any_of(other, english)) for one, other in listed)
+
+
+@lru_cache(maxsize=2)
+def _beginnings(english: bool) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """The beginnings of words of each side of each pair, in English with the space before them."""
+    mark = " " if english else ""
+    listed = _OPPOSITES_EN if english else _OPPOSITES_JA
+    return tuple(tuple(tuple(mark + start for start in side.split()) for side in sides) for sides in listed)
 
 
 def _any_of(beginnings: str, english: bool) -> re.Pattern[str]:

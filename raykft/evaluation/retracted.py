@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from raykft.evaluation import behaviour
-from raykft.evaluation.normalize import compatible
+from raykft.evaluation.normalize import compatible, small_letters
 from raykft.evaluation.successions import without_others
 from raykft.evaluation.turns import last_word
 
@@ -159,6 +159,31 @@ _JA_NAME_END = re.compile(
 _JA_SUBJECT = re.compile(r"^(?P<name>[^のはがにをで、。？?]{2,20})[のはがにをで]")
 
 
+# Words (in small letters) of which a pattern cannot do without one: cheaper to look for than the pattern.
+_NEEDED = {
+    pattern: tuple(words.replace("_", " ").split("|"))
+    for pattern, words in (
+        (_NEITHER, "neither"),
+        (_INSTEAD, "than_|of_|from_|unlike_|to_|but_|except_|with_"),
+        (_NO_NOUN, "no_|hardly_any_"),
+        (_INTENDED, "planned_|intended_|wanted_|hoped_|tried_|meant_|attempted_|going_|going_|supposed_"),
+        (_DOUBTED, "doubt|unlikely|improbable"),
+        (
+            _DENIED,
+            "not|never|nor|longer|stop|ceas|quit|up|abandon|avoid|reject|refus|discontinue|out|phased|free_|n't|n’t|isnt",
+        ),
+        (_JA_DENIED, "なく|ない|ありません|ございません"),
+        (_JA_NEGATED, "ません|ない|なかった|ず|なく"),
+    )
+}
+_AS_OF = re.compile(r"(?i)\bas of\b")
+_WAS_ASKED = re.compile(r"(?i)\b(?:was|were|did)\b")
+_FORMER_POST = re.compile(rf"(?:{_JA_EX})([\u3400-\u9fff]{{2,6}})")
+_RIVAL_CLAUSE = re.compile(r"[;:!?\n]|\.(?=\s|$)|, (?=while|whereas|but)")
+_PREDICATE_END = re.compile(r"[;\n]|\.(?=\s|$)|,? (?:but|while|whereas) |$")
+_JA_STOP = re.compile(r"[、。！？!?\n]")
+
+
 def asserted(answer: str, question: str) -> str:
     """The answer without what it denies, corrects, calls past, or says of somebody else than the question asks for."""
     text = compatible(answer)[: behaviour.SCORED_CHARS]  # NFKC makes up to 18 characters of one
@@ -197,23 +222,29 @@ def _undenied(text: str) -> str:
     def japanese(match: re.Match[str]) -> str:
         return match[0] if _JA_NOT_NEGATED.search(match[0]) else _GAP
 
+    def may_match(pattern: re.Pattern[str]) -> bool:
+        return any(word in small for word in _NEEDED[pattern])
+
+    small = small_letters(text)  # what is cut out only leaves fewer words
     for pattern in (_NEITHER, _INSTEAD, _NO_NOUN, _INTENDED, _DOUBTED):
-        text = pattern.sub(_GAP, text)
-    text = _DENIED.sub(english, text)
+        if may_match(pattern):
+            text = pattern.sub(_GAP, text)
+    if may_match(_DENIED):
+        text = _DENIED.sub(english, text)
     if text.isascii():
         return text
     text = _JA_NEITHER.sub(_GAP, text)
     text = _JA_STOPPED.sub(_GAP, _JA_INSTEAD.sub(_GAP, text))
-    return _JA_NEGATED.sub(japanese, _JA_DENIED.sub(_GAP, text))
+    if may_match(_JA_DENIED):
+        text = _JA_DENIED.sub(_GAP, text)
+    return _JA_NEGATED.sub(japanese, text) if may_match(_JA_NEGATED) else text
 
 
 def _present(text: str, question: str) -> str:
     """Without what was so once, where another clause says what is so now and the question asks for that."""
-    asks_past = _ASKS_PAST.search(question) and (
-        not _ASKS_PRESENT.search(question) or re.search(r"(?i)\b(?:was|were|did)\b", question)
-    )
+    asks_past = _ASKS_PAST.search(question) and (not _ASKS_PRESENT.search(question) or _WAS_ASKED.search(question))
     # "As of 2021 these were the stations" is the present as the answer knows it.
-    if not asks_past and not re.search(r"(?i)\bas of\b", text):
+    if not asks_past and not _AS_OF.search(text):
         text = _without_clauses(
             text, _CLAUSE, lambda clause: bool(_PAST.search(clause) and not _PRESENT.search(clause)), _IS_NOW
         )
@@ -236,7 +267,7 @@ def _present(text: str, question: str) -> str:
 
 def _is_ex(clause: str, question: str) -> bool:
     """Whether a clause names the former holder of a post that the question asks for."""
-    return any(post in question for post in re.findall(rf"(?:{_JA_EX})([\u3400-\u9fff]{{2,6}})", clause))
+    return any(post in question for post in _FORMER_POST.findall(clause))
 
 
 def _of_subject(text: str, question: str) -> str:
@@ -245,7 +276,7 @@ def _of_subject(text: str, question: str) -> str:
     text = _KIN_OF.sub(_GAP, text)
     text = _without_clauses(
         text,
-        re.compile(r"[;:!?\n]|\.(?=\s|$)|, (?=while|whereas|but)"),
+        _RIVAL_CLAUSE,
         lambda clause: bool(_RIVAL.search(clause)),
         None,
     )
@@ -270,7 +301,7 @@ def _is_name(words: str) -> bool:
 def _predicates_of(text: str, other: Callable[[str], bool]) -> str:
     """Each clause of another subject without all but its subject, which may be the answer."""
     parts, last = [], 0
-    for match in re.finditer(r"[;\n]|\.(?=\s|$)|,? (?:but|while|whereas) |$", text):
+    for match in _PREDICATE_END.finditer(text):
         clause = text[last : match.start()]
         if other(clause):
             subject = _SUBJECT_VERB.match(clause)
@@ -292,9 +323,7 @@ def _of_japanese_subject(text: str, question: str) -> str:
         named = cleft["name"] if cleft else topic["topic"] if topic else ""
         return bool(_JA_NAME_END.search(named)) and named not in question
 
-    return _without_clauses(
-        text, re.compile(r"[、。！？!?\n]"), of_another, re.compile(re.escape(subject["name"]) + "[はがの]")
-    )
+    return _without_clauses(text, _JA_STOP, of_another, re.compile(re.escape(subject["name"]) + "[はがの]"))
 
 
 def _without_clauses(

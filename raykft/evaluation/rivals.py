@@ -231,6 +231,8 @@ _APPOSITION = re.compile(
     r"(?P<head>[A-Z][\w’'-]{0,30}(?: [A-Z][\w’'-]{0,30}){0,3}), (?=(?:an?|the|one of|its|his|her|their) "
     r"[a-z])(?P<rest>[^,.;\n]+)"
 )
+_ENDING, _SMALL_WORD = re.compile(r"(?:ing|ed|es|s|e)$"), re.compile(r"(?<![\w’'-])[a-z]{3,}")
+_ASKS_YEAR = re.compile(r"(?i)\b(?:year|when)\b|何年|いつ|年")
 _STEM_MIN = 5  # letters that two words share, as do discover and discovery
 
 
@@ -278,13 +280,13 @@ def _asked(question: str) -> _Asked:
         words=frozenset(_content(question.casefold())),
         names=_names(question),
         things=frozenset(map(_stem, counted["things"].split())) - {""} if counted else frozenset(),
-        asks_year=re.search(r"(?i)\b(?:year|when)\b|何年|いつ|年", question) is not None,
+        asks_year=_ASKS_YEAR.search(question) is not None,
         years=tuple(_YEAR.findall(question)),
     )
 
 
 def _content(text: str) -> set[str]:
-    words = re.findall(r"(?<![\w’'-])[a-z]{3,}", text)
+    words = _SMALL_WORD.findall(text)
     return {_stem(word) for word in words if word not in _FUNCTION}
 
 
@@ -292,9 +294,10 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(_CAPITAL.findall(text)) - _NO_NAME
 
 
+@lru_cache(maxsize=8192)
 def _stem(word: str) -> str:
     word = _IRREGULAR.get(word, word)
-    word = re.sub(r"(?:ing|ed|es|s|e)$", "", word) if len(word) > 4 else word
+    word = _ENDING.sub("", word) if len(word) > 4 else word
     return _SAME_EVENT.get(word, word)
 
 
@@ -412,14 +415,12 @@ def _fits_of(clauses: list[tuple[str, str]], asked: _Asked) -> Iterator[tuple[st
 def _matched(clause: str, asked: _Asked) -> set[str]:
     """The words of the question that a clause has, whatever their endings."""
     said = _content(clause.casefold())
+    long = [other for other in said if len(other) >= _STEM_MIN]
     return {
         word
         for word in asked.words
         if word in said
-        or any(
-            min(len(word), len(other)) >= _STEM_MIN and (word.startswith(other) or other.startswith(word))
-            for other in said
-        )
+        or (len(word) >= _STEM_MIN and any(word.startswith(other) or other.startswith(word) for other in long))
     }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from raykft.evaluation.normalize import small_letters
+
 _GAP = "\n"
 _SOMETHING = re.compile(r"\w")
 _CAP = r"[A-Z][\w&.’'-]{0,30}"
@@ -124,23 +126,66 @@ _UNSURE = re.compile(
 )
 
 
+# Words of which a pattern cannot do without one: they are cheaper to look for than the pattern. Those of patterns that
+# ignore case are looked for in small letters.
+_NEEDED: dict[re.Pattern[str], tuple[str, ...]] = {
+    pattern: tuple(words.replace("_", " ").split("|"))
+    for pattern, words in (
+        (_WAS_SUCCEEDED, "succeeded|replaced|followed|superseded|beaten|defeated|ousted|lost_|way_to|way_for"),
+        (_LEFT, "_stepped_|_retired|_resigned|_quit|_left_|_handed_|_gave_"),
+        (_TOOK_OVER_FROM, "over_|succe|replac|preced|inherited_|efore_|rior_to_|fter_|ntil_"),
+        (_JA_LEFT, "退|辞|引|降り|死去|亡くな|離任|勇"),
+        (_JA_FROM, "継|交代|代わ|替わ|変わ|バトン|後任|の跡|後を|あとを|かわ"),
+    )
+}
+_NEEDED_SMALL: dict[re.Pattern[str], tuple[str, ...]] = {
+    pattern: tuple(words.replace("_", " ").split("|"))
+    for pattern, words in (
+        (_ONCE, "from_|compared_|out_of_"),
+        (
+            _PASSED_OVER,
+            "abandon|reject|dropped|scrapped|cancel|phased|ruled|consider|propos|suggest|planned|given|turned|discontinu",
+        ),
+        (_MORE_THAN, "_than_"),
+        (_BELIEVED, "think|thought|believ|assum|say|said|claim|suppos|expect|credit|mistake|mistook|confus"),
+        (_THOUGHT_FIRST, "thought|assumed|believed|guess|would|seem|look|appear|at_first"),
+        (_SOME_AND_OTHERS, "other"),
+        (_BEHIND, "by|ahead|before|in_front|more_than|second|third|fourth|next|2nd|3rd|runner"),
+    )
+}
+
+
+def _may_match(pattern: re.Pattern[str], text: str, small: str) -> bool:
+    """Whether a text, in small letters `small`, has one of the words that the pattern needs."""
+    if words := _NEEDED_SMALL.get(pattern):
+        return any(word in small for word in words)
+    return any(word in text for word in _NEEDED[pattern])
+
+
 def without_others(text: str, question: str) -> str:
     """The text without predecessors, former values, places behind the first and what is only believed."""
     text = _without_beliefs(text)
     if _SUPERLATIVE.search(question) and not _ASKS_PLACE.search(question):
-        text = _JA_BEHIND.sub(_GAP, _BEHIND.sub(_GAP, text))
+        if _may_match(_BEHIND, text, small_letters(text)):
+            text = _BEHIND.sub(_GAP, text)
+        text = text if text.isascii() else _JA_BEHIND.sub(_GAP, text)
     if _ASKS_CHANGE.search(question):
         return text
-    if _CHANGE.search(text):
+    if "from " in text and _CHANGE.search(text):
         text = _emptied(_FROM_TO, text)
+    small = small_letters(text)
     for pattern in (_ONCE, _PASSED_OVER, _MORE_THAN):
-        text = _emptied(pattern, text)
+        if _may_match(pattern, text, small):
+            text = _emptied(pattern, text)
     text = _without_predecessors(text)
     if text.isascii():
         return text
     if "から" in text:
         text = _emptied(_JA_FROM_TO, text)
-    return _emptied(_JA_LEFT, _emptied(_JA_FROM, text))
+    for pattern in (_JA_FROM, _JA_LEFT):
+        if _may_match(pattern, text, text):
+            text = _emptied(pattern, text)
+    return text
 
 
 def _emptied(pattern: re.Pattern[str], text: str) -> str:
@@ -151,16 +196,22 @@ def _emptied(pattern: re.Pattern[str], text: str) -> str:
 
 def _without_predecessors(text: str) -> str:
     for pattern in (_WAS_SUCCEEDED, _LEFT):
+        if not _may_match(pattern, text, text):
+            continue
         left = pattern.sub(lambda match: _GAP + match["rest"], text)
         # Somebody else must be named for it to be a succession.
         if left != text and re.search(_CAP, re.sub(rf"[\s\S]*?{_GAP}", "", left, count=1)):
             text = left
+    if not _may_match(_TOOK_OVER_FROM, text, text):
+        return text
     return _TOOK_OVER_FROM.sub(lambda match: match[0][: match.start("name") - match.start()] + _GAP, text)
 
 
 def _without_beliefs(text: str) -> str:
+    small = small_letters(text)
     for pattern in (_SOME_AND_OTHERS, _BELIEVED, _THOUGHT_FIRST):
-        text = _emptied(pattern, text)
+        if _may_match(pattern, text, small):
+            text = _emptied(pattern, text)
     if text.isascii():
         return text
 

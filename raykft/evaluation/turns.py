@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from raykft.evaluation.normalize import normalize
+from raykft.evaluation.normalize import normalize, small_letters
 
 # "Question:" at the start of a line; a letter alone only where "A:" answers it somewhere.
 _NEXT_QUESTION = re.compile(
@@ -31,6 +31,7 @@ _FINAL = re.compile(
     r"|\bfinal answer(?: is)?\W{0,3}[:：]?"
     r"|(?:答えは|答え[:：]|正解は|最終(?:的な)?(?:回答|答え)は?[:：]?|結論(?:として|は|[:：]))"
 )
+_FINAL_WORDS = ("answer", "答え", "正解", "最終", "結論")
 # "The answer is simple" announces one.
 _NO_ANSWER = re.compile(
     r"(?i)^\W*(?:obvious|clear|simple|easy|yes|no|not|correct|right|above|below|as follows|unknown|in|that"
@@ -71,6 +72,9 @@ def _without_questions(text: str) -> str:
 
 
 def _from_final_answer(text: str) -> str:
+    small = small_letters(text)
+    if not any(word in small for word in _FINAL_WORDS):
+        return text
     last = None
     for match in _FINAL.finditer(text):
         after = text[match.end() :]
