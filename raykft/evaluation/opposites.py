@@ -105,7 +105,9 @@ def _asked(question: str) -> tuple[Pair, ...]:
     said = "".join(f" {word}" for word in _WORD.findall(question.lower())) if english else question
     sides = [[any(start in said for start in side) for side in sides] for sides in _beginnings(english)]
     return tuple(
-        pair[:: 1 if one else -1] for pair, (one, other) in zip(_pairs(english), sides, strict=True) if one != other
+        (asked, opposite) if one else (opposite, asked)
+        for (asked, opposite), (one, other) in zip(_pairs(english), sides, strict=True)
+        if one != other
     )
 
 
