@@ -31,7 +31,7 @@ def search(soak: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     mutations, sound = importlib.import_module("mutations"), importlib.import_module("sound_experiment")
     mutations.sound_files(tmp_path / "museum")
     made = soak.Search(tmp_path, 0, real=False)
-    made.paths = sound.make(tmp_path / "museum" / "config.yaml")
+    made.checks.paths = sound.make(tmp_path / "museum" / "config.yaml")
     return made
 
 
@@ -55,16 +55,16 @@ DEEDS: dict[str, tuple[Callable[[TrialPaths], object], str]] = {
 @pytest.mark.parametrize("deed", DEEDS)
 def test_what_no_run_may_do_is_a_fault(search: Any, deed: str) -> None:
     act, fault = DEEDS[deed]
-    assert not [*search._given_up(), *search._written_again()]
+    assert not [*search.checks.given_up(), *search.checks.written_again()]
     time.sleep(0.01)
     act(search.paths.trial("t000-r8"))
-    assert any(fault in found for found in (*search._given_up(), *search._written_again()))
+    assert any(fault in found for found in (*search.checks.given_up(), *search.checks.written_again()))
 
 
 def test_files_that_are_left_have_names(search: Any) -> None:
-    before = search.names()
+    before = search.checks.names()
     (search.paths.trial("t000-r8").root / ".adapter_model.safetensors").touch()
-    assert search.names() - before == {"trials/ID/.adapter_model.safetensors"}
+    assert search.checks.names() - before == {"trials/ID/.adapter_model.safetensors"}
 
 
 def test_a_process_that_is_left_is_a_fault_and_ended(search: Any, soak: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,9 +99,14 @@ def connect(address: str | None) -> bool:
         warnings.simplefilter("ignore")
         try:
             ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = "an embedded Ray" if embedded else f"the Ray cluster at {options['address']!r}"
-            raise ResourceError(f"cannot connect to {where}: {error}") from error
+        except Exception as error:  # of no class of its own where Ray has not come up in time
+            if embedded:
+                disconnect()  # what of it did come up
+                raise ResourceError(
+                    f"cannot start an embedded Ray: {error} A busy machine may need another try; if it fails again, "
+                    "`raykft doctor` tells what is missing"
+                ) from error
+            raise ResourceError(f"cannot connect to the Ray cluster at {options['address']!r}: {error}") from error
     return True
 
 
