@@ -102,9 +102,9 @@ def connect(address: str | None) -> bool:
         except Exception as error:  # of no class of its own where Ray has not come up in time
             if embedded:
                 disconnect()  # what of it did come up
+                why = str(error).rstrip(".")
                 raise ResourceError(
-                    f"cannot start an embedded Ray: {error} A busy machine may need another try; if it fails again, "
-                    "`raykft doctor` tells what is missing"
+                    f"cannot start an embedded Ray: {why}; try again, on a busy machine once it is less so"
                 ) from error
             raise ResourceError(f"cannot connect to the Ray cluster at {options['address']!r}: {error}") from error
     return True
