@@ -135,6 +135,7 @@ class Search:
         tally.runs += 1
         if self._nodes:
             self._nodes.complete(rng)
+        said = len(self.log.read_text(errors="replace")) if self.log.is_file() else 0
         driver = self._start()
         tree: dict[int, psutil.Process] = {}
         began, done, told = time.monotonic(), 0, len(self.checks.told())
@@ -163,6 +164,8 @@ class Search:
         tally.endings[driver.returncode] += 1
         if (driver.returncode not in EXIT_CODES and driver.returncode >= 0) or (not done and driver.returncode):
             tally.blame(self.name, f"exit code {driver.returncode} after {done} attacks")
+        if "Traceback (most recent call last)" in self.log.read_text(errors="replace")[said:]:
+            tally.blame(self.name, "the run ended in a traceback")
         for fault in (*self.checks.given_up(), *self.checks.written_again()):
             tally.blame(self.name, fault)
         return done
