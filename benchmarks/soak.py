@@ -274,7 +274,7 @@ def experiment(folder: Path, name: str, seed: int, real: bool, nodes: Nodes | No
             "race": {"top": size.race, "seeds": 2},
             "trials": size.trials,
             "searcher": SEARCHERS[seed % len(SEARCHERS)],
-            "scheduler": SCHEDULERS[seed % len(SCHEDULERS)],
+            "scheduler": "none" if real else SCHEDULERS[seed % len(SCHEDULERS)],  # two trials, both of which race
             "grace_epochs": 1,
             "reduction_factor": 2,  # so that enough of them end to race
             "space": {"train.learning_rate": {"log": [1e-4, 1e-2]}, "adapter.rank": {"choice": [4, 8, 16]}},

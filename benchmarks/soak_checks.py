@@ -103,7 +103,8 @@ class Checks:
         if len(runs) != planned or len(racers) < len(runs) or not racers <= own.keys():
             yield f"{', '.join(f.root.name for f in runs) or 'nobody'} raced of {len(own)} that could"
             return
-        if any(own[name] > min(own[racer] for racer in racers) for name in own.keys() - racers):
+        worst = min((own[racer] for racer in racers), default=float("inf"))
+        if any(own[name] > worst for name in own.keys() - racers):
             yield f"{', '.join(sorted(racers))} raced, and they are not the best of {own}"
         for files in runs:
             if not files.result.is_file():
