@@ -59,6 +59,8 @@ AIMS = ("start", "epoch", "epoch", "race", "race", "report")
 # Within which nothing of a run is left. Where the control store dies, Ray ends the driver after a minute, and its own
 # agents notice another minute later.
 QUIET_S = 90.0
+# That a driver ended in; those that Tune logs of killed trials begin in its own files.
+TRACEBACK = 'Traceback (most recent call last):\n  File "<string>"'
 MARK = "RAYKFT_SOAK"  # in the environment of all that a run starts
 SEARCHERS, SCHEDULERS = ("tpe", "random", "nsga2"), ("none", "asha")
 # Of a run that was attacked: all good, an error (Ray is gone), trials left, Ctrl-C; a signal's are negative.
@@ -164,7 +166,7 @@ class Search:
         tally.endings[driver.returncode] += 1
         if (driver.returncode not in EXIT_CODES and driver.returncode >= 0) or (not done and driver.returncode):
             tally.blame(self.name, f"exit code {driver.returncode} after {done} attacks")
-        if "Traceback (most recent call last)" in self.log.read_text(errors="replace")[said:]:
+        if TRACEBACK in self.log.read_text(errors="replace")[said:]:
             tally.blame(self.name, "the run ended in a traceback")
         for fault in (*self.checks.given_up(), *self.checks.written_again()):
             tally.blame(self.name, fault)
