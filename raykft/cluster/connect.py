@@ -100,9 +100,14 @@ def connect(address: str | None) -> bool:
         warnings.simplefilter("ignore")
         try:
             ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = "an embedded Ray" if embedded else f"the Ray cluster at {options['address']!r}"
-            raise ResourceError(f"cannot connect to {where}: {error}") from error
+        except Exception as error:  # of no class of its own where Ray has not come up in time
+            if embedded:
+                disconnect()  # what of it did come up
+                why = str(error).rstrip(".")
+                raise ResourceError(
+                    f"cannot start an embedded Ray: {why}; try again, on a busy machine once it is less so"
+                ) from error
+            raise ResourceError(f"cannot connect to the Ray cluster at {options['address']!r}: {error}") from error
     return True
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from raykft.errors import ConfigError, RaykftError
 from raykft.paths import cache_dir, write_atomic
 from raykft.storage.store import address as address_of
-from raykft.storage.store import is_url
+from raykft.storage.store import names_url
 
 HERE = ("", "auto", "local")  # no other machine than those that this one has joined
 
@@ -48,7 +48,7 @@ def check_storage_named(url: str | None, directory: Path) -> None:
     Raises:
         ConfigError: it was not.
     """
-    if url and is_url(url) and not _mark(url).is_file():
+    if url and names_url(url) and not _mark(url).is_file():
         raise ConfigError(
             f"the config of {directory} begins with the experiment {url} (search.warm_start), which no run started "
             "here has used; if you trust it, start the search with `raykft tune` and a config file that names it"

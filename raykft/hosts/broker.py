@@ -156,9 +156,9 @@ class Hosts(Mapping[str, Any]):
 
     def loads(self) -> dict[str, int]:
         """How many trials every host that is up trains now."""
-        import ray
+        from raykft.hosts.remote import get
 
-        loads: dict[str, int] = ray.get(self._broker.loads.remote())
+        loads: dict[str, int] = get(self._broker.loads.remote())
         return loads
 
     def up(self) -> list[str]:
@@ -166,13 +166,14 @@ class Hosts(Mapping[str, Any]):
 
         Raises:
             ResourceError: none came up for as long as a trial would wait.
+            LostError: the broker died, as when this machine's only node has.
         """
-        import ray
+        from raykft.hosts.remote import get
 
-        names: list[str] = ray.get(self._broker.up.remote())
+        names: list[str] = get(self._broker.up.remote())
         return names
 
     def _refresh(self) -> None:
-        import ray
+        from raykft.hosts.remote import get
 
-        self._known = ray.get(self._broker.hosts.remote())
+        self._known = get(self._broker.hosts.remote())

@@ -80,6 +80,11 @@ def is_url(storage: str) -> bool:
     return "://" in storage
 
 
+def names_url(place: str) -> bool:
+    """Whether `located` takes this text, once it has been a `Path`, for a URL: `s3:/bucket` and `./s3:/bucket` too."""
+    return is_url(place) or _as_url(str(Path(place).expanduser())) is not None
+
+
 def directory(storage: str, name: str) -> Path:
     """Where the experiment `name` of a `storage_path` lies for this process: absolute, as Ray's workers need it."""
     if not is_url(storage):

@@ -177,6 +177,30 @@ def test_a_dead_head_is_said_within_seconds() -> None:
 
 
 @pytest.mark.ray
+def test_an_embedded_ray_that_does_not_come_up_is_said_and_ends() -> None:
+    code = """
+import subprocess, sys, psutil, ray
+from raykft.cluster import connect
+from raykft.errors import ResourceError
+connect.FAREWELL_S = 0.2
+def half(_temp_dir, **_):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", _temp_dir])
+    raise Exception("The current node timed out during startup.")  # as Ray does it, after 30 s
+ray.init = half
+try:
+    connect.connect(None)
+except ResourceError as error:
+    print(error)
+alive = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+print(alive, connect._temp_dirs)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    said, left = done.stdout.splitlines()
+    assert said.startswith("cannot start an embedded Ray: The current node timed out during startup; try again")
+    assert left == "[] []"
+
+
+@pytest.mark.ray
 def test_another_address_than_the_one_connected_to_is_refused(embedded_ray: None) -> None:
     import ray
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests_support import experiment_tree, kept_directory, write_config
 
-from raykft.cluster.known import remember
+from raykft.cluster.known import check_storage_named, remember
 from raykft.config import load_config
 from raykft.errors import ConfigError, ExperimentError
 from raykft.search.confirm import confirm
@@ -88,6 +88,17 @@ def test_a_storage_that_nobody_named_here_is_not_asked_for_earlier_trials(
     with pytest.raises(KeyboardInterrupt):
         resume(paths.root)
     assert asked
+
+
+@pytest.mark.parametrize("url", ["s3:/elsewhere/before", "./s3:/elsewhere/before", "x://elsewhere", "file:/etc/before"])
+def test_a_storage_is_one_however_its_url_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("RAYKFT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ConfigError, match="which no run started here has used"):
+        check_storage_named(url, tmp_path)
+    (tmp_path / "s3:").mkdir()
+    check_storage_named(str(tmp_path / "s3:" / "before"), tmp_path)  # a folder
+    remember(url)
+    check_storage_named(url, tmp_path)
 
 
 def test_one_that_was_named_is_known_from_then_on(

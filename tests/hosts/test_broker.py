@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from raykft.errors import ResourceError
+from raykft.errors import LostError, ResourceError
 from raykft.hosts import broker
 from raykft.hosts.broker import Broker
 
@@ -45,3 +45,17 @@ def test_only_hosts_that_are_up_are_named() -> None:
 def test_no_host_for_too_long_is_said_with_the_next_step(ask: Any) -> None:
     with pytest.raises(ResourceError, match=r"none of the 2 .* up for 0 s; .*`raykft doctor`.*run the same command"):
         asyncio.run(ask(Broker({"a": Handle(10**9), "b": Handle(10**9)}, slots=1, patience_s=0.05)))
+
+
+@pytest.mark.parametrize("asked", [broker.Hosts.up, broker.Hosts.loads, lambda hosts: hosts["gpu1"]])
+def test_a_broker_that_died_is_a_loss_of_ours(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `benchmarks/soak.py --real`: the only node, killed at the report stage, ended a run in a traceback."""
+    import ray
+
+    def died(*_: Any, **__: Any) -> Any:
+        raise ray.exceptions.ActorDiedError
+
+    monkeypatch.setattr(ray, "get", died)
+    call = SimpleNamespace(remote=lambda: None)
+    with pytest.raises(LostError, match="a raykft actor died: "):
+        asked(broker.Hosts(SimpleNamespace(up=call, loads=call, hosts=call), {}))
