@@ -73,3 +73,10 @@ def _cpu_name() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def allocator() -> str:
+    """Where this process gets its memory from: the preloaded library of a known kind, or `system`."""
+    maps = Path("/proc/self/maps")
+    loaded = maps.read_text() if maps.is_file() else ""
+    return next((name for name in ("jemalloc", "tcmalloc", "mimalloc") if f"lib{name}" in loaded), "system")

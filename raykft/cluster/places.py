@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from raykft.cluster.ray_compat import free_resources, node_kinds
+from raykft.cluster.ray_compat import bundled_allocator, free_resources, node_kinds
 from raykft.errors import ResourceError
 from raykft.provenance import available_cores
 from raykft.untrusted.yaml_text import parse_yaml
@@ -16,6 +17,7 @@ from raykft.wording import running as words
 # What a thin trial reserves. Hosts leave it free on their cores: where hosts take every CPU, no trial starts.
 TRIAL_CPUS = 0.01
 DEFAULT_WAIT_MINUTES = 15.0
+PRELOAD = "LD_PRELOAD"
 QUIET_SECONDS = 5.0  # of waiting, before it is said
 
 
@@ -59,11 +61,22 @@ class HostPlan:
         """What is reserved for this plan: the places of training hosts, then those of evaluation hosts."""
         return [self.place] * self.hosts + [self.bundle] * (0 if self.gpu_share else self.evaluation)
 
-    def actor_options(self, *, evaluates: bool = False) -> dict[str, float]:
+    def actor_options(self, *, evaluates: bool = False) -> dict[str, Any]:
         """The share of a bundle that a host takes."""
         part = (self.gpu_share if evaluates else 1 - self.gpu_share) if self.gpu_share else 1.0
         held = self.bundle if evaluates else self.place
         return {f"num_{kind.lower()}s": round(amount * part, 4) for kind, amount in held.items()}
+
+    def allocator(self, *, embedded: bool) -> dict[str, Any]:
+        """Options of a host on a CPU of this machine: jemalloc, unless the user preloads something.
+
+        A step makes thousands of tensors, and glibc 2.36 spends up to a fifth of a bf16 step on finding memory for
+        them (docs/log.md). Which libraries other nodes have, this one does not know.
+        """
+        library = bundled_allocator() if embedded and self.device == "cpu" else None
+        if library is None or os.environ.get(PRELOAD):
+            return {}
+        return {"runtime_env": {"env_vars": {PRELOAD: str(library)}}}
 
 
 def plan_hosts(

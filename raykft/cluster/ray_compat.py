@@ -165,6 +165,14 @@ def no_log_monitor() -> Iterator[None]:
         node.start_log_monitor = start
 
 
+def bundled_allocator() -> Path | None:
+    """The jemalloc that Ray's packages for Linux bring for Ray's own servers; None elsewhere."""
+    import ray
+
+    library = Path(ray.__file__).parent / "core" / "libjemalloc.so"
+    return library if library.is_file() else None
+
+
 def found_address() -> str:
     """HOST:PORT of the Ray that the address `auto` means on this machine.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from raykft.errors import RaykftError
 from raykft.paths import teacher_cache_dir
+from raykft.provenance import allocator
 from raykft.records import Document, Pick, Question, Reply, TrainRow
 from raykft.storage.store import fetch, keep, release
 from raykft.train.admission import HostCapacity, HostCounters
@@ -109,7 +110,7 @@ class TrainingHost:
             sharing=config.hosts_on_node,
             on_broken=_leave,
         )
-        self._info = self._engine.info() | {"load_seconds": time.monotonic() - started}
+        self._info = self._engine.info() | {"allocator": allocator(), "load_seconds": time.monotonic() - started}
 
     def info(self) -> dict[str, Any]:
         if self._failure is not None:

@@ -237,6 +237,7 @@ class Crew:
             )
             self._replicated.append(host)
             return self._keep(host)
+        options |= self.plan.allocator(embedded=self._embedded) if kind is TrainingHost else {}
         actor = ray.remote(kind).options(
             max_concurrency=4 * self._most_slots + 16, max_restarts=-1, scheduling_strategy=place, **options
         )

@@ -14,6 +14,7 @@ from cluster_support import fake_experiment
 from rich.console import Console
 from tests_support import assert_scored_once, cut_probes, write_config
 
+from raykft.cluster.ray_compat import bundled_allocator
 from raykft.config import load_config
 from raykft.errors import ModelError
 from raykft.hosts import crew
@@ -54,6 +55,8 @@ def test_slots_are_measured_where_they_are_left_to_it(
     slots, useful, fitting = map(int, line.groups())
     assert slots == min(useful, fitting, 2)
     assert fitting > 1
+    hosts = read_json(ExperimentPaths(board.directory).environment)["hosts"]
+    assert {host["allocator"] for host in hosts} == {"jemalloc" if bundled_allocator() else "system"}
 
 
 def test_fakes_are_refused_unless_asked_for(
