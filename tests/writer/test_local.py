@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests_support import write_tiny_model
 
 from raykft.commands.writers import writing_of
 from raykft.errors import ModelError, ResourceError
@@ -153,10 +153,15 @@ class Mortal(FakeTrainingHost):
 
 @pytest.fixture
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
+    from ray import cloudpickle
+
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)  # processes of Ray know no tests
     with fake_hosts():
         monkeypatch.setitem(HOST_CLASSES, FAKE, request.param)
         yield request.param
         monkeypatch.undo()
+    cloudpickle.unregister_pickle_by_value(module)
 
 
 def cpus() -> float:
@@ -234,17 +239,21 @@ def test_a_model_that_is_not_there_and_a_host_that_dies_are_said(
     embedded_ray: None, kind: type, error: type[Exception], words: str
 ) -> None:
     before = cpus()
-    with pytest.raises(error, match=words), writing_of("local", "fake:0", None, None, None) as writing:
+    with pytest.raises(error, match=words) as raised, writing_of("local", "fake:0", None, None, None) as writing:
         assert writing is not None
         list(writing.writer.say(requests(1)))
+    assert "creation" not in str(raised.value)  # it came up
     assert_all_is_given_back(before)
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_hosts_write_token_for_token_what_the_model_writes_here(
     embedded_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from tests_support import write_tiny_model
+
     from raykft.models.load import load_base, pick_device
     from raykft.models.source import resolve_model
     from raykft.train.engine import HostEngine
