@@ -6,7 +6,7 @@ above works with these frozen dataclasses and never with raw dictionaries.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -245,10 +245,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model said, and whether it ended by itself."""
+    """What a model said, and whether it ended by itself.
+
+    Attributes:
+        tokens: read and written for it, with those of the chat template; 0 where nobody has counted.
+    """
 
     text: str
     stopped: bool
+    tokens: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

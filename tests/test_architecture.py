@@ -41,6 +41,7 @@ LEVELS = [
     ["planning"],
     ["cluster"],
     ["hosts"],
+    ["writer.local"],
     ["search"],
     ["doctor"],
     ["export", "scaffold", "drafting"],

@@ -46,7 +46,7 @@ def writing_of(
     from raykft.writer.endpoint import Endpoint
     from raykft.writer.local import LocalModel
 
-    chosen = LocalModel(model) if writer == LOCAL else Endpoint(writer, model, key_variable=key_variable)
+    chosen = LocalModel(model, say=say) if writer == LOCAL else Endpoint(writer, model, key_variable=key_variable)
     say(f"drafting with {chosen.name} ...")
     try:
         yield Writing(chosen, prompts, MAX_TOKENS if max_tokens is None else max_tokens, _progress())

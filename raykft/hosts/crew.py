@@ -161,17 +161,17 @@ class Crew:
     # Starting.
 
     def _start(self) -> None:
-        host_class = self._host_class()
+        kind = host_class(self.config.base_model)
         self.plan, self._groups = self._reserve()
         plan, config, groups = self.plan, self.config, self._groups
         kinds = words.REPLICAS(n=plan.replicas) if plan.replicas > 1 else ""
         kinds += words.FOR_EVALUATION(n=plan.evaluation) if plan.evaluation else ""
         about = {"quantization": config.quantization, "hosts": plan.hosts, "device": plan.device, "kinds": kinds}
         self.console.print(words.LOADING(model=config.base_model, **about))
-        self._dtype = self._compute_dtype(host_class)
-        handles = [self._start_host(host_class, group) for group in groups[: plan.hosts]]
+        self._dtype = self._compute_dtype(kind)
+        handles = [self._start_host(kind, group) for group in groups[: plan.hosts]]
         beside = groups if plan.gpu_share else groups[plan.hosts :]
-        self.evaluation_hosts = [self._start_host(host_class, group, evaluates=True) for group in beside]
+        self.evaluation_hosts = [self._start_host(kind, group, evaluates=True) for group in beside]
         self.infos = self._heard([host.info.remote() for host in (*handles, *self.evaluation_hosts)])
         if text := self.domain.text:
             pieces = self.infos[0]["text_pieces"]
@@ -268,21 +268,10 @@ class Crew:
             return {}
         return told_rows(self.domain.train, self.domain.facts, self.config.data.facts_prompt)
 
-    def _host_class(self) -> type:
-        name = self.config.base_model
-        for prefix, kind in HOST_CLASSES.items():
-            if name.startswith(prefix):
-                return kind
-        if name.startswith(FAKE):
-            raise ModelError(
-                f"base_model {name!r} trains nothing: it is for tests, inside `raykft.testing.fake_hosts()`"
-            )
-        return TrainingHost
-
-    def _compute_dtype(self, host_class: type) -> str:
+    def _compute_dtype(self, kind: type) -> str:
         """One type for all hosts of an experiment: the one it began with, or that is faster on the first of them."""
         asked = self.config.resources.compute_dtype
-        if asked != "auto" or self.plan.device == "cuda" or host_class is not TrainingHost:
+        if asked != "auto" or self.plan.device == "cuda" or kind is not TrainingHost:
             return asked
         if self.paths.environment.is_file() and (hosts := read_json(self.paths.environment).get("hosts")):
             return SHORT_DTYPES.get(hosts[0]["dtype"], "fp32")
@@ -337,20 +326,11 @@ class Crew:
         return slots
 
     def _heard(self, asked: Sequence[Any]) -> list[Any]:
-        """What hosts say while they start.
-
-        Raises:
-            ResourceError: the node of one has died; Ray would wait for another without end.
-        """
-        waiting = list(asked)
-        while waiting:
-            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=GROWTH_SECONDS)
-            places.check_nodes()
-            if waiting and any(map(places.is_lost, self._groups)):
-                place = shlex.quote(address(self.paths.root))
-                raise ResourceError(f"a node died while its host was starting; start again: raykft resume {place}")
-        answers: list[Any] = get(list(asked))
-        return answers
+        """What hosts say while they start."""
+        place = shlex.quote(address(self.paths.root))
+        return heard(
+            asked, self._groups, f"a node died while its host was starting; start again: raykft resume {place}"
+        )
 
     def _keep(self, actor: Any) -> Any:
         self._actors.append(actor)
@@ -386,7 +366,7 @@ class Crew:
         if group is None:
             return
         self._groups.append(group)
-        host = self._start_host(self._host_class(), group)
+        host = self._start_host(host_class(self.config.base_model), group)
         get(host.info.remote())
         self._joined += 1
         name = f"host{self.plan.hosts + self._joined - 1}"
@@ -411,6 +391,38 @@ class TokenCount:
     @property
     def total(self) -> int:
         return sum(self._before.values()) + sum(self._last.values())
+
+
+def host_class(base_model: str) -> type:
+    """The class of the actors that hold a base model.
+
+    Raises:
+        ModelError: it is one for tests, and this is none.
+    """
+    for prefix, kind in HOST_CLASSES.items():
+        if base_model.startswith(prefix):
+            return kind
+    if base_model.startswith(FAKE):
+        raise ModelError(
+            f"base_model {base_model!r} trains nothing: it is for tests, inside `raykft.testing.fake_hosts()`"
+        )
+    return TrainingHost
+
+
+def heard(asked: Sequence[Any], groups: Sequence[Any], lost: str) -> list[Any]:
+    """What hosts in placement groups say while they start.
+
+    Raises:
+        ResourceError: the node of one has died, in the words of `lost`; Ray would wait for another without end.
+    """
+    waiting = list(asked)
+    while waiting:
+        _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=GROWTH_SECONDS)
+        places.check_nodes()
+        if waiting and any(map(places.is_lost, groups)):
+            raise ResourceError(lost)
+    answers: list[Any] = get(list(asked))
+    return answers
 
 
 @contextmanager

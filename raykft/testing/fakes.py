@@ -136,7 +136,9 @@ class FakeHost:
         self._writers.wait(trial_id)
 
     def answer(self, trial_id: str | None, questions: Sequence[Question]) -> list[Reply]:
-        return [Reply(self._answer(trial_id, q.text), True) for q in questions]
+        said = [self._answer(trial_id, q.text) for q in questions]
+        # A token a word.
+        return [Reply(t, True, len(f"{q.text} {t}".split())) for q, t in zip(questions, said, strict=True)]
 
     def choose(self, trial_id: str | None, picks: Sequence[Pick]) -> list[list[float]]:
         return [[self._right(trial_id), *([-1.0] * (len(p.candidates) - 1))] for p in picks]

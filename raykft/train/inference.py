@@ -64,7 +64,14 @@ class InferenceQueue:
 
     def ask(self, slot: int | None, questions: Sequence[Question]) -> Inference:
         rows = [Prompt(slot, self._prompts.prompt_ids(q.text), q.max_new_tokens) for q in questions]
-        return self._add(Inference("generate", slot, rows, self._replies))
+
+        def replies(generations: list[Generation]) -> list[Reply]:
+            return [
+                Reply(self._prompts.decode(g.ids), g.stopped, len(row.ids) + len(g.ids) + g.stopped)
+                for row, g in zip(rows, generations, strict=True)
+            ]
+
+        return self._add(Inference("generate", slot, rows, replies))
 
     def choose(self, slot: int | None, picks: Sequence[Pick]) -> Inference:
         rows = [self._choice(slot, pick) for pick in picks]
@@ -143,9 +150,6 @@ class InferenceQueue:
             stop = start + len(item.rows)
             item.future.set_result(item.finish(outputs[start:stop]))
             start = stop
-
-    def _replies(self, generations: list[Generation]) -> list[Reply]:
-        return [Reply(self._prompts.decode(g.ids), g.stopped) for g in generations]
 
     def _choice(self, slot: int | None, pick: Pick) -> Choice:
         """Tokenize lead-in and candidate together, then split where the candidates' tokens begin to differ.

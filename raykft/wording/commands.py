@@ -223,9 +223,12 @@ VERIFY = Message(
 )
 WRITER = Message(
     "an OpenAI-compatible address that drafts too, or local",
-    "下書きを手伝うモデルの、OpenAI互換APIのアドレス（このマシンのモデルなら local）",
+    "下書きを手伝うモデルの、OpenAI互換APIのアドレス（raykftが自分で読み込むモデルなら local）",
 )
-WRITER_MODEL = Message("that the writer's address serves", "そのアドレスで使うモデルの名前")
+WRITER_MODEL = Message(
+    "that the writer's address serves, or a base model for local",
+    "そのアドレスで使うモデルの名前（local ならベースモデル）",
+)
 WRITER_KEY = Message(
     "of the environment, which holds its key, or none", "APIキーを入れた環境変数の名前（不要なら none）"
 )

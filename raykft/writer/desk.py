@@ -120,10 +120,11 @@ class Desk:
             if not batch:
                 self.bill.left_out += len(missing)
                 return
-            said_all = self.writer.say([*batch.values()])
-            errors = [said for said in said_all if isinstance(said, RaykftError)]
-            for (number, request), said in zip(batch.items(), said_all, strict=not errors):
+            refused: RaykftError | None = None
+            # One by one: what has been said before a writer falls silent, or a person ends it, is kept.
+            for (number, request), said in zip(batch.items(), self.writer.say([*batch.values()]), strict=False):
                 if isinstance(said, RaykftError):
+                    refused = refused or said
                     continue
                 clean = replace(said, text=said.text.encode("utf-8", "replace").decode())
                 self.bill.requests += 1
@@ -132,11 +133,13 @@ class Desk:
                 if answered.form is not None:
                     self._keep(request, clean)
                 del missing[number]
+                done += 1
+                self.on_progress(done, len(requests))
                 yield number, request, clean, answered
-            if errors:
-                raise errors[0]
-            done += len(batch)
-            self.on_progress(done, len(requests))
+            if refused is not None:
+                raise refused
+            if batch.keys() & missing.keys():
+                raise ValueError(f"the writer left {len(batch.keys() & missing.keys())} requests without an answer")
 
     def _affordable(self, missing: dict[int, Request], limit: int) -> dict[int, Request]:
         left = limit - self.bill.tokens

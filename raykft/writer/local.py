@@ -1,72 +1,90 @@
-"""A writer that raykft loads itself: any model it can tune, asked in batches by the engine that trains."""
+"""A writer that raykft loads itself: any model it can tune, on hosts of Ray, asked in packed batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from raykft.models.source import check_model_present, digest_of, resolve_model
 from raykft.records import Question
 from raykft.writer.protocol import Request, Said
 
-BATCH = 8
+if TYPE_CHECKING:
+    from raykft.hosts.answering import AnsweringHosts
+
+BATCH = 8  # requests that a host answers together
+MOST_HOSTS = 16
 
 
 class LocalModel:
-    """The model `model` of an experiment file, in this process, held as `quantization` says. Greedy."""
+    """The model `model` of an experiment file, held by hosts as `quantization` says. Greedy.
 
-    batch = BATCH
+    The hosts are on the Ray cluster at RAY_ADDRESS, or else on a Ray of this machine that is started for them. They
+    start with the first request that the cache does not answer, and live until `close`.
+    """
 
-    def __init__(self, model: str, *, quantization: str = "nf4") -> None:
+    batch = BATCH * MOST_HOSTS
+
+    def __init__(
+        self, model: str, *, quantization: str = "nf4", say: Callable[[str], None] = lambda _text: None
+    ) -> None:
         """
+        Args:
+            say: told how the hosts come up.
+
         Raises:
             ModelError: the model is not here.
         """
-        from raykft.models.source import check_model_present
-
         check_model_present(model)
-        self._model, self._quantization = model, quantization
-        self.name = f"{model} ({quantization}, on this machine)"
-        self.identity = self.name
+        path = Path(model).expanduser()
+        # Hosts have a working directory of their own.
+        self._model = str(path.resolve()) if path.exists() else model
+        self._quantization, self._say = quantization, say
+        self.name = f"{model} ({quantization}, on hosts of raykft)"
+        self.identity = f"{_content(self._model)} ({quantization})"
+        self._held = ExitStack()
 
-    def say(self, requests: Sequence[Request]) -> list[Said]:
-        asked = [_question(request) for request in requests]
-        replies = self._engine.answer(None, asked)
-        return [
-            Said(reply.text, self._count(question.text) + self._count(reply.text))
-            for question, reply in zip(asked, replies, strict=True)
-        ]
+    def say(self, requests: Sequence[Request]) -> Iterator[Said]:
+        hosts = self._hosts
+        hosts.grow(len(requests))
+        step = BATCH * len(hosts)
+        for start in range(0, len(requests), step):
+            replies = hosts.answer([_question(request) for request in requests[start : start + step]])
+            yield from (Said(reply.text, reply.tokens) for reply in replies)
 
     def close(self) -> None:
-        if engine := self.__dict__.pop("_engine", None):  # it was never needed where all was in the cache
-            engine.__exit__()
-        self.__dict__.pop("_base", None)
-
-    def _count(self, text: str) -> int:
-        return len(self._base.tokenizer(text)["input_ids"])
+        self.__dict__.pop("_hosts", None)  # they were never needed where all was in the cache
+        self._held.close()
 
     @cached_property
-    def _base(self) -> Any:
-        from raykft.models.load import load_base, pick_device
-        from raykft.models.source import resolve_model
+    def _hosts(self) -> AnsweringHosts:
+        from raykft.cluster.connect import connected
 
-        return load_base(
-            resolve_model(self._model), quantization=self._quantization, residency="auto", device=pick_device("auto")
-        )
+        embedded = self._held.enter_context(connected(None))
+        # It imports ray, which may only be imported once `connected` has set its environment.
+        from raykft.hosts.answering import AnsweringHosts
 
-    @cached_property
-    def _engine(self) -> Any:
-        from raykft.train.engine import HostEngine
-
-        return HostEngine(
-            self._base,
-            train_rows=(),
-            distractors=(),
-            system_prompt=None,
-            plain_prompt="{question}\n",
-            max_length=256,
+        hosts = AnsweringHosts(
+            self._model,
+            quantization=self._quantization,
             batch_size=BATCH,
+            most=MOST_HOSTS,
+            embedded=embedded,
+            say=self._say,
+            plain_prompt="{question}\n",
         )
+        return self._held.enter_context(hosts)
+
+
+def _content(model: str) -> str:
+    """What tells a model from others: for files here their digest, since others may take their place."""
+    path = Path(model)
+    if path.is_dir():
+        return resolve_model(model).digest
+    return digest_of([path]) if path.is_file() else model
 
 
 def _question(request: Request) -> Question:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,20 +49,22 @@ class Writer(Protocol):
     Attributes:
         name: for people, without secrets.
         identity: what its words depend on besides the request; a cache is kept by it.
-        batch: how many requests it answers at a time.
+        batch: how many requests it is given at a time at most.
     """
 
     name: str
     identity: str
     batch: int
 
-    def say(self, requests: Sequence[Request]) -> Sequence[Said | RaykftError]:
-        """An answer to each request, as likely as not broken JSON; or why there is none and will be none.
+    def say(self, requests: Sequence[Request]) -> Iterable[Said | RaykftError]:
+        """An answer to each request in order, as it comes, as likely as not broken JSON; or why there is none and will
+        be none.
 
-        The sequence may end with such an error. Errors are returned, so that answers beside them are not lost.
+        They may end with such an error. Errors are returned, so that answers beside them are not lost.
 
         Raises:
             ModelError: it cannot be loaded.
+            ResourceError: there is no place for it, or where it was has gone.
         """
 
     def close(self) -> None:
