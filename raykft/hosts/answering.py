@@ -151,7 +151,7 @@ class AnsweringHosts:
         )
         place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
         actor = ray.remote(kind or host_class(self.base_model))
-        options = self._plan.actor_options()
+        options = self._plan.actor_options() | self._plan.allocator(embedded=self._embedded)
         return actor.options(max_concurrency=4, scheduling_strategy=place, **options).remote(config, (), ())
 
     def _end(self, host: Any, group: Any) -> None:
